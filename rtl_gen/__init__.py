@@ -1,0 +1,1 @@
+"""DNN accelerators in Verilog, generated from a dataflow."""

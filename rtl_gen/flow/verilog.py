@@ -1,0 +1,32 @@
+"""From components to Verilog: every distinct module once, one run of Yosys for all."""
+
+from amaranth._toolchain.yosys import find_yosys
+
+from ..hw.place import ModuleLibrary
+
+__all__ = ["emit"]
+
+_DROPPED = ("generator", "top", "src", "amaranth.hierarchy", "amaranth.decoding")
+
+
+def emit(kind, *args, prefix: str = "", **kwargs) -> str:
+    """The Verilog of a component and of all it is made of, without a header.
+
+    Joined as RTLIL and written by one call of Yosys: a call costs a quarter of a second, and a
+    design has dozens of modules.
+    """
+    library = ModuleLibrary(prefix)
+    library.component(kind, *args, **kwargs)
+    removal = " ".join(f"-remove {name}" for name in _DROPPED)
+    script = [
+        "read_rtlil <<rtlil\n" + "\n".join(library.modules.values()) + "\nrtlil",
+        "proc -nomux -norom",
+        "memory_collect",
+        f"attrmap {removal}",
+        f"attrmap -modattr {removal}",
+        "write_verilog -norename",
+    ]
+    yosys = find_yosys(lambda version: version >= (0, 40))
+    # Yosys warns that not every process can be written as Verilog; Amaranth emits only those
+    # that can.
+    return yosys.run(["-q", "-"], "\n".join(script), ignore_warnings=True)

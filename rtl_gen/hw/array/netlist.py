@@ -1,0 +1,178 @@
+"""From reuse to wires: who drives each port of each PE."""
+
+from dataclasses import dataclass
+
+from ...reuse import HeldOperand, Link, Reuse
+from .pe import OperandParams, PEParams
+
+__all__ = ["Edge", "Netlist", "netlist"]
+
+Coordinate = tuple[int, int]
+Driver = tuple
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A signal at the array's border: the PE it belongs to and its delay against the first PE."""
+
+    pe: Coordinate
+    delay: int
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """The PEs of an array and how they are joined.
+
+    Parameters
+    ----------
+    extent
+        Rows and columns of PEs.
+    kinds
+        Parameters of each PE.
+    sources
+        Driver of each input port, by (PE, port): ``("lane", net, number)`` from the border,
+        ``("pe", PE, port)`` from a neighbour, or ``("zero",)``.
+    lanes
+        Border signals by net: an operand's number as ``a0``, ``a1``, or ``control``.
+    exits
+        Border signals that leave, in the order of the exits, and the PE port each comes from.
+    exit_port
+        ``psum`` or ``drain_out``.
+    """
+
+    extent: Coordinate
+    kinds: dict[Coordinate, PEParams]
+    sources: dict[tuple[Coordinate, str], Driver]
+    lanes: dict[str, tuple[Edge, ...]]
+    exits: tuple[Edge, ...]
+    exit_port: str
+
+
+def netlist(reuse: Reuse, *, multiplier_registers: int = 0, bits: int = 8) -> Netlist:
+    """Join the PEs of an array as its reuse asks."""
+    pes = reuse.placement.pes
+    sources: dict[tuple[Coordinate, str], Driver] = {}
+    lanes: dict[str, tuple[Edge, ...]] = {}
+    operands = []
+    for n, operand in enumerate(reuse.operands):
+        lanes[f"a{n}"] = tuple(Edge(pe, reuse.delay(pe)) for pe in operand.lanes)
+        operands.append(_join_operand(reuse, n, operand, sources))
+    control_delay = _join_control(reuse, sources, lanes)
+    output = reuse.output
+    successors = _successors(reuse)
+    drain = reuse.shift_link(output.drain) if output.drain is not None else None
+    default = max((link.delay for link in output.links), default=1)
+    kinds = {}
+    for pe in pes:
+        before = sorted(source for source, (after, _) in successors.items() if after == pe)
+        for k, source in enumerate(before):
+            sources[pe, f"psum{k}"] = ("pe", source, "psum")
+        inputs = max(len(before), 1 if output.links else 0)
+        for k in range(len(before), inputs):
+            sources[pe, f"psum{k}"] = ("zero",)
+        if drain is not None:
+            neighbour = (pe[0] - drain.vector[0], pe[1] - drain.vector[1])
+            sources[pe, "drain_in"] = (
+                ("pe", neighbour, "drain_out") if _inside(reuse, neighbour) else ("zero",)
+            )
+        kinds[pe] = PEParams(
+            operands=tuple(operands),
+            bits=bits,
+            psum_inputs=inputs,
+            psum_bits=reuse.psum_bits,
+            psum_delay=successors[pe][1].delay if pe in successors else default,
+            accumulators=output.depth,
+            drain=None if drain is None else drain.delay,
+            multiplier_registers=multiplier_registers,
+            control_delay=control_delay,
+        )
+    port = "psum" if drain is None else "drain_out"
+    exits = tuple(
+        Edge(
+            pe,
+            reuse.delay(pe)
+            + multiplier_registers
+            + (kinds[pe].psum_delay if drain is None else drain.delay),
+        )
+        for pe in output.exits
+    )
+    return Netlist(reuse.placement.extent, kinds, sources, lanes, exits, port)
+
+
+def _source(reuse: Reuse, tensor, pe: Coordinate, links: tuple[Link, ...]):
+    """The PE and link that give ``pe`` its element, or None."""
+    place = reuse.placement
+    for link in links:
+        source = (pe[0] - link.vector[0], pe[1] - link.vector[1])
+        if _inside(reuse, source) and (
+            tensor is None or place.element(tensor, source) == place.element(tensor, pe)
+        ):
+            return source, link
+    return None
+
+
+def _inside(reuse: Reuse, pe: Coordinate) -> bool:
+    return all(0 <= a < n for a, n in zip(pe, reuse.placement.extent))
+
+
+def _join_operand(reuse, n, operand, sources) -> OperandParams:
+    """Wire an operand; returns what every PE has for it."""
+    tensor = reuse.placement.dataflow.operation.operands[n]
+    held = isinstance(operand, HeldOperand)
+    delays = tuple(dict.fromkeys(link.delay for link in operand.links if link.delay))
+    shift = reuse.shift_link(operand.shift) if held and operand.shift is not None else None
+    number = {pe: k for k, pe in enumerate(operand.lanes)}
+
+    def driver(pe) -> Driver:
+        """What drives the operand of a PE; a link without a register is its source's wire."""
+        if pe in number:
+            return ("lane", f"a{n}", number[pe])
+        if shift is not None:
+            source = (pe[0] - shift.vector[0], pe[1] - shift.vector[1])
+            if _inside(reuse, source):
+                return ("pe", source, f"a{n}_shift")
+        source, link = _source(reuse, tensor, pe, operand.links)
+        if link.delay:
+            return ("pe", source, f"a{n}_f{delays.index(link.delay)}")
+        return sources.get((source, f"a{n}")) or driver(source)
+
+    for pe in reuse.placement.pes:
+        sources[pe, f"a{n}"] = driver(pe)
+    return OperandParams(
+        depth=operand.depth if held else 0,
+        forwards=delays,
+        shift=None if shift is None else shift.delay,
+    )
+
+
+def _join_control(reuse, sources, lanes) -> int:
+    """Wire the control word; returns the registers between neighbours."""
+    links, edges = reuse.control_links, []
+    for pe in _in_time(reuse):
+        found = _source(reuse, None, pe, links)
+        if found is None:
+            sources[pe, "control"] = ("lane", "control", len(edges))
+            edges.append(Edge(pe, reuse.delay(pe)))
+        elif found[1].delay:
+            sources[pe, "control"] = ("pe", found[0], "control_out")
+        else:
+            sources[pe, "control"] = sources[found[0], "control"]
+    lanes["control"] = tuple(edges)
+    return links[0].delay if links else 0
+
+
+def _in_time(reuse):
+    """PEs so that the source of every forward link comes before its end."""
+    link = reuse.control_links
+    turn = [-1 if link and link[0].vector[axis] < 0 else 1 for axis in (0, 1)]
+    return sorted(reuse.placement.pes, key=lambda pe: (turn[0] * pe[0], turn[1] * pe[1]))
+
+
+def _successors(reuse) -> dict[Coordinate, tuple[Coordinate, Link]]:
+    """Where the partial sum of each PE goes on to."""
+    tensor = reuse.placement.dataflow.operation.output
+    backward = tuple(
+        Link((-link.vector[0], -link.vector[1]), link.delay) for link in reuse.output.links
+    )
+    found = {pe: _source(reuse, tensor, pe, backward) for pe in reuse.placement.pes}
+    return {pe: after for pe, after in found.items() if after is not None}

@@ -1,0 +1,181 @@
+"""Memories with one write and one read port, each a Verilog module of its own."""
+
+from amaranth.hdl import Module
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Memory", "address_bits"]
+
+
+def address_bits(depth: int) -> int:
+    """Bits that number ``depth`` words; at least 1, as Verilog has no wire of no bits."""
+    return max(1, (depth - 1).bit_length())
+
+
+class Memory(wiring.Component):
+    """``depth`` words; one written and one read in a cycle.
+
+    The read word is there in the cycle after its address and stays until the next read; where
+    ``asynchronous``, it is there in the same cycle, and the memory becomes LUT RAM or registers
+    instead of block RAM.
+
+    The words hold nothing that is defined before they are written: the Verilog has no initial
+    values, so that the module is also the wrapper of an SRAM. The module's name says its size.
+
+    Parameters
+    ----------
+    width, depth
+        Bits of a word; words, at least 2.
+    granule
+        Bits that one bit of ``write_enable`` writes; 0: the whole word.
+    asynchronous
+        Whether reading takes no clock edge.
+    keep_order
+        Whether a read of the word that is being written must give the old word. If not, it gives
+        either or a mixture, and block RAM needs no logic around it.
+
+    Members
+    -------
+    write_enable : ``In(width // granule)``
+    write_address, write_data : ``In``
+    read_enable : ``In(1)``
+        Not where ``asynchronous``.
+    read_address : ``In``
+    read_data : ``Out(width)``
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 words, or granules that do not fill a word.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        granule: int = 0,
+        asynchronous: bool = False,
+        keep_order: bool = False,
+    ):
+        if width < 1:
+            raise ValueError(f"memory width must be at least 1 bit, not {width!r}")
+        if depth < 2:
+            raise ValueError(f"memory depth must be at least 2 words, not {depth!r}")
+        if granule < 0 or (granule and width % granule):
+            raise ValueError(
+                f"memory granule must divide the width of {width} bits, or be 0, not {granule!r}"
+            )
+        self._width, self._depth, self._granule = width, depth, granule or width
+        self._asynchronous, self._keep_order = asynchronous, keep_order
+        kind = [f"memory_{depth}x{width}"]
+        kind += [f"g{granule}"] if granule else []
+        kind += ["async"] if asynchronous else []
+        kind += ["ordered"] if keep_order else []
+        self.module_name = "_".join(kind)
+        members = {
+            "write_enable": In(width // self._granule),
+            "write_address": In(address_bits(depth)),
+            "write_data": In(width),
+            "read_address": In(address_bits(depth)),
+            "read_data": Out(width),
+        }
+        super().__init__(members if asynchronous else members | {"read_enable": In(1)})
+
+    def elaborate(self, platform):
+        """The memory in Amaranth's simulator; Verilog comes from :meth:`rtlil`."""
+        m = Module()
+        m.submodules.words = words = memory.Memory(shape=self._width, depth=self._depth, init=[])
+        write = words.write_port(granularity=self._granule)
+        read = words.read_port(domain="comb" if self._asynchronous else "sync")
+        m.d.comb += [
+            write.en.eq(self.write_enable),
+            write.addr.eq(self.write_address),
+            write.data.eq(self.write_data),
+            read.addr.eq(self.read_address),
+            self.read_data.eq(read.data),
+        ]
+        if not self._asynchronous:
+            m.d.comb += read.en.eq(self.read_enable)
+        return m
+
+    def rtlil(self, name: str) -> str:
+        """The module as RTLIL.
+
+        Amaranth would write a line of Verilog to clear each word, and take a second over each
+        128 KiB.
+        """
+        width, address = self._width, address_bits(self._depth)
+        granules = width // self._granule
+        # one bit for each bit of the word, the highest first
+        enables = " ".join(
+            f"\\write_enable [{n}]" for n in reversed(range(granules)) for _ in range(self._granule)
+        )
+        undefined = f"{width}'" + "x" * width
+        clocked = not self._asynchronous
+        lines = [f"module \\{name}"]
+        if clocked and not self._keep_order:
+            lines.append("  attribute \\no_rw_check 1")
+        lines += [
+            f"  memory width {width} size {self._depth} \\words",
+            "  wire input 1 \\clk",
+            f"  wire width {granules} input 2 \\write_enable",
+            f"  wire width {address} input 3 \\write_address",
+            f"  wire width {width} input 4 \\write_data",
+            f"  wire width {address} input 5 \\read_address",
+            *(["  wire input 6 \\read_enable"] if clocked else []),
+            f"  wire width {width} output 7 \\read_data",
+            *_cell(
+                "$memwr_v2 \\write",
+                {
+                    "MEMID": '"\\\\words"',
+                    "ABITS": address,
+                    "WIDTH": width,
+                    "CLK_ENABLE": 1,
+                    "CLK_POLARITY": 1,
+                    "PORTID": 0,
+                    "PRIORITY_MASK": 0,
+                },
+                {
+                    "ADDR": "\\write_address",
+                    "DATA": "\\write_data",
+                    "EN": f"{{ {enables} }}",
+                    "CLK": "\\clk",
+                },
+            ),
+            *_cell(
+                "$memrd_v2 \\read",
+                {
+                    "MEMID": '"\\\\words"',
+                    "ABITS": address,
+                    "WIDTH": width,
+                    "TRANSPARENCY_MASK": "1'0",
+                    "COLLISION_X_MASK": "1'0",
+                    "ARST_VALUE": undefined,
+                    "SRST_VALUE": undefined,
+                    "INIT_VALUE": undefined,
+                    "CE_OVER_SRST": 0,
+                    "CLK_ENABLE": int(clocked),
+                    "CLK_POLARITY": 1,
+                },
+                {
+                    "ADDR": "\\read_address",
+                    "DATA": "\\read_data",
+                    "ARST": "1'0",
+                    "SRST": "1'0",
+                    "EN": "\\read_enable" if clocked else "1'1",
+                    "CLK": "\\clk" if clocked else "1'0",
+                },
+            ),
+            "end",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def _cell(head: str, parameters: dict, ports: dict) -> list[str]:
+    """A cell of RTLIL."""
+    return [
+        f"  cell {head}",
+        *(f"    parameter \\{name} {value}" for name, value in parameters.items()),
+        *(f"    connect \\{name} {value}" for name, value in ports.items()),
+        "  end",
+    ]

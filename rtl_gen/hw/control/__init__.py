@@ -1,0 +1,1 @@
+"""Nests, descriptor queues, host port."""

@@ -1,0 +1,218 @@
+"""The host's side of an accelerator: registers, interrupt, descriptor queues."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...isa import errors
+from ...isa.fields import WORD_BITS
+from ...isa.registers import (
+    BY_NAME,
+    REGISTERS,
+    Capabilities,
+    engine_register,
+    identification,
+)
+from ..place import place
+from .axi_lite import AXI_LITE_PORTS, AxiLiteSlave
+from .counters import Counters
+from .run import RunControl
+from .watchdog import Watchdog
+
+__all__ = ["HostPort"]
+
+
+class HostPort(wiring.Component):
+    """The registers of :mod:`rtl_gen.isa.registers` behind AXI4-Lite.
+
+    A run begins when the host sets CONTROL.start and ends with the interrupt: when a layer is
+    complete whose descriptor asks for one, or at the first error. Nothing may be started after an
+    error until reset.
+
+    A word pushed into a full queue waits while a run is on, which the watchdog bounds; while none
+    is on, it is an error. After an error, words are dropped and answered SLVERR. So is every write
+    that has no effect. A read of what is not there gives 0.
+
+    Parameters
+    ----------
+    capabilities
+        What the identification registers say; the engines behind the queues.
+
+    Members
+    -------
+    s_axi_*
+        :data:`~rtl_gen.hw.control.axi_lite.AXI_LITE_PORTS`.
+    interrupt : ``Out(1)``
+        High while an enabled event of INTERRUPT is set.
+    go : ``Out(1)``
+        A run is on: engines may take descriptors.
+    completed : ``Out(16)``
+        Layers complete since the run began.
+    queues : ``Out(stream.Signature(32)).array(engines)``
+        Descriptor words, to each engine present in the order of its number. An error withdraws a
+        word that waits.
+    room : ``In(range(queue_words + 1)).array(engines)``
+        Of each queue.
+    layer_done, layer_interrupt : ``In(1)``
+        The next layer is complete in memory; it asks for an interrupt.
+    overflow : ``In(1)``
+        An accumulator overflowed.
+    busy, progress : ``In(engines)``
+        Per engine: it has work; something of it moved.
+    step, read_beat, write_beat : ``In(1)``
+        A step was issued to the array; a beat was read from memory, or written.
+    errors : ``In(ERROR_BITS).array(engines)``
+        Per engine: the code of its error, 0 if none.
+    """
+
+    module_name = "host_port"
+
+    def __init__(self, capabilities: Capabilities):
+        self._capabilities = capabilities
+        engines = len(capabilities.engines)
+        super().__init__(
+            {
+                **AXI_LITE_PORTS,
+                "interrupt": Out(1),
+                "go": Out(1),
+                "completed": Out(BY_NAME["COMPLETED"].fields[0].bits),
+                "queues": Out(stream.Signature(WORD_BITS)).array(engines),
+                "room": In(range(capabilities.queue_words + 1)).array(engines),
+                "layer_done": In(1),
+                "layer_interrupt": In(1),
+                "overflow": In(1),
+                "busy": In(engines),
+                "progress": In(engines),
+                "step": In(1),
+                "read_beat": In(1),
+                "write_beat": In(1),
+                "errors": In(errors.ERROR_BITS).array(engines),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        bus = place(m, platform, "bus", AxiLiteSlave)
+        run = place(m, platform, "run", RunControl, self._capabilities.engines)
+        watchdog = place(m, platform, "watchdog", Watchdog)
+        enable = Signal.like(run.events)
+        limit = Signal(WORD_BITS, init=BY_NAME["WATCHDOG"].reset)
+        pushed = Signal()  # the write is to a queue
+        waiting = Signal()  # the queue is full
+        accepted = Signal()  # the queue takes the word
+
+        for name, member in AXI_LITE_PORTS.items():
+            outer, inner = getattr(self, name), getattr(bus, name)
+            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+        self._elaborate_queues(m, bus, run, pushed)
+        m.d.comb += [
+            self.go.eq(run.go),
+            self.completed.eq(run.completed),
+            run.layer_done.eq(self.layer_done),
+            run.layer_interrupt.eq(self.layer_interrupt),
+            run.overflow.eq(self.overflow),
+            run.expired.eq(watchdog.expired),
+            waiting.eq(run.waiting.any()),
+            accepted.eq(pushed & ~waiting & ~run.failed),
+            watchdog.limit.eq(limit),
+            watchdog.running.eq(run.go),
+            watchdog.progress.eq(
+                Cat(
+                    self.progress,
+                    self.layer_done,
+                    self.step,
+                    self.read_beat,
+                    self.write_beat,
+                    accepted,
+                ).any()
+            ),
+        ]
+        for inner, outer in zip(run.errors, self.errors):
+            m.d.comb += inner.eq(outer)
+        m.d.sync += self.interrupt.eq((run.events & enable).any())
+
+        refused = self._elaborate_writes(m, bus, run, enable, limit, pushed)
+        m.d.comb += [
+            bus.write_ready.eq(~(waiting & run.go)),
+            bus.write_error.eq(refused | (pushed & ~accepted)),
+        ]
+        values = identification(self._capabilities) | {
+            "CONTROL": run.go,
+            "STATUS": run.status,
+            "INTERRUPT": run.events,
+            "INTERRUPT_ENABLE": enable,
+            "COMPLETED": run.completed,
+            "WATCHDOG": limit,
+            **self._elaborate_counters(m, platform, run),
+        }
+        m.d.comb += bus.read_data.eq(_read(bus.read_word, values))
+        return m
+
+    def _elaborate_queues(self, m, bus, run, pushed):
+        """Offer a written word to its queue."""
+        hits = Signal(len(self._capabilities.engines))
+        for n, engine in enumerate(self._capabilities.engines):
+            queue = self.queues[n]
+            m.d.comb += [
+                hits[n].eq(_at(bus.write_word, engine_register("QUEUE", engine))),
+                queue.payload.eq(bus.write_data),
+                queue.valid.eq(bus.write_valid & hits[n] & ~run.failed),
+                run.waiting[n].eq(queue.valid & ~queue.ready),
+            ]
+        m.d.comb += pushed.eq(bus.write_valid & hits.any())
+
+    def _elaborate_writes(self, m, bus, run, enable, limit, pushed):
+        """Do the writes to all registers but the queues; return whether this one does nothing."""
+        written = {}
+        for name in ("CONTROL", "INTERRUPT", "INTERRUPT_ENABLE", "WATCHDOG"):
+            written[name] = Signal(name=f"{name.lower()}_written")
+            m.d.comb += written[name].eq(bus.write_valid & _at(bus.write_word, BY_NAME[name]))
+        m.d.comb += run.start.eq(written["CONTROL"] & bus.write_data[0])
+        with m.If(written["INTERRUPT"]):
+            m.d.comb += run.cleared.eq(bus.write_data)
+        with m.If(written["INTERRUPT_ENABLE"]):
+            m.d.sync += enable.eq(bus.write_data)
+        with m.If(written["WATCHDOG"]):
+            m.d.sync += limit.eq(bus.write_data)
+        nothing = ~(Cat(written.values()).any() | pushed)
+        return nothing | (run.start & ~run.started)
+
+    def _elaborate_counters(self, m, platform, run):
+        """Count what the run does; return the registers that show it."""
+        engines = self._capabilities.engines
+        counters = place(m, platform, "counters", Counters, len(engines))
+        m.d.comb += [
+            counters.clear.eq(run.started),
+            counters.running.eq(run.go),
+            counters.busy.eq(self.busy),
+            counters.progress.eq(self.progress),
+            counters.step.eq(self.step),
+            counters.read_beat.eq(self.read_beat),
+            counters.write_beat.eq(self.write_beat),
+        ]
+        values = {
+            "CYCLES_LOW": counters.cycles[:WORD_BITS],
+            "CYCLES_HIGH": counters.cycles[WORD_BITS:],
+            "STEPS": counters.steps,
+            "READ_BEATS": counters.read_beats,
+            "WRITE_BEATS": counters.write_beats,
+        }
+        for n, engine in enumerate(engines):
+            values[engine_register("ROOM", engine).name] = self.room[n]
+            values[engine_register("BUSY", engine).name] = counters.busy_cycles[n]
+            values[engine_register("STALL", engine).name] = counters.stall_cycles[n]
+        return values
+
+
+def _at(word, register):
+    """Whether a word index is that of a register."""
+    return word == register.offset // 4
+
+
+def _read(word, values):
+    """The register at a word index: an OR of all, each 0 where another is meant."""
+    known = [register for register in REGISTERS if register.name in values]
+    return reduce(or_, (Mux(_at(word, r), values[r.name], 0) for r in known))

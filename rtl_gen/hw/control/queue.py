@@ -1,0 +1,83 @@
+"""The queue of descriptor words in front of an engine."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["DescriptorQueue"]
+
+WORD_BITS = 32
+
+
+class DescriptorQueue(wiring.Component):
+    """Words in the order they came, in a block RAM.
+
+    Latency 2 cycles from ``push`` to ``pop``; one word a cycle each way. No combinational path from
+    one side to the other.
+
+    Parameters
+    ----------
+    depth
+        Words it holds: a power of two, 128 to 4096.
+
+    Members
+    -------
+    push : ``In(stream.Signature(32))``
+    pop : ``Out(stream.Signature(32))``
+    room : ``Out(range(depth + 1))``
+        Words that can be pushed before ``push`` has to wait.
+
+    Raises
+    ------
+    ValueError
+        If the depth is none of these.
+    """
+
+    def __init__(self, depth: int):
+        if depth not in [1 << n for n in range(7, 13)]:
+            raise ValueError(f"depth must be a power of two from 128 to 4096 words, not {depth!r}")
+        self._depth = depth
+        self.module_name = f"descriptor_queue_{depth}"
+        super().__init__(
+            {
+                "push": In(stream.Signature(WORD_BITS)),
+                "pop": Out(stream.Signature(WORD_BITS)),
+                "room": Out(range(depth + 1), init=depth),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+
+        head = Signal(range(self._depth))  # address of the oldest word
+        tail = Signal(range(self._depth))  # address of the next push
+        written, read = Signal(), Signal()
+
+        # A word is read one cycle after it was written at the earliest, so that no read ever
+        # meets a write to its address.
+        m.submodules.words = words = memory.Memory(
+            shape=WORD_BITS, depth=self._depth, init=[], attrs={"no_rw_check": 1}
+        )
+        write_port = words.write_port()
+        read_port = words.read_port()
+
+        m.d.comb += [
+            self.push.ready.eq(self.room != 0),
+            written.eq(self.push.valid & self.push.ready),
+            write_port.en.eq(written),
+            write_port.addr.eq(tail),
+            write_port.data.eq(self.push.payload),
+            # The memory's output register holds the word offered.
+            read.eq((self.room != self._depth) & (~self.pop.valid | self.pop.ready)),
+            read_port.en.eq(read),
+            read_port.addr.eq(head),
+            self.pop.payload.eq(read_port.data),
+        ]
+        m.d.sync += [
+            tail.eq(tail + written),
+            head.eq(head + read),
+            self.room.eq(self.room - written + read),
+        ]
+        with m.If(~self.pop.valid | self.pop.ready):
+            m.d.sync += self.pop.valid.eq(read)
+        return m

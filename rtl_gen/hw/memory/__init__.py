@@ -1,0 +1,1 @@
+"""Engines on the AXI4 port."""

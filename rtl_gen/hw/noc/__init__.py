@@ -1,0 +1,1 @@
+"""What joins memory words to lanes, and lanes to words."""

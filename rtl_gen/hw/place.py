@@ -1,0 +1,107 @@
+"""Placing one component inside another, so that each distinct one becomes one Verilog module."""
+
+from inspect import signature
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockSignal, Fragment, Instance, Module, ResetSignal, Value
+from amaranth.hdl._ir import PortDirection
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+__all__ = ["ModuleLibrary", "place"]
+
+
+def _pins(members, ports):
+    """Yield the Verilog name, the flow and the value of each port of a signature."""
+    for path, member, value in members.flatten(ports):
+        yield "__".join(map(str, path)), member.flow, Value.cast(value)
+
+
+class ModuleLibrary:
+    """Elaboration target that converts each distinct component once, as a module of its own.
+
+    Amaranth alone writes one module per instance. Here two components are one if class and
+    arguments are equal; the arguments must be hashable. A module is named by its component's
+    ``module_name``, behind ``prefix``, since names in Verilog are global. A component with a
+    method ``rtlil(name)`` is not elaborated but writes itself.
+
+    Attributes
+    ----------
+    modules : dict
+        RTLIL text by module name, leaves first.
+    """
+
+    def __init__(self, prefix: str = ""):
+        self.prefix = prefix
+        self.modules: dict[str, str] = {}
+        self._components = {}
+        self._clocks = {}
+
+    def component(self, kind, *args, **kwargs) -> wiring.Component:
+        """The one component of this class with these arguments, converted if it is new."""
+        bound = signature(kind).bind(*args, **kwargs)
+        bound.apply_defaults()  # one component, whichever way its arguments are written
+        key = (kind, tuple(bound.arguments.items()))
+        if key not in self._components:
+            component = kind(*args, **kwargs)
+            name = self.prefix + component.module_name
+            if name in self.modules:
+                raise ValueError(f"the module name {name} stands for two components: {key!r}")
+            self.modules[name] = self._convert(component, name)
+            self._components[key] = component
+        return self._components[key]
+
+    def _convert(self, component, name) -> str:
+        if hasattr(component, "rtlil"):
+            text = component.rtlil(name)
+            component._MustUse__used = True  # else Amaranth warns that nobody elaborated it
+        else:
+            ports = {
+                pin: (value, PortDirection.Input if flow == In else PortDirection.Output)
+                for pin, flow, value in _pins(component.signature, component)
+            }
+            text, _ = rtlil.convert_fragment(
+                Fragment.get(component, self), ports, name, emit_src=False
+            )
+        inputs = {
+            line.split()[-1]
+            for line in text.splitlines()
+            if line.startswith("  wire ") and " input " in line
+        }
+        self._clocks[name] = {
+            f"i_{pin}": drive()
+            for pin, drive in (("clk", ClockSignal), ("rst", ResetSignal))
+            if f"\\{pin}" in inputs
+        }
+        # Each was converted as a top; in the joined design only the outermost is.
+        return text.replace("attribute \\top 1\n", "")
+
+    def instance(self, component, ports) -> Instance:
+        """An instance of a component's module with its pins tied to ``ports``."""
+        name = self.prefix + component.module_name
+        pins = {
+            ("i_" if flow == In else "o_") + pin: value
+            for pin, flow, value in _pins(component.signature, ports)
+            if len(value)
+        }
+        return Instance(name, **pins, **self._clocks[name])
+
+
+def place(m: Module, platform, name: str, kind, *args, **kwargs):
+    """Add a ``kind(*args, **kwargs)`` to ``m`` as ``name``; return its ports as wires of ``m``.
+
+    The wires are named ``{name}__{port}``, in the simulator as in Verilog.
+    """
+    if isinstance(platform, ModuleLibrary):
+        component = platform.component(kind, *args, **kwargs)
+        ports = component.signature.create(path=(name,))
+        m.submodules[name] = platform.instance(component, ports)
+        return ports
+    component = kind(*args, **kwargs)
+    m.submodules[name] = component
+    ports = component.signature.create(path=(name,))
+    inner = _pins(component.signature, component)
+    outer = _pins(component.signature, ports)
+    for (_, flow, inside), (_, _, outside) in zip(inner, outer, strict=True):
+        m.d.comb += inside.eq(outside) if flow == In else outside.eq(inside)
+    return ports

@@ -1,0 +1,1 @@
+"""Registers, descriptor fields, versions and error codes: plain data, written once."""

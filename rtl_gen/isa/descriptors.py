@@ -1,0 +1,158 @@
+"""What the descriptor of each engine says.
+
+A descriptor is a header word, then the words of the engine's record; trailing words that are 0 may
+be left out. One descriptor an engine a layer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .fields import Field, Record, nest_fields
+
+__all__ = ["ENGINES", "HEADER", "VERSION", "Widths", "header", "records"]
+
+VERSION = 1
+"""Version of the descriptor format, in every header."""
+
+ENGINES = (
+    "load_input",
+    "load_weights",
+    "load_parameters",
+    "feed_input",
+    "feed_weights",
+    "feed_parameters",
+    "compute",
+    "store",
+)
+"""The engines in the order of their queues."""
+
+HEADER = Record("header", (Field("words", 10), Field("reserved", 14), Field("version", 8)))
+"""First word of a descriptor: how many words follow, and the version."""
+
+COORDINATE_BITS = 18
+"""A tensor coordinate, signed: images to 65,535 pixels with their padding."""
+
+OFFSET_BITS = 32
+"""A byte offset into a tensor, signed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widths:
+    """The sizes of a design that the records depend on.
+
+    Parameters
+    ----------
+    levels, dma_levels
+        Loop levels of the feeding and computing engines, and of those on the memory port.
+    checks
+        Ranks of the activation whose coordinate is compared with the tensor's extent at the read.
+    slots
+        Words that together hold one set of input lanes.
+    input_words, weight_words, parameter_words, output_words
+        Capacity of the buffers in words.
+    accumulators
+        Entries behind each exit; 0 where the PEs accumulate.
+    block
+        Elements of a word.
+    """
+
+    levels: int
+    dma_levels: int
+    checks: int
+    slots: int
+    input_words: int
+    weight_words: int
+    parameter_words: int
+    output_words: int
+    accumulators: int
+    block: int
+
+
+def _index_bits(words: int) -> int:
+    """Bits of a signed index into so many words."""
+    return words.bit_length() + 1
+
+
+def _amount_bits(words: int) -> int:
+    return words.bit_length()
+
+
+def header(words: int) -> int:
+    """The header of a descriptor with so many words behind it."""
+    return HEADER.pack({"words": words, "version": VERSION})[0]
+
+
+def _load(name: str, widths: Widths, checks: int, contiguous: bool) -> Record:
+    forms: dict[str, int] = {"offset": OFFSET_BITS}
+    limits: list[Field] = []
+    if contiguous:
+        forms["x"] = COORDINATE_BITS
+        limits.append(Field("x_limit", COORDINATE_BITS - 1))
+    for n in range(checks):
+        forms[f"y{n}"] = COORDINATE_BITS
+        limits.append(Field(f"y{n}_limit", COORDINATE_BITS - 1))
+    head = (Field("base", 64), Field("fence", 16), Field("fenced", 1), *limits)
+    return Record(name, (*head, *nest_fields(levels=widths.dma_levels, forms=forms, events={})))
+
+
+def _feed(name: str, levels: int, forms: Mapping[str, int], words: int, head=(), masks=()) -> Record:
+    nest = nest_fields(
+        levels=levels,
+        forms={"index": _index_bits(words), **forms},
+        events={"shrink": _amount_bits(words)},
+        masks=tuple(masks),
+    )
+    return Record(name, (*head, *nest))
+
+
+def records(widths: Widths) -> dict[str, Record]:
+    """The record of each engine of a design."""
+    checks = {f"y{n}": COORDINATE_BITS for n in range(widths.checks)}
+    slot = {"slot": widths.slots.bit_length() + 1} if widths.slots > 1 else {}
+    limits = [Field(f"y{n}_limit", COORDINATE_BITS - 1) for n in range(widths.checks)]
+    accumulator = {"accumulator": _index_bits(widths.accumulators)} if widths.accumulators else {}
+    byte = widths.block.bit_length() + 1
+    compute = nest_fields(
+        levels=widths.levels,
+        forms={"out": _index_bits(widths.output_words), "channel": byte, "byte": byte}
+        | accumulator,
+        events={"commit": _amount_bits(widths.output_words)},
+        masks=("reduce", "input", "weights", "weight_run", "parameters", "word"),
+    )
+    post = (
+        Field("output_zero", 8, signed=True),
+        Field("act_min", 8, signed=True),
+        Field("act_max", 8, signed=True),
+        Field("single_rounding", 1),
+    )
+    store = nest_fields(
+        levels=widths.dma_levels,
+        forms={"offset": OFFSET_BITS, "index": _index_bits(widths.output_words)},
+        events={"shrink": _amount_bits(widths.output_words)},
+    )
+    return {
+        "load_input": _load("load_input", widths, widths.checks, True),
+        "load_weights": _load("load_weights", widths, 0, False),
+        "load_parameters": _load("load_parameters", widths, 0, False),
+        "feed_input": _feed(
+            "feed_input",
+            widths.levels,
+            {**slot, **checks},
+            widths.input_words,
+            head=(Field("pad_value", 8, signed=True), *limits),
+            masks=("set", "tile"),
+        ),
+        "feed_weights": _feed(
+            "feed_weights", widths.levels, {}, widths.weight_words, masks=("set", "tile")
+        ),
+        "feed_parameters": _feed(
+            "feed_parameters",
+            widths.levels,
+            {},
+            widths.parameter_words,
+            head=post,
+            masks=("set",),
+        ),
+        "compute": Record("compute", (Field("tile_words", 24), *compute)),
+        "store": Record("store", (Field("base", 64), Field("interrupt", 1), *store)),
+    }

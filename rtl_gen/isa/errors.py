@@ -1,0 +1,43 @@
+"""Error codes: why a run ended before its last layer.
+
+The first error ends the run; STATUS holds its code and the engine it came from until reset.
+"""
+
+__all__ = [
+    "BAD_VERSION",
+    "DESCRIPTOR_TOO_LONG",
+    "ERROR_BITS",
+    "EXPLANATIONS",
+    "NONE",
+    "QUEUE_OVERFLOW",
+    "READ_RESPONSE",
+    "WATCHDOG",
+    "WRITE_RESPONSE",
+    "explain",
+]
+
+NONE = 0
+BAD_VERSION = 1
+DESCRIPTOR_TOO_LONG = 2
+READ_RESPONSE = 3
+WRITE_RESPONSE = 4
+WATCHDOG = 5
+QUEUE_OVERFLOW = 6
+
+ERROR_BITS = 4
+"""Bits of an error code in hardware."""
+
+EXPLANATIONS = {
+    NONE: "no error",
+    BAD_VERSION: "a descriptor's header names a version that this design does not read",
+    DESCRIPTOR_TOO_LONG: "a descriptor has more words than its engine's record",
+    READ_RESPONSE: "memory answered a read with an error",
+    WRITE_RESPONSE: "memory answered a write with an error",
+    WATCHDOG: "no engine made progress for as many cycles as WATCHDOG says",
+    QUEUE_OVERFLOW: "a word was pushed into a full queue while no run could empty it",
+}
+
+
+def explain(code: int) -> str:
+    """One line that says what a code from STATUS means."""
+    return EXPLANATIONS.get(code, f"unknown error code {code}")

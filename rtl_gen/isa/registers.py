@@ -1,0 +1,324 @@
+"""The register map: what a host sees at the AXI4-Lite port, for every design alike.
+
+Addresses are bytes, 12 bits; a register is a word of 32 bits. Places never depend on the design;
+what differs from design to design stands in the identification registers, whose values
+:func:`identification` gives.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .descriptors import ENGINES, VERSION, Widths
+from .errors import ERROR_BITS
+
+__all__ = [
+    "ADDRESS_BITS",
+    "BY_NAME",
+    "MAGIC",
+    "NO_ENGINE",
+    "REGISTERS",
+    "REGISTERS_VERSION",
+    "BitField",
+    "Capabilities",
+    "Register",
+    "engine_register",
+    "identification",
+    "listing",
+]
+
+ADDRESS_BITS = 12
+MAGIC = 0x5254_4C47
+"""Value of IDENTITY: "RTLG" in ASCII, the R highest."""
+REGISTERS_VERSION = 1
+"""Version of this map; grows when a register moves or changes its meaning."""
+
+WATCHDOG_RESET = 1 << 20
+ENGINE_BASE, ENGINE_SPACING = 0x100, 0x10
+NO_ENGINE = 0xFF
+"""STATUS.error_engine of an error that no engine raised."""
+
+Access = Literal["read", "write", "read/write", "read/clear"]
+
+
+@dataclass(frozen=True)
+class BitField:
+    """Bits ``low`` to ``low + bits - 1`` of a register."""
+
+    name: str
+    low: int
+    bits: int
+    doc: str
+
+    def __post_init__(self):
+        high = self.low + self.bits - 1
+        if not 0 <= self.low <= high <= 31:
+            raise ValueError(f"field {self.name} must lie in bits 0..31, not {self.low}..{high}")
+
+    @property
+    def mask(self) -> int:
+        """The field's bits within its register."""
+        return ((1 << self.bits) - 1) << self.low
+
+
+@dataclass(frozen=True)
+class Register:
+    """A word at ``offset``.
+
+    ``access``: ``read`` cannot be written; ``write`` reads as 0; ``read/clear`` is cleared bit by
+    bit by writing ones. ``reset`` is None where the design decides.
+    """
+
+    name: str
+    offset: int
+    access: Access
+    fields: tuple[BitField, ...]
+    doc: str
+    reset: int | None = 0
+
+    def __post_init__(self):
+        if self.offset not in range(0, 1 << ADDRESS_BITS, 4):
+            raise ValueError(
+                f"offset of {self.name} must be a multiple of 4 bytes below "
+                f"{1 << ADDRESS_BITS:#x}, not {self.offset!r}"
+            )
+        used = 0
+        for field in self.fields:
+            if used & field.mask:
+                raise ValueError(f"{self.name}.{field.name} must not overlap another field")
+            used |= field.mask
+
+    @property
+    def readable(self) -> bool:
+        return self.access != "write"
+
+    @property
+    def writable(self) -> bool:
+        return self.access != "read"
+
+    def pack(self, values: Mapping[str, int]) -> int:
+        """The word with these fields; those not named are 0.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or a value does not fit its field.
+        """
+        unknown = sorted(set(values) - {field.name for field in self.fields})
+        if unknown:
+            raise ValueError(f"{self.name} has no field {unknown[0]!r}")
+        word = 0
+        for field in self.fields:
+            value = int(values.get(field.name, 0))
+            if value not in range(1 << field.bits):
+                raise ValueError(
+                    f"{self.name}.{field.name} must be 0..{(1 << field.bits) - 1}, not {value}"
+                )
+            word |= value << field.low
+        return word
+
+    def unpack(self, word: int) -> dict[str, int]:
+        """The fields of a word read."""
+        return {f.name: (word & f.mask) >> f.low for f in self.fields}
+
+
+def _whole(name: str, offset: int, access: Access, doc: str, reset: int | None = 0) -> Register:
+    return Register(name, offset, access, (BitField("value", 0, 32, doc),), doc, reset)
+
+
+_EVENTS = (
+    BitField("done", 0, 1, "a layer whose descriptor asks for an interrupt is complete"),
+    BitField("error", 1, 1, "a run ended with an error"),
+)
+
+
+def _identification_registers() -> tuple[Register, ...]:
+    return (
+        _whole("IDENTITY", 0x000, "read", 'The letters "RTLG", the R highest.', MAGIC),
+        Register("VERSIONS", 0x004, "read", (
+            BitField("descriptor", 0, 8, "version of the descriptors it reads"),
+            BitField("registers", 8, 8, "version of this map"),
+        ), "Versions.", None),
+        _whole("HASH0", 0x008, "read", "Low half of the design's hash.", None),
+        _whole("HASH1", 0x00C, "read", "High half of the design's hash.", None),
+        Register("ARRAY", 0x010, "read", (
+            BitField("rows", 0, 16, "rows of PEs"),
+            BitField("columns", 16, 16, "columns of PEs"),
+        ), "Shape of the array.", None),
+        Register("FORMATS", 0x014, "read", (
+            BitField("operand_bits", 0, 8, "bits of an operand"),
+            BitField("accumulator_bits", 8, 8, "bits of an accumulator"),
+            BitField("bus_bits", 16, 16, "data width of the memory port"),
+        ), "Widths of numbers and of the bus.", None),
+        Register("WORD", 0x018, "read", (
+            BitField("block", 0, 8, "elements of a buffer word"),
+            BitField("post_lanes", 8, 8, "outputs requantized a cycle"),
+        ), "Elements side by side.", None),
+        Register("NESTS", 0x01C, "read", (
+            BitField("levels", 0, 8, "loop levels of the feeding and computing engines"),
+            BitField("dma_levels", 8, 8, "loop levels of the engines on the memory port"),
+            BitField("checks", 16, 8, "coordinates compared with the tensor's extent"),
+            BitField("slots", 24, 8, "words that hold one set of input lanes"),
+        ), "What the descriptors' nests have.", None),
+        Register("ENGINES", 0x020, "read", tuple(
+            BitField(name, n, 1, f"{name} is there") for n, name in enumerate(ENGINES)
+        ), "Engines present.", None),
+        _whole("QUEUE_WORDS", 0x024, "read", "Words of each descriptor queue.", None),
+        _whole("INPUT_WORDS", 0x028, "read", "Words of the input buffer.", None),
+        _whole("WEIGHT_WORDS", 0x02C, "read", "Words of the weight buffer.", None),
+        _whole("PARAMETER_WORDS", 0x030, "read", "Words of the parameter buffer.", None),
+        _whole("OUTPUT_WORDS", 0x034, "read", "Words of the output buffer.", None),
+        _whole("ACCUMULATORS", 0x038, "read",
+               "Accumulators behind each exit of the array; 0 where the PEs accumulate.", None),
+    )  # fmt: skip
+
+
+def _control_registers() -> tuple[Register, ...]:
+    return (
+        Register("CONTROL", 0x040, "read/write", (
+            BitField("start", 0, 1, "write 1: begin a run; reads as STATUS.running"),
+        ), "Begins a run: counters and COMPLETED are cleared, engines take descriptors until the "
+           "interrupt. A 0 does nothing; refused after an error."),
+        Register("STATUS", 0x044, "read", (
+            BitField("running", 0, 1, "from start until the interrupt"),
+            BitField("error", 1, 1, "an error ended a run; stays until reset"),
+            BitField("overflow", 2, 1, "an accumulator overflowed since start"),
+            BitField("error_code", 8, ERROR_BITS, "the first error"),
+            BitField("error_engine", 16, 8, "its engine, in the order of ENGINES; 255: none"),
+        ), "What it is doing and what went wrong.", NO_ENGINE << 16),
+        Register("INTERRUPT", 0x048, "read/clear", _EVENTS, "What happened; write 1 to clear."),
+        Register("INTERRUPT_ENABLE", 0x04C, "read/write", _EVENTS,
+                 "Which of INTERRUPT drive the interrupt pin."),
+        Register("COMPLETED", 0x050, "read", (
+            BitField("layers", 0, 16, "layers complete in memory since start, modulo 2^16"),
+        ), "Count that fences wait for."),
+        _whole("WATCHDOG", 0x054, "read/write",
+               "Cycles without progress that end a run with an error; 0: never.", WATCHDOG_RESET),
+        _whole("CYCLES_LOW", 0x058, "read", "Cycles from start to the interrupt, low half."),
+        _whole("CYCLES_HIGH", 0x05C, "read",
+               "High half; while running read it before and after the low one."),
+        _whole("STEPS", 0x060, "read", "Steps issued to the array since start, modulo 2^32."),
+        _whole("READ_BEATS", 0x064, "read", "Beats read from memory since start, modulo 2^32."),
+        _whole("WRITE_BEATS", 0x068, "read", "Beats written since start, modulo 2^32."),
+    )  # fmt: skip
+
+
+def _engine_registers(number: int, engine: str) -> tuple[Register, ...]:
+    base, name = ENGINE_BASE + ENGINE_SPACING * number, engine.upper()
+    return (
+        _whole(f"QUEUE_{name}", base, "write",
+               f"Pushes a descriptor word to {engine}; waits while the queue is full."),
+        _whole(f"ROOM_{name}", base + 0x4, "read", "Words the queue has room for.", None),
+        _whole(f"BUSY_{name}", base + 0x8, "read", "Cycles busy since start, modulo 2^32."),
+        _whole(f"STALL_{name}", base + 0xC, "read",
+               "Cycles busy without progress since start, modulo 2^32."),
+    )  # fmt: skip
+
+
+REGISTERS: tuple[Register, ...] = (
+    *_identification_registers(),
+    *_control_registers(),
+    *(register for n, name in enumerate(ENGINES) for register in _engine_registers(n, name)),
+)
+"""Every register, by ascending offset."""
+
+BY_NAME: dict[str, Register] = {register.name: register for register in REGISTERS}
+
+
+def engine_register(kind: Literal["QUEUE", "ROOM", "BUSY", "STALL"], engine: str) -> Register:
+    """The register of one engine, for example ``engine_register("QUEUE", "store")``."""
+    return BY_NAME[f"{kind}_{engine.upper()}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What the identification registers of a design say.
+
+    Parameters
+    ----------
+    rows, columns
+        Shape of the array.
+    operand_bits, accumulator_bits, bus_bits
+        Bits of an operand, of an accumulator, and of the memory port's data.
+    post_lanes
+        Outputs requantized a cycle.
+    queue_words
+        Words of each descriptor queue.
+    widths
+        The sizes that descriptors depend on.
+    engines
+        The engines present, names of :data:`ENGINES` in their order.
+    design_hash
+        64 bits.
+
+    Raises
+    ------
+    ValueError
+        If an engine is unknown or out of order, or a value does not fit its register.
+    """
+
+    rows: int
+    columns: int
+    operand_bits: int
+    accumulator_bits: int
+    bus_bits: int
+    post_lanes: int
+    queue_words: int
+    widths: Widths
+    engines: tuple[str, ...] = ENGINES
+    design_hash: int = 0
+
+    def __post_init__(self):
+        if self.engines != tuple(name for name in ENGINES if name in self.engines):
+            raise ValueError(
+                f"engines must be some of {', '.join(ENGINES)} in that order, not {self.engines!r}"
+            )
+        if self.design_hash not in range(1 << 64):
+            raise ValueError(f"design_hash must be 0..2^64 - 1, not {self.design_hash!r}")
+        identification(self)
+
+
+def identification(capabilities: Capabilities) -> dict[str, int]:
+    """The values of the identification registers of a design, by name."""
+    c, widths = capabilities, capabilities.widths
+    fields = {
+        "IDENTITY": {"value": MAGIC},
+        "VERSIONS": {"descriptor": VERSION, "registers": REGISTERS_VERSION},
+        "HASH0": {"value": c.design_hash & 0xFFFF_FFFF},
+        "HASH1": {"value": c.design_hash >> 32},
+        "ARRAY": {"rows": c.rows, "columns": c.columns},
+        "FORMATS": {
+            "operand_bits": c.operand_bits,
+            "accumulator_bits": c.accumulator_bits,
+            "bus_bits": c.bus_bits,
+        },
+        "WORD": {"block": widths.block, "post_lanes": c.post_lanes},
+        "NESTS": {
+            "levels": widths.levels,
+            "dma_levels": widths.dma_levels,
+            "checks": widths.checks,
+            "slots": widths.slots,
+        },
+        "ENGINES": {name: 1 for name in c.engines},
+        "QUEUE_WORDS": {"value": c.queue_words},
+        "INPUT_WORDS": {"value": widths.input_words},
+        "WEIGHT_WORDS": {"value": widths.weight_words},
+        "PARAMETER_WORDS": {"value": widths.parameter_words},
+        "OUTPUT_WORDS": {"value": widths.output_words},
+        "ACCUMULATORS": {"value": widths.accumulators},
+    }
+    return {name: BY_NAME[name].pack(values) for name, values in fields.items()}
+
+
+def listing() -> str:
+    """The map as a Markdown table: a row a register, then a row for each of its named fields."""
+    lines = ["| offset | register | access | reset | bits | what |", "|---|---|---|---|---|---|"]
+    for r in REGISTERS:
+        reset = "design" if r.reset is None else f"{r.reset:#x}"
+        lines.append(f"| {r.offset:#05x} | {r.name} | {r.access} | {reset} | | {r.doc} |")
+        for f in r.fields:
+            if f.bits < 32:
+                high = f.low + f.bits - 1
+                bits = f"{high}:{f.low}" if f.bits > 1 else f"{f.low}"
+                lines.append(f"| | .{f.name} | | | {bits} | {f.doc} |")
+    return "\n".join(lines) + "\n"

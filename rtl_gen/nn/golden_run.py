@@ -1,0 +1,85 @@
+"""Runs a graph in numpy: what the accelerator must give, tensor by tensor."""
+
+import numpy as np
+
+from rtl_gen.golden.convolution import conv2d, fully_connected
+from rtl_gen.golden.quantize import output_int8
+from rtl_gen.nn.graph import Graph, ModelError, Node
+
+__all__ = ["run_graph", "run_node"]
+
+
+def run_graph(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every activation by name, int8.
+
+    Parameters
+    ----------
+    inputs
+        int8 activations by name, as the graph stores them: (n, h, w, c) or (n, features), for any
+        number n of images. `Port.convert` makes them from arrays in the model file's order.
+
+    Raises
+    ------
+    ModelError
+        If an input is missing, or not int8 or of the right shape; or one is not an input.
+    """
+    names = [port.tensor for port in graph.inputs]
+    if sorted(inputs) != sorted(names):
+        raise ModelError(
+            f"{graph.name}: inputs must be {', '.join(names)}, not {', '.join(inputs) or 'none'}"
+        )
+    for name, array in inputs.items():
+        image = graph.tensors[name].shape[1:]
+        if array.dtype != np.int8 or array.shape[1:] != image:
+            shape = ", ".join(["n", *(str(size) for size in image)])
+            raise ModelError(
+                f"{graph.name}: input {name} must be int8 of shape ({shape}), "
+                f"not {array.dtype} of {array.shape}"
+            )
+    tensors = dict(inputs)
+    for node in graph.nodes:
+        tensors[node.output] = run_node(node, tensors[node.input])
+    return tensors
+
+
+def run_node(node: Node, x: np.ndarray) -> np.ndarray:
+    """The layer's int8 output for int8 images, any number n of them.
+
+    ``x`` has n images of the size of ``node.input_shape``; its other dimensions may be split
+    otherwise (a matmul takes (n, h, w, c) as (n, h * w * c)).
+    """
+    layer, quantization = node.layer, node.layer.quantization
+    x = x.reshape(len(x), *node.input_shape[1:])
+    if layer.operation == "matmul":
+        acc = fully_connected(x, node.weight.T, node.bias, input_zero=quantization.input_zero)
+    else:
+        acc = _convolve(node, x)
+    return output_int8(
+        acc,
+        node.multiplier,
+        node.shift,
+        output_zero=quantization.output_zero,
+        act_min=quantization.act_min,
+        act_max=quantization.act_max,
+        rounding=quantization.rounding,
+    )
+
+
+def _convolve(node: Node, x: np.ndarray) -> np.ndarray:
+    layer = node.layer
+    sizes, extents, symbols = layer.sizes, layer.extents, layer.symbols
+    stride, dilation = (symbols["u"], symbols["v"]), (symbols["d"], symbols["e"])
+    top, left = symbols["t"], symbols["l"]
+    # What the windows reach below and to the right of the image; a layer does not keep it.
+    bottom = (sizes["p"] - 1) * stride[0] + (sizes["r"] - 1) * dilation[0] + 1 - top - extents["h"]
+    right = (sizes["q"] - 1) * stride[1] + (sizes["s"] - 1) * dilation[1] + 1 - left - extents["w"]
+    return conv2d(
+        x,
+        node.weight,
+        node.bias,
+        stride=stride,
+        dilation=dilation,
+        pad=(top, left, max(bottom, 0), max(right, 0)),
+        groups=sizes["g"],
+        input_zero=layer.quantization.input_zero,
+    )

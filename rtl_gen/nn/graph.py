@@ -1,0 +1,137 @@
+"""A network as the accelerator sees it: layers in execution order, activations in NHWC."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtl_gen.spec.layer import Layer
+
+__all__ = ["Graph", "ModelError", "Node", "Port", "Tensor"]
+
+
+class ModelError(Exception):
+    """A model file, or data for it, that cannot be used; the message is meant for its user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """An activation: int8, (n, h, w, c) or (n, features).
+
+    ``scale`` and ``zero`` say what its values mean: real = scale * (value - zero).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    scale: float
+    zero: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Node:
+    """A layer with its data.
+
+    Parameters
+    ----------
+    layer
+        A ``conv2d`` or ``matmul`` of `rtl_gen.spec.layer`.
+    weight
+        int8; (k, r, s, c) with the channels c of one group, or (k, n) for a matmul.
+    bias, multiplier, shift
+        int32, one each for every output channel: k of them, or n for a matmul. A result is
+        acc * multiplier / 2^31 * 2^shift, so a negative shift goes to the right.
+    input, output
+        Names of activations. The input's values, image by image and in the order in which they
+        are stored, are `input_shape`: where the model flattens NCHW before a matmul, the reader has
+        put the weight's rows in NHWC order, and flattening is a matter of names only.
+
+    Raises
+    ------
+    ValueError
+        If an array's shape or type does not fit the layer.
+    """
+
+    layer: Layer
+    weight: np.ndarray
+    bias: np.ndarray
+    multiplier: np.ndarray
+    shift: np.ndarray
+    input: str
+    output: str
+
+    def __post_init__(self):
+        sizes = self.layer.sizes
+        if self.layer.operation == "conv2d":
+            weight_shape = (sizes["g"] * sizes["k"], sizes["r"], sizes["s"], sizes["c"])
+        elif self.layer.operation == "matmul":
+            weight_shape = (sizes["k"], sizes["n"])
+        else:
+            raise ValueError(
+                f"{self.layer.name}: operation must be conv2d or matmul, "
+                f"not {self.layer.operation!r}"
+            )
+        self._check("weight", np.int8, weight_shape)
+        for name in ("bias", "multiplier", "shift"):
+            self._check(name, np.int32, (self.output_shape[-1],))
+
+    def _check(self, name: str, dtype: type, shape: tuple[int, ...]) -> None:
+        array = getattr(self, name)
+        if array.dtype != dtype or array.shape != shape:
+            raise ValueError(
+                f"{self.layer.name}: {name} must be {np.dtype(dtype)} of shape {shape}, "
+                f"not {array.dtype} of {array.shape}"
+            )
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(n, h, w, c) with the channels of all groups, or (m, k)."""
+        sizes, extents = self.layer.sizes, self.layer.extents
+        if self.layer.operation == "matmul":
+            return (sizes["m"], sizes["k"])
+        return (sizes["n"], extents["h"], extents["w"], sizes["g"] * sizes["c"])
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(n, p, q, k) with the channels of all groups, or (m, n)."""
+        sizes = self.layer.sizes
+        if self.layer.operation == "matmul":
+            return (sizes["m"], sizes["n"])
+        return (sizes["n"], sizes["p"], sizes["q"], sizes["g"] * sizes["k"])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Port:
+    """An input or output of the model file and the activation that stands for it.
+
+    ``index`` says, for one image and in the target's shape, where in the source each value is: an
+    input's source is the file's array and its target the activation; an output's the reverse.
+    """
+
+    name: str
+    tensor: str
+    index: np.ndarray
+
+    def convert(self, source: np.ndarray) -> np.ndarray:
+        """The source (n, ...) in the order of the target, for any number n of images.
+
+        Raises
+        ------
+        ModelError
+            If an image of the source has another number of values than the target.
+        """
+        if source.ndim < 1 or source.size != len(source) * self.index.size:
+            raise ModelError(
+                f"{self.name}: an image must have {self.index.size} values, "
+                f"not an array of shape {source.shape}"
+            )
+        return source.reshape(len(source), -1)[:, self.index]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Graph:
+    """A network: its nodes in execution order and every activation by name."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    tensors: dict[str, Tensor]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]

@@ -1,0 +1,163 @@
+"""Reads an ONNX file of quantized layers into a graph.
+
+Supported are int8 QLinearConv and QLinearMatMul, and Flatten, Reshape and Transpose where they only
+say in which order values are read. Everything else is refused, all of it in one message.
+"""
+
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import TensorProto
+
+from rtl_gen.golden.quantize import Rounding
+from rtl_gen.nn.graph import Graph, ModelError, Port
+from rtl_gen.nn.layout import inverse
+from rtl_gen.nn.onnx_nodes import OPERATORS, NodeReader, node_title
+from rtl_gen.nn.onnx_operands import Refusal, array_of
+
+__all__ = ["read_onnx"]
+
+
+def read_onnx(path: str | Path, *, batch: int = 1, rounding: Rounding = "double") -> Graph:
+    """Read a model.
+
+    Parameters
+    ----------
+    path
+        The ``.onnx`` file.
+    batch
+        Images per run, where the file leaves its inputs' first dimension open.
+    rounding
+        Of the requantization: ``double`` (TFLite's reference kernels) or ``single``.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read or is not whole; or, with the name and the operator of every
+        such node, if it has nodes that cannot run.
+    ValueError
+        If ``batch`` or ``rounding`` is not allowed.
+    """
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1 image, not {batch!r}")
+    if rounding not in ("double", "single"):
+        raise ValueError(f"rounding must be 'double' or 'single', not {rounding!r}")
+    path = Path(path)
+    model = _load(path)
+    # Old files list their constants among the inputs.
+    constants = {each.name for each in model.graph.initializer}
+    inputs = [each for each in model.graph.input if each.name not in constants]
+    reader = NodeReader(batch=_batch(inputs, batch), rounding=rounding)
+    problems = _read_constants(reader, model.graph)
+    for value in inputs:
+        problems += _add_input(reader, value)
+    for node in model.graph.node:
+        try:
+            reader.read(node)
+        except Refusal as refusal:
+            problems.append(f"{node_title(node)}: {refusal}")
+    problems += _unmade_outputs(reader, model.graph)
+    if problems:
+        listed = "".join(f"\n  {problem}" for problem in problems)
+        raise ModelError(
+            f"{path}: cannot run on the accelerator because of{listed}\n"
+            f"supported: {', '.join(OPERATORS)}, all int8"
+        )
+    _check(path, model)
+    return _graph(reader, model.graph, [each.name for each in inputs])
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    """The file's content, if there is any; what it means is checked later."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError:
+        model = onnx.ModelProto()
+    if not model.HasField("graph") or not model.opset_import:
+        raise ModelError(
+            f"{path}: not a whole ONNX file ({len(content)} bytes): "
+            f"it was cut off, or is of another kind"
+        )
+    return model
+
+
+def _check(path: Path, model: onnx.ModelProto) -> None:
+    """ONNX's own rules: names made twice, missing fields, shapes that contradict each other."""
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise ModelError(f"{path}: breaks a rule of ONNX: {first_line}") from error
+
+
+def _read_constants(reader: NodeReader, graph: onnx.GraphProto) -> list[str]:
+    """Add the file's constants to the reader; return what is wrong with them."""
+    problems = []
+    for tensor in graph.initializer:
+        try:
+            reader.constants[tensor.name] = array_of(tensor)
+        except Refusal as refusal:
+            problems.append(f"constant {tensor.name}: {refusal}")
+    return problems
+
+
+def _batch(inputs: list[onnx.ValueInfoProto], batch: int) -> int:
+    """The inputs' first dimension where the file fixes it, else ``batch``."""
+    for value in inputs:
+        for dim in value.type.tensor_type.shape.dim[:1]:
+            if dim.dim_value > 0:
+                return dim.dim_value
+    return batch
+
+
+def _add_input(reader: NodeReader, value: onnx.ValueInfoProto) -> list[str]:
+    """Add an input of the file to the reader; return what is wrong with it."""
+    kind = value.type.tensor_type
+    dims = kind.shape.dim
+    reader.views[value.name] = None
+    if kind.elem_type != TensorProto.INT8:
+        names = {number: name.lower() for name, number in TensorProto.DataType.items()}
+        name = names.get(kind.elem_type, kind.elem_type)
+        return [f"input {value.name}: must be int8, not {name}"]
+    if len(dims) < 2 or not all(dim.dim_value > 0 for dim in dims[1:]):
+        return [f"input {value.name}: all its dimensions but the first must be fixed"]
+    if dims[0].HasField("dim_value") and dims[0].dim_value != reader.batch:
+        return [
+            f"input {value.name}: its first dimension, the images, must be {reader.batch} "
+            f"as for the other inputs, not {dims[0].dim_value}"
+        ]
+    reader.add_input(value.name, tuple(dim.dim_value for dim in dims[1:]))
+    return []
+
+
+def _unmade_outputs(reader: NodeReader, graph: onnx.GraphProto) -> list[str]:
+    return [
+        f"output {value.name}: no input or node makes it"
+        for value in graph.output
+        if value.name not in reader.views
+    ]
+
+
+def _graph(reader: NodeReader, graph: onnx.GraphProto, input_names: list[str]) -> Graph:
+    inputs, outputs = [], []
+    for name in input_names:
+        if reader.orders[name] is None:  # read by no node
+            index = reader.views[name].index
+            reader.store(name, index, scale=1.0, zero=0)
+        inputs.append(Port(name=name, tensor=name, index=reader.orders[name]))
+    for value in graph.output:
+        view = reader.views[value.name]
+        stored_at = inverse(reader.orders[view.tensor])
+        outputs.append(Port(name=value.name, tensor=view.tensor, index=stored_at[view.index]))
+    return Graph(
+        name=graph.name,
+        nodes=tuple(reader.nodes),
+        tensors=reader.tensors,
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+    )

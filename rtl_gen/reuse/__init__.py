@@ -1,0 +1,14 @@
+"""From a nest to links, lanes, PE storage and accumulator width: exact integer algebra."""
+
+from .analysis import HeldOperand, Link, OutputReuse, Reuse, StreamedOperand, analyse
+from .legality import check_links
+
+__all__ = [
+    "HeldOperand",
+    "Link",
+    "OutputReuse",
+    "Reuse",
+    "StreamedOperand",
+    "analyse",
+    "check_links",
+]

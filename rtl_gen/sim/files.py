@@ -1,0 +1,109 @@
+"""The two files that the bench's HDL and Python both map: memory, and the host's script.
+
+Their layout is written down once more, for C++, in ``testbench/storage.cpp``.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rtl_gen.sim.job import MAX_WINDOWS
+
+__all__ = ["HostFile", "MemoryFile"]
+
+# 64-bit words of the host file
+RESULTS, CYCLES, POSITION, STRAYS, FIRST_STRAY, WINDOWS = range(6)
+WINDOW = 16
+SCRIPT = 256
+assert WINDOW + 2 * MAX_WINDOWS <= SCRIPT
+
+
+class MemoryFile:
+    """The accelerator's DRAM.
+
+    Parameters
+    ----------
+    path
+        A file as long as the memory; :meth:`create` makes one, without using disk space.
+    base
+        Address of its first byte.
+    """
+
+    def __init__(self, path: Path, base: int = 0):
+        self.base = base
+        self.bytes = np.memmap(path, np.uint8, "r+")
+
+    @classmethod
+    def create(cls, path: Path, size: int, base: int = 0) -> "MemoryFile":
+        """Make a file of ``size`` zero bytes (a multiple of 4096) and map it."""
+        _create(path, size)
+        return cls(path, base)
+
+    def check(self, what: str, address: int, size: int) -> None:
+        """Raise ValueError unless ``size`` bytes from ``address`` on lie in memory."""
+        end = self.base + len(self.bytes)
+        if size < 0 or address < self.base or address + size > end:
+            raise ValueError(
+                f"{what} at {address:#x}..{address + size:#x} is outside "
+                f"the memory, {self.base:#x}..{end:#x}"
+            )
+
+    def write(self, address: int, data: bytes | np.ndarray) -> None:
+        """Put ``data`` at ``address``."""
+        flat = np.frombuffer(data, np.uint8)
+        self.check("image", address, len(flat))
+        self.bytes[address - self.base :][: len(flat)] = flat
+
+    def read(self, address: int, size: int) -> np.ndarray:
+        """A copy of ``size`` bytes from ``address`` on, uint8."""
+        self.check("region", address, size)
+        return np.array(self.bytes[address - self.base :][:size])
+
+
+class HostFile:
+    """Script, results and progress of the bench's host."""
+
+    def __init__(self, path: Path):
+        self.words = np.memmap(path, np.uint64, "r+")
+
+    @classmethod
+    def create(cls, path: Path, entries: int) -> "HostFile":
+        """Make a file with room for a script of ``entries`` words, and as many results."""
+        half = -(-(entries + SCRIPT) * 8 // 4096) * 4096
+        _create(path, 2 * half)
+        return cls(path)
+
+    @property
+    def capacity(self) -> int:
+        """Words a script may have."""
+        return len(self.words) // 2 - SCRIPT
+
+    def load(self, script: np.ndarray, windows: Sequence[tuple[int, int]]) -> None:
+        """Put in an encoded script and the windows (address, bytes) that may be written."""
+        if len(script) > self.capacity:
+            raise ValueError(f"script must be at most {self.capacity} words, not {len(script)}")
+        self.words[SCRIPT:][: len(script)] = script
+        self.words[WINDOWS] = len(windows)
+        for index, (address, size) in enumerate(windows):
+            self.words[WINDOW + 2 * index :][:2] = (address, address + size - 1)
+
+    def results(self) -> list[int]:
+        """What the host noted in this job, in order."""
+        half = len(self.words) // 2
+        return [int(value) for value in self.words[half:][: int(self.words[RESULTS])]]
+
+    def strays(self) -> tuple[int, int]:
+        """Words written outside the windows, and the address of the first."""
+        return int(self.words[STRAYS]), int(self.words[FIRST_STRAY])
+
+    def progress(self) -> tuple[int, int]:
+        """Cycles of the running job (as of the last 65536), and the script's position."""
+        return int(self.words[CYCLES]), int(self.words[POSITION])
+
+
+def _create(path: Path, size: int) -> None:
+    if size <= 0 or size % 4096:
+        raise ValueError(f"file size must be a positive multiple of 4096 bytes, not {size!r}")
+    with open(path, "wb") as file:
+        file.truncate(size)

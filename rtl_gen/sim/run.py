@@ -1,0 +1,256 @@
+"""Running jobs: many of them, in one simulator process.
+
+The simulator is a child process in which cocotb runs ``testbench/run_jobs.py``. Jobs and results
+travel through a pipe; memory and scripts lie in files that both map. While the child runs a job,
+the caller can look at the result of the one before.
+"""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import cocotb_tools.config
+
+from rtl_gen.sim import system
+from rtl_gen.sim.files import HostFile, MemoryFile
+from rtl_gen.sim.job import Job
+from rtl_gen.sim.result import Result
+from rtl_gen.sim.script import encode
+from rtl_gen.sim.verilator import PROJECT, TESTBENCH, Build
+
+__all__ = ["Simulation", "SimulationError"]
+
+RUN_ROOT = PROJECT / "build" / "run"
+SCRIPT_WORDS = 1 << 20
+AHEAD = 2  # jobs sent before their predecessors' results are in
+PATIENCE = 0.2  # seconds between two looks at the progress
+
+
+class SimulationError(RuntimeError):
+    """The simulator ended by itself."""
+
+
+class Simulation:
+    """Runs jobs on a build.
+
+    Parameters
+    ----------
+    build
+        What :func:`rtl_gen.sim.verilator.build` made.
+    memory_bytes
+        Size of the memory, a multiple of 4096; only what is written takes space.
+    memory_base
+        Address of the memory's first byte, a multiple of its size.
+    seed
+        Of all random stalls; random by default. Print ``.seed``: it repeats the run.
+    waves
+        File for the waveform (VCD); needs a build with waves.
+    root
+        Folder for the run's files.
+
+    Raises
+    ------
+    ValueError
+        An argument does not fit.
+    RuntimeError
+        A system part is missing.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        *,
+        memory_bytes: int = 1 << 28,
+        memory_base: int = 0,
+        seed: int | None = None,
+        waves: Path | None = None,
+        root: Path = RUN_ROOT,
+    ):
+        if memory_bytes <= 0 or memory_bytes % 4096:
+            raise ValueError(
+                f"memory_bytes must be a positive multiple of 4096, not {memory_bytes!r}"
+            )
+        if memory_base % memory_bytes or memory_base + memory_bytes > 1 << 64:
+            raise ValueError(
+                f"memory_base must be a multiple of memory_bytes below 2**64, not {memory_base!r}"
+            )
+        if waves and not build.waves:
+            raise ValueError(f"{build.directory.name} was not built with waves")
+        system.require()
+        self.build = build
+        self.memory_bytes = memory_bytes
+        self.memory_base = memory_base
+        self.seed = random.SystemRandom().randrange(1, 1 << 32) if seed is None else seed
+        self.waves = waves
+        self.root = root
+
+    def run(
+        self,
+        jobs: Iterable[Job],
+        *,
+        on_result: Callable[[Result], None] | None = None,
+        on_progress: Callable[[str, int], None] | None = None,
+    ) -> list[Result]:
+        """Run all jobs, in order; the results, in order.
+
+        ``on_result`` is called with each as it comes, ``on_progress`` with the running job's name
+        and cycles a few times a second. Raises as :meth:`stream` does.
+        """
+        results = []
+        for result in self.stream(jobs, on_progress=on_progress):
+            results.append(result)
+            if on_result:
+                on_result(result)
+        return results
+
+    def stream(
+        self, jobs: Iterable[Job], *, on_progress: Callable[[str, int], None] | None = None
+    ) -> Iterator[Result]:
+        """Run jobs as they come; yield each result while the next job runs.
+
+        A job that times out says so in its result, and the next begins with a reset.
+
+        Raises
+        ------
+        ValueError
+            A job does not fit: an image or a region outside the memory, a script too long.
+        SimulationError
+            The simulator ended by itself; with the end of its log.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix="run-", dir=self.root))
+        try:
+            with _Process(self, directory) as process:
+                yield from process.stream(jobs, on_progress)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def job_seed(self, job: Job, index: int) -> int:
+        """Seed of the job's stalls: its own, or one of the simulation's seed and its number."""
+        if job.seed is not None:
+            return job.seed
+        return random.Random(f"{self.seed}/{index}").randrange(1, 1 << 64)
+
+
+class _Process:
+    """The simulator's process, with its files."""
+
+    def __init__(self, simulation: Simulation, directory: Path):
+        self.simulation = simulation
+        self.log = directory / "simulation.log"
+        self.memory = MemoryFile.create(
+            directory / "memory.bin", simulation.memory_bytes, simulation.memory_base
+        )
+        self.host = HostFile.create(directory / "host.bin", SCRIPT_WORDS)
+        self.channel, far_end = Pipe()
+        with open(self.log, "w") as log:
+            self.child = subprocess.Popen(
+                self._command(directory),
+                cwd=directory,
+                env=self._environment(far_end),
+                pass_fds=[far_end.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        far_end.close()
+
+    def __enter__(self) -> "_Process":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.channel.close()
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait()
+
+    def _command(self, directory: Path) -> list[str]:
+        simulation = self.simulation
+        command = [
+            str(simulation.build.executable.resolve()),
+            f"+memory={directory / 'memory.bin'}",
+            f"+host={directory / 'host.bin'}",
+            f"+memory_base={simulation.memory_base:x}",
+        ]
+        if simulation.waves:
+            simulation.waves.parent.mkdir(parents=True, exist_ok=True)
+            command.append(f"+waves={simulation.waves.resolve()}")
+        return command
+
+    def _environment(self, channel: Connection) -> dict[str, str]:
+        """Variables of cocotb 2's GPI, and where the jobs come from."""
+        libpython = system.find_libpython()
+        kind = self.simulation.build.kind
+        return os.environ | {
+            "PATH": os.pathsep.join([os.environ["PATH"], str(cocotb_tools.config.libs_dir)]),
+            "PYTHONPATH": os.pathsep.join([str(TESTBENCH), str(PROJECT), *sys.path]),
+            "PYGPI_PYTHON_BIN": sys.executable,
+            "GPI_USERS": f"{libpython};{cocotb_tools.config.pygpi_entry_point()}",
+            "COCOTB_TOPLEVEL": kind.top,
+            "COCOTB_TEST_MODULES": kind.test_module,
+            "COCOTB_RANDOM_SEED": str(self.simulation.seed),
+            "COCOTB_TRUST_INERTIAL_WRITES": "1",
+            "COCOTB_RESULTS_FILE": "results.xml",
+            "TOPLEVEL_LANG": "verilog",
+            "RTL_GEN_CHANNEL": str(channel.fileno()),
+            "RTL_GEN_MEMORY_BASE": str(self.simulation.memory_base),
+        }
+
+    def stream(
+        self, jobs: Iterable[Job], on_progress: Callable[[str, int], None] | None
+    ) -> Iterator[Result]:
+        waiting: list[Job] = []
+        for index, job in enumerate(jobs):
+            self.check(job)
+            self._send((job, index, self.simulation.job_seed(job, index)), waiting)
+            waiting.append(job)
+            if len(waiting) == AHEAD:
+                yield self._receive(waiting, on_progress)
+        while waiting:
+            yield self._receive(waiting, on_progress)
+        self._send(None, waiting)
+        self.child.wait()
+
+    def check(self, job: Job) -> None:
+        """Raise ValueError if the job's memory or script does not fit."""
+        for address, data in job.images.items():
+            self.memory.check(f"{job.name}: image", address, memoryview(data).nbytes)
+        for name, (address, size) in job.regions.items():
+            self.memory.check(f"{job.name}: region {name}", address, size)
+        words = len(encode(job.script))
+        if words > self.host.capacity:
+            raise ValueError(
+                f"{job.name}: script must be at most {self.host.capacity} words, not {words}"
+            )
+
+    def _send(self, message: object, waiting: list[Job]) -> None:
+        try:
+            self.channel.send(message)
+        except ConnectionError:
+            raise SimulationError(self._obituary(waiting)) from None
+
+    def _receive(
+        self, waiting: list[Job], on_progress: Callable[[str, int], None] | None
+    ) -> Result:
+        try:
+            while not self.channel.poll(PATIENCE):
+                if on_progress:
+                    on_progress(waiting[0].name, self.host.progress()[0])
+            result = self.channel.recv()
+        except (EOFError, ConnectionError):
+            raise SimulationError(self._obituary(waiting)) from None
+        waiting.pop(0)
+        return result
+
+    def _obituary(self, waiting: list[Job]) -> str:
+        code = self.child.wait()
+        where = f"in job {waiting[0].name!r}" if waiting else "between jobs"
+        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+        return f"the simulator ended {where} (exit code {code}); its last words:\n{tail}"

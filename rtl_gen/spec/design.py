@@ -1,0 +1,180 @@
+"""Designs: all that fixes the hardware."""
+
+from dataclasses import dataclass, field
+from math import prod
+
+from .dataflow import AXES, SIDE, Dataflow
+from .limits import KIB, MIB, ByteLimit, Limit
+from .operation import SpecError
+
+__all__ = ["KIB", "LIMITS", "Buffers", "Design", "Formats"]
+
+# What each field may be, by its key in a design file.
+LIMITS = {
+    "array.rows": SIDE,
+    "array.columns": SIDE,
+    "formats.operand_bits": Limit((8,), "bits"),
+    "formats.max_reduction": Limit(range(1, 1 << 30), "products"),
+    "formats.accumulator_bits": Limit(range(18, 33), "bits"),
+    "buffers.input": ByteLimit(range(256, 16 * MIB + 1)),
+    "buffers.weights": ByteLimit(range(256, 16 * MIB + 1)),
+    "buffers.output": ByteLimit(range(256, 16 * MIB + 1)),
+    "buffers.parameters": ByteLimit(range(256, 16 * MIB + 1)),
+    "buffers.accumulators": Limit(range(1, 65537), "entries"),
+    "bus.width": Limit((64, 128, 256), "bits"),
+    "post.lanes": Limit((1, 2, 4, 8, 16, 32, 64), "lanes"),
+    "multiplier_registers": Limit(range(5), "registers"),
+    "block": Limit((4, 8, 16, 32, 64), "channels"),
+    "levels": Limit(range(6, 21), "levels"),
+    "queue_words": Limit((128, 256, 512, 1024, 2048, 4096), "words"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Formats:
+    """Number formats.
+
+    Parameters
+    ----------
+    operand_bits
+        Bits of a signed operand.
+    max_reduction
+        Products summed into one accumulator at most; None: what ``accumulator_bits`` holds.
+    accumulator_bits
+        Bits of an accumulator at the edge, biases and post-processing.
+    """
+
+    operand_bits: int = 8
+    max_reduction: int | None = None
+    accumulator_bits: int = 32
+
+    def __post_init__(self):
+        LIMITS["formats.operand_bits"].check(self.operand_bits, "formats.operand_bits")
+        LIMITS["formats.accumulator_bits"].check(self.accumulator_bits, "formats.accumulator_bits")
+        if self.max_reduction is None:
+            return
+        LIMITS["formats.max_reduction"].check(self.max_reduction, "formats.max_reduction")
+        if self.max_reduction > self.reduction_limit:
+            raise SpecError(
+                f"a sum of {self.max_reduction} products can overflow an accumulator of "
+                f"{self.accumulator_bits} bits; at most {self.reduction_limit} are allowed",
+                key="formats.max_reduction",
+            )
+
+    @property
+    def largest_product(self) -> int:
+        """Magnitude of the product of two most negative operands."""
+        return 1 << (2 * self.operand_bits - 2)
+
+    @property
+    def reduction_limit(self) -> int:
+        """Products that an accumulator holds whatever their values."""
+        return ((1 << (self.accumulator_bits - 1)) - 1) // self.largest_product
+
+    @property
+    def reduction(self) -> int:
+        """Products summed at most, declared or derived."""
+        return self.max_reduction or self.reduction_limit
+
+    def bits_for(self, products: int) -> int:
+        """Bits of two's complement that hold every sum of so many products."""
+        return (products * self.largest_product).bit_length() + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Buffers:
+    """Capacities in bytes; ``accumulators`` in entries per exit of the array."""
+
+    input: int = 128 * KIB
+    weights: int = 64 * KIB
+    output: int = 128 * KIB
+    parameters: int = 16 * KIB
+    accumulators: int = 1024
+
+    def __post_init__(self):
+        for name in ("input", "weights", "output", "parameters", "accumulators"):
+            LIMITS[f"buffers.{name}"].check(getattr(self, name), f"buffers.{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A dataflow with the array, formats, buffers and memory bus it is built for.
+
+    Parameters
+    ----------
+    rows, columns
+        Shape of the array; neither need be a power of two.
+    block
+        Channels in a memory word (L), a power of two.
+    bus_bits
+        Data width of the AXI4 port: 64, 128 or 256.
+    post_lanes
+        Outputs requantized a cycle, 1 to ``block``.
+    multiplier_registers
+        Pipeline registers behind each multiplier.
+    levels
+        Loop levels of the address generators.
+    queue_words
+        Words of the descriptor queue of each engine.
+    """
+
+    name: str
+    dataflow: Dataflow
+    rows: int = 16
+    columns: int = 16
+    block: int = 16
+    formats: Formats = field(default_factory=Formats)
+    buffers: Buffers = field(default_factory=Buffers)
+    bus_bits: int = 128
+    post_lanes: int = 16
+    multiplier_registers: int = 0
+    levels: int = 12
+    queue_words: int = 256
+
+    def __post_init__(self):
+        for key, value in (
+            ("array.rows", self.rows),
+            ("array.columns", self.columns),
+            ("block", self.block),
+            ("bus.width", self.bus_bits),
+            ("post.lanes", self.post_lanes),
+            ("multiplier_registers", self.multiplier_registers),
+            ("levels", self.levels),
+            ("queue_words", self.queue_words),
+        ):
+            LIMITS[key].check(value, key)
+        if self.post_lanes > self.block:
+            raise SpecError(
+                f"must be at most the block of {self.block} channels, not {self.post_lanes}",
+                key="post.lanes",
+            )
+        for axis in (0, 1):
+            self._check_axis(axis)
+
+    def _check_axis(self, axis):
+        """The loops laid out on an axis must fit it."""
+        name, size = AXES[axis], self.shape[axis]
+        loops = self.dataflow.on_axis(axis)
+        if not loops and size > 1:
+            raise SpecError(
+                f"no loop is laid out on the {name}, so there must be 1, not {size}",
+                key=f"array.{name}",
+            )
+        whole = [loop for loop in loops if loop.size is None]
+        if whole and len(loops) > 1:
+            raise SpecError(
+                f"takes all {name}, but {len(loops)} loops are folded on them; give each a size",
+                key=f"nest.{name}.{whole[-1].dimension}",
+            )
+        taken = prod(loop.size or 1 for loop in loops)
+        if taken > size:
+            sizes = " * ".join(f"{loop.dimension} {loop.size}" for loop in loops)
+            raise SpecError(
+                f"the {name} are filled beyond their number: {sizes} = {taken} PEs; "
+                f"at most {size} are allowed",
+                key=f"nest.{name}.{loops[-1].dimension}",
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.columns

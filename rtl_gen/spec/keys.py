@@ -1,0 +1,198 @@
+"""The keys of dataflow and design files: one table, from which parser and schema are made."""
+
+from .dataflow import AXES, PE_TRIPS, SIDE, SKEW
+from .design import LIMITS, Buffers, Design, Formats
+from .kinds import Choice, Integer, Size, Text, Word
+from .tables import Either, Key, ListOf, MapOf, Table, Variants
+
+__all__ = ["DATAFLOW_FILE", "DESIGN_FILE", "HARDWARE", "OPERATION"]
+
+AXIS = Choice(AXES)
+DIMENSION = Word("the name of a dimension")
+
+OPERATION = {
+    "einsum": Key(
+        Text("an einsum, OUT[...] += A[...] * B[...]"),
+        "the sum of products, OUT[rank, ...] += A[rank, ...] * B[rank, ...]; a rank is a dimension "
+        "or NAME = an affine form such as u*p + r - t",
+        required=True,
+    ),
+    "symbols": Key(
+        ListOf(Word("the name of a symbol"), "a list of symbols", unique=True),
+        "which names in the ranks are run-time numbers, such as strides and padding",
+    ),
+    "weights": Key(
+        Word("the name of a tensor"),
+        "which operand is laid out offline, in the order of its use (default: the last)",
+    ),
+    "batch": Key(
+        ListOf(DIMENSION, "a list of dimensions", unique=True),
+        "dimensions that lie outside the channel blocks in memory",
+    ),
+    "blocked": Key(
+        MapOf(Word("the name of a rank"), "a mapping from tensors to ranks"),
+        "the rank of each tensor that is split into memory words (default: its last)",
+    ),
+}
+
+TIME_LOOP = Table(
+    "a loop in time",
+    {"for": Key(DIMENSION, "which dimension a loop outside the PE runs over", required=True)},
+)
+PE_LOOP = Table(
+    "a loop in the PE",
+    {
+        "for": Key(DIMENSION, "which dimension the loop runs over", required=True),
+        "in": Key(Choice(("pe",)), "that the loop lies inside the PE: in: pe", required=True),
+        "max": Key(
+            Integer(PE_TRIPS),
+            "how many trips a loop in the PE may have at most at run time",
+            required=True,
+        ),
+    },
+)
+SPATIAL_LOOP = Table(
+    "a spatial loop",
+    {
+        "spatial": Key(DIMENSION, "which dimension is laid out on the array", required=True),
+        "on": Key(AXIS, "which axis the loop is laid out on, rows or columns", required=True),
+        "size": Key(
+            Integer(SIDE),
+            "how many PEs of the axis the loop takes, where several are folded on it; the last "
+            "loop of an axis is its fastest",
+        ),
+    },
+)
+LOOP = Variants(
+    "a loop: {for: k}, {for: s, in: pe, max: 3} or {spatial: c, on: rows}",
+    (
+        (("spatial", "on", "size"), SPATIAL_LOOP),
+        (("in", "max"), PE_LOOP),
+        ((), TIME_LOOP),
+    ),
+)
+
+LINKS = Table(
+    "what the reuse analysis leaves open",
+    {
+        "skew": Key(
+            Table(
+                "the skew of each axis",
+                {
+                    axis: Key(
+                        Integer(SKEW),
+                        f"cycles by which a step reaches the next of the {axis}: 0 broadcast, "
+                        "1 or -1 systolic",
+                        required=True,
+                    )
+                    for axis in AXES
+                },
+            ),
+            "whether a step reaches all PEs of an axis at once or in turn",
+        ),
+        "shift": Key(
+            MapOf(AXIS, "a mapping from tensors to rows or columns"),
+            "the axis along which a stationary tensor is shifted in, or a stationary output out",
+        ),
+        "moving": Key(
+            ListOf(Word("the name of a tensor"), "a list of tensors", unique=True),
+            "tensors of which a PE takes its neighbour's element of earlier ticks",
+        ),
+    },
+)
+
+
+def _numbers(what: str, section: str, docs: dict[str, tuple[str, int | None]]) -> Table:
+    """A section of numbers, each with its limit, its doc and its default."""
+    keys = {}
+    for name, (doc, default) in docs.items():
+        limit = LIMITS[f"{section}.{name}"]
+        size = section == "buffers" and name != "accumulators"
+        keys[name] = Key(Size(limit) if size else Integer(limit), doc, default=default)
+    return Table(what, keys)
+
+
+ARRAY = {
+    "rows": ("rows of PEs (default: 16, or 1 if no loop lies on them)", None),
+    "columns": ("columns of PEs (default: 16, or 1 if no loop lies on them)", None),
+}
+FORMATS = {
+    "operand_bits": ("bits of a signed operand", Formats.operand_bits),
+    "max_reduction": (
+        "products summed into one accumulator at most (default: what accumulator_bits hold)",
+        None,
+    ),
+    "accumulator_bits": ("bits of an accumulator at the edge", Formats.accumulator_bits),
+}
+BUFFERS = {
+    "input": ("bytes of input memory", Buffers.input),
+    "weights": ("bytes of weight memory", Buffers.weights),
+    "output": ("bytes of output memory", Buffers.output),
+    "parameters": ("bytes for biases, multipliers and shifts", Buffers.parameters),
+    "accumulators": ("accumulators of each exit of the array", Buffers.accumulators),
+}
+BUS = {"width": ("data bits of the AXI4 port", Design.bus_bits)}
+POST = {"lanes": ("outputs requantized a cycle, up to the block (default: 16)", None)}
+
+HARDWARE = {
+    "array": Key(_numbers("the shape of the array", "array", ARRAY), "the array's shape"),
+    "formats": Key(_numbers("number formats", "formats", FORMATS), "number formats"),
+    "buffers": Key(_numbers("buffer capacities", "buffers", BUFFERS), "buffer capacities"),
+    "bus": Key(_numbers("the memory bus", "bus", BUS), "the memory bus"),
+    "post": Key(_numbers("post-processing", "post", POST), "requantization, clamp"),
+    "multiplier_registers": Key(
+        Integer(LIMITS["multiplier_registers"]),
+        "pipeline registers behind each multiplier",
+        default=Design.multiplier_registers,
+    ),
+    "block": Key(Integer(LIMITS["block"]), "channels in a memory word", default=Design.block),
+    "levels": Key(
+        Integer(LIMITS["levels"]), "loop levels of the address generators", default=Design.levels
+    ),
+    "queue_words": Key(
+        Integer(LIMITS["queue_words"]),
+        "words of the descriptor queue of each engine",
+        default=Design.queue_words,
+    ),
+}
+
+NAME = {"name": Key(Word(), "a name for messages and modules (default: the file's name)")}
+
+DATAFLOW_FILE = Table(
+    "a dataflow file",
+    {
+        **NAME,
+        "operation": Key(
+            Either(
+                Word("the name of a shipped operation or a mapping with an einsum"),
+                Table(
+                    "an operation",
+                    {"name": Key(Word(), "what layers call the operation", required=True)}
+                    | OPERATION,
+                ),
+            ),
+            "what is computed: conv2d, depthwise, matmul, conv1d, or a mapping with an einsum",
+            required=True,
+        ),
+        "nest": Key(
+            ListOf(LOOP, "a list of loops, outermost first", least=1),
+            "the loops, outermost first; the last `for` outside the PE is the array's inner loop",
+            required=True,
+        ),
+        "links": Key(LINKS, "what the reuse analysis leaves open; all may be left out"),
+        **HARDWARE,
+    },
+)
+
+DESIGN_FILE = Table(
+    "a design file",
+    {
+        **NAME,
+        "dataflow": Key(
+            Text("the name of a dataflow file"),
+            "which dataflow file the design is for, relative to this file",
+            required=True,
+        ),
+        **HARDWARE,
+    },
+)

@@ -1,0 +1,256 @@
+"""Dataflow and design files to designs, and from a key back to its file and line.
+
+A dataflow file alone means the reference design: what it leaves out is as `Design`'s defaults say.
+A design file names a dataflow file and overrides, key by key, what that says about the hardware.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from .dataflow import AXES, Dataflow, PELoop, SpatialLoop
+from .design import Buffers, Design, Formats
+from .keys import DATAFLOW_FILE, DESIGN_FILE
+from .operation import Operation, SpecError
+from .operations import inline_operation, shipped_operation
+from .yaml_lines import Source, SpecFileError, read_source
+
+__all__ = [
+    "Place",
+    "Written",
+    "build_design",
+    "build_operation",
+    "load_design",
+    "locate",
+    "place",
+    "read_design",
+]
+
+
+class Place(NamedTuple):
+    """Where something is written; lines count from 1."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """What files say, before it is checked as a whole.
+
+    Parameters
+    ----------
+    file
+        The file that the user named.
+    dataflow_name
+        Name of the dataflow, which may stand in another file.
+    settings
+        The values of all keys of `DATAFLOW_FILE`, nested as in the file.
+    places
+        Where each dotted key is written.
+    """
+
+    file: str
+    dataflow_name: str
+    settings: dict
+    places: dict[str, Place]
+
+    def place_of(self, key: str) -> Place:
+        """Where a key is written, or the nearest part of it that is."""
+        while key:
+            if key in self.places:
+                return self.places[key]
+            key = key[: key.rindex("[")] if key.endswith("]") else key.rpartition(".")[0]
+        return Place(self.file, 1)
+
+    def placed(self, error: SpecError) -> SpecFileError:
+        """The error with the file and line of its key."""
+        if isinstance(error, SpecFileError):
+            return error
+        file, line = self.place_of(error.key)
+        return SpecFileError(error.message, file=file, line=line, key=error.key)
+
+    def overridden(self, settings: dict, places: dict[str, Place], file: str) -> "Written":
+        """The same with the hardware's keys of another file laid over it."""
+        merged = dict(self.settings)
+        for name, value in settings.items():
+            merged[name] = merged.get(name, {}) | value if isinstance(value, dict) else value
+        return Written(file, self.dataflow_name, merged, self.places | places)
+
+
+def load_design(path: str | Path) -> Design:
+    """Read a dataflow file or a design file.
+
+    Raises
+    ------
+    SpecFileError
+        On one line: file, line, key, what is wrong, what is allowed.
+    """
+    written = read_design(path)
+    try:
+        return build_design(written)
+    except SpecError as error:
+        raise written.placed(error) from None
+
+
+def locate(path: str | Path, key: str) -> Place:
+    """File and line of a dotted key of a dataflow or design file.
+
+    A key that is not written is found at the nearest part of it that is: ``buffers.input`` at
+    ``buffers``, or else in line 1. Loops have the keys ``nest.for.k``, ``nest.pe.s``,
+    ``nest.rows.c`` and ``nest.columns.k``.
+    """
+    return read_design(path).place_of(key)
+
+
+def place(error: SpecError, path: str | Path) -> SpecFileError:
+    """An error about the design of a file, with the file and line of its key."""
+    return read_design(path).placed(error)
+
+
+def read_design(path: str | Path) -> Written:
+    """Read a file, and the dataflow file that it may name, key by key.
+
+    Raises
+    ------
+    SpecFileError
+        For what is wrong with a single key.
+    """
+    source = read_source(path)
+    keys = source.pairs(source.root, "")
+    if "dataflow" not in keys:
+        return _read_dataflow(source)
+    for name in ("operation", "nest", "links"):
+        if name in keys:
+            raise source.error(
+                keys[name][0], name, "belongs in the dataflow file that this design file names"
+            )
+    settings = DESIGN_FILE.read(source.root, "", source)
+    below = _read_named(Path(path), settings.pop("dataflow"), source)
+    places = {key: Place(source.file, line) for key, line in source.lines.items()}
+    return below.overridden({"name": _stem(path)} | settings, places, source.file)
+
+
+def _read_named(path: Path, name: str, source: Source) -> Written:
+    """The dataflow file that a design file names, relative to itself."""
+    named = path.parent / name
+    error = None
+    if not named.is_file():
+        error = f"there is no file {str(named)!r}; the name is relative to this file"
+    elif named.resolve() == path.resolve():
+        error = "names this file itself; a dataflow file is expected"
+    if error:
+        raise _at(source, "dataflow", error)
+    below = read_source(named)
+    if "dataflow" in below.pairs(below.root, ""):
+        raise _at(source, "dataflow", f"{str(named)!r} is a design file too; name a dataflow file")
+    return _read_dataflow(below)
+
+
+def _read_dataflow(source: Source) -> Written:
+    settings = {"name": _stem(source.file)} | DATAFLOW_FILE.read(source.root, "", source)
+    places = {key: Place(source.file, line) for key, line in source.lines.items()}
+    for number, loop in enumerate(settings["nest"]):
+        places[_loop_key(loop)] = places[f"nest[{number}]"]
+    return Written(source.file, settings["name"], settings, places)
+
+
+def _at(source: Source, key: str, message: str) -> SpecFileError:
+    return SpecFileError(message, file=source.file, line=source.lines[key], key=key)
+
+
+def _stem(path: str | Path) -> str:
+    """A file's name as a name of a design."""
+    stem = re.sub(r"[^A-Za-z0-9_]", "_", Path(path).stem)
+    return f"_{stem}" if stem[:1].isdigit() else stem
+
+
+def _loop_key(loop: dict) -> str:
+    """How errors name a loop; see `Dataflow`."""
+    if "spatial" in loop:
+        return f"nest.{loop['on']}.{loop['spatial']}"
+    return f"nest.pe.{loop['for']}" if "in" in loop else f"nest.for.{loop['for']}"
+
+
+def build_design(written: Written) -> Design:
+    """Check what was written as a whole.
+
+    Raises
+    ------
+    SpecError
+        With the key, but without file and line; see `Written.placed`.
+    """
+    settings = written.settings
+    dataflow = _build_dataflow(written.dataflow_name, settings)
+    array = settings.get("array", {})
+    for axis, name in enumerate(AXES):
+        if not dataflow.on_axis(axis):
+            array = {name: 1} | array
+    # As many lanes as a block has channels, up to those of the reference design.
+    lanes = min(Design.post_lanes, settings.get("block", Design.block))
+    plain = ("block", "levels", "queue_words", "multiplier_registers")
+    return Design(
+        name=settings["name"],
+        dataflow=dataflow,
+        formats=Formats(**settings.get("formats", {})),
+        buffers=Buffers(**settings.get("buffers", {})),
+        bus_bits=settings.get("bus", {}).get("width", Design.bus_bits),
+        post_lanes=settings.get("post", {}).get("lanes", lanes),
+        **array,
+        **{name: settings[name] for name in plain if name in settings},
+    )
+
+
+def _build_dataflow(name: str, settings: dict) -> Dataflow:
+    nest = settings["nest"]
+    _check_order(nest)
+    links = settings.get("links", {})
+    skew = links.get("skew")
+    spatial = [loop for loop in nest if "spatial" in loop]
+    return Dataflow(
+        name=name,
+        operation=_build_operation(settings["operation"]),
+        temporal=tuple(loop["for"] for loop in nest if "for" in loop and "in" not in loop),
+        pe=tuple(PELoop(loop["for"], loop["max"]) for loop in nest if "in" in loop),
+        spatial=tuple(
+            SpatialLoop(loop["spatial"], AXES.index(loop["on"]), loop.get("size"))
+            for loop in spatial
+        ),
+        skew=(skew["rows"], skew["columns"]) if skew else None,
+        shift={tensor: AXES.index(axis) for tensor, axis in links.get("shift", {}).items()},
+        moving=tuple(links.get("moving", ())),
+    )
+
+
+def _check_order(nest: list[dict]) -> None:
+    """What stands inside a loop of the PE lies in the PE too."""
+    inside = None
+    for loop in nest:
+        if "in" in loop:
+            inside = loop["for"]
+        elif "for" in loop and inside:
+            raise SpecError(
+                f"a loop outside the PE must stand before the loop in the PE over {inside!r}",
+                key=_loop_key(loop),
+            )
+
+
+def build_operation(written: Written) -> Operation:
+    """The operation that a dataflow file names or spells out.
+
+    Raises
+    ------
+    SpecFileError
+        If it is unknown or cannot be read.
+    """
+    try:
+        return _build_operation(written.settings["operation"])
+    except SpecError as error:
+        raise written.placed(error) from None
+
+
+def _build_operation(written: str | dict) -> Operation:
+    if isinstance(written, str):
+        return shipped_operation(written)
+    return inline_operation(written)

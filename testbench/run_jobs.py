@@ -1,0 +1,119 @@
+"""The cocotb side of bench.sv: sets the knobs, starts the host, collects what came of it.
+
+Python sleeps while a job runs: the HDL host plays the script, and one edge of ``host_done`` wakes it.
+Jobs come through a pipe whose file descriptor is in RTL_GEN_CHANNEL (see rtl_gen/sim/run.py).
+"""
+
+import os
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import cocotb
+from cocotb.triggers import FallingEdge, RisingEdge
+
+from rtl_gen.sim.files import HostFile, MemoryFile
+from rtl_gen.sim.job import Job, MemoryTiming
+from rtl_gen.sim.result import COUNTERS, Result, broken_rules
+from rtl_gen.sim.script import encode, entry_at, sort_results
+
+TIMED_OUT, UNKNOWN_ENTRY = 2, 3  # host_status
+NEVER = (1 << 64) - 1
+
+
+@cocotb.test()
+async def run_jobs(dut):
+    """Run the jobs that come through the channel until it says that there are no more."""
+    channel = Connection(int(os.environ["RTL_GEN_CHANNEL"]))
+    memory = MemoryFile(Path("memory.bin"), int(os.environ["RTL_GEN_MEMORY_BASE"]))
+    bench = Bench(dut, memory, HostFile(Path("host.bin")))
+    while (request := channel.recv()) is not None:
+        channel.send(await bench.run(*request))
+
+
+class Bench:
+    """bench.sv with its two files."""
+
+    def __init__(self, dut, memory: MemoryFile, host: HostFile):
+        self.dut = dut
+        self.memory = memory
+        self.host = host
+        self.must_reset = True
+
+    async def run(self, job: Job, index: int, seed: int) -> Result:
+        """Run one job to its end or its cycle limit."""
+        script = encode(job.script)
+        for address, data in job.images.items():
+            self.memory.write(address, data)
+        self.host.load(script, job.windows)
+        self.set_timing(job.timing)
+        self.dut.memory_seed.value = seed
+        self.dut.host_seed.value = seed ^ 0x5DEECE66D
+        self.dut.host_stall.value = job.host_stall
+        self.dut.host_cycle_limit.value = job.cycle_limit
+        self.dut.host_reset.value = job.reset or self.must_reset
+        began = time.perf_counter()
+        self.dut.host_start.value = 1
+        await RisingEdge(self.dut.host_done)
+        result = self.collect(job, index, seed, time.perf_counter() - began)
+        self.must_reset = result.timed_out
+        self.dut.host_start.value = 0
+        await FallingEdge(self.dut.host_done)
+        return result
+
+    def set_timing(self, timing: MemoryTiming) -> None:
+        dut = self.dut
+        dut.memory_latency.value = timing.latency
+        dut.memory_bandwidth.value = round(timing.bandwidth * 256)
+        for channel, per_mille in timing.stalls.items():
+            getattr(dut, f"memory_stall_{channel}").value = per_mille
+        error = timing.error
+        dut.memory_error_first.value = error.first if error else 0
+        dut.memory_error_last.value = error.last if error else 0
+        dut.memory_error_response.value = error.response if error else 0
+
+    def read(self, name: str) -> int:
+        return getattr(self.dut, name).value.to_unsigned()
+
+    def collect(self, job: Job, index: int, seed: int, seconds: float) -> Result:
+        position = self.read("host_position")
+        reads, stamps = sort_results(job.script, self.host.results())
+        interrupt_cycle = self.read("host_interrupt_cycle")
+        entry = entry_at(job.script, position)
+        reached = f"entry {position}: {entry}" if entry else "the end of the script"
+        return Result(
+            name=job.name,
+            index=index,
+            seed=seed,
+            timed_out=self.read("host_status") == TIMED_OUT,
+            reached=reached,
+            cycles=self.read("host_cycles"),
+            interrupt_cycle=None if interrupt_cycle == NEVER else interrupt_cycle,
+            reads=reads,
+            stamps=stamps,
+            regions={
+                name: self.memory.read(address, size)
+                for name, (address, size) in job.regions.items()
+            },
+            counters={name: self.read(f"memory_{name}") for name in COUNTERS},
+            problems=tuple(self.problems(job, reached)),
+            seconds=seconds,
+        )
+
+    def problems(self, job: Job, reached: str) -> list[str]:
+        found = []
+        status = self.read("host_status")
+        if status == TIMED_OUT:
+            found.append(f"timed out after {job.cycle_limit} cycles at {reached}")
+        if status == UNKNOWN_ENTRY:
+            found.append(f"unknown operation in {reached}")
+        violations, cycle = self.read("memory_violations"), self.read("memory_violation_cycle")
+        found += broken_rules(violations, cycle)
+        strays, address = self.host.strays()
+        if strays:
+            found.append(f"{strays} writes outside the windows, the first at {address:#x}")
+        errors = self.read("host_errors")
+        if errors:
+            first = entry_at(job.script, self.read("host_error_position"))
+            found.append(f"{errors} register accesses answered with an error, first {first}")
+        return found

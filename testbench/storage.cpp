@@ -1,0 +1,139 @@
+// What memory.sv and host.sv keep in files that Python maps too (little-endian machines only).
+//
+// The memory file is the DRAM, byte for byte from its base address on. The host file is made of
+// 64-bit words; its layout is written down once more, for Python, in rtl_gen/sim/files.py.
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace {
+
+// host file, in words
+constexpr uint64_t kResults = 0;      // number of results
+constexpr uint64_t kCycles = 1;       // progress: cycles of this job
+constexpr uint64_t kPosition = 2;     // progress: entry of the script
+constexpr uint64_t kStrays = 3;       // words written outside all windows
+constexpr uint64_t kFirstStray = 4;   // address of the first of them
+constexpr uint64_t kWindows = 5;      // number of windows; 0: all memory may be written
+constexpr uint64_t kWindow = 16;      // first address and last, of each window
+constexpr uint64_t kScript = 256;     // entries; the results follow in the second half of the file
+
+struct Mapped {
+    uint8_t* bytes = nullptr;
+    uint64_t size = 0;
+
+    void open(const char* path) {
+        const int file = ::open(path, O_RDWR);
+        struct stat status;
+        if (file < 0 || ::fstat(file, &status) != 0) fail(path);
+        size = static_cast<uint64_t>(status.st_size);
+        void* const at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        if (at == MAP_FAILED) fail(path);
+        ::close(file);
+        bytes = static_cast<uint8_t*>(at);
+    }
+
+    static void fail(const char* path) {
+        std::fprintf(stderr, "cannot map %s: %s\n", path, std::strerror(errno));
+        std::exit(2);
+    }
+};
+
+Mapped memory;
+uint64_t memory_base = 0;
+Mapped host;
+
+uint64_t* word(uint64_t index) { return reinterpret_cast<uint64_t*>(host.bytes) + index; }
+
+bool in_window(uint64_t address) {
+    const uint64_t windows = *word(kWindows);
+    if (windows == 0) return true;
+    static uint64_t recent = 0;  // bursts stay in a window
+    for (uint64_t tried = 0; tried < windows; ++tried) {
+        const uint64_t window = (recent + tried) % windows;
+        const uint64_t* const bounds = word(kWindow + 2 * window);
+        if (address >= bounds[0] && address <= bounds[1]) {
+            recent = window;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool inside(uint64_t address) {
+    return address >= memory_base && address - memory_base < memory.size;
+}
+
+}  // namespace
+
+extern "C" {
+
+void storage_open(const char* path, long long base) {
+    memory_base = static_cast<uint64_t>(base);
+    if (!memory.bytes) memory.open(path);
+}
+
+unsigned char storage_holds(long long address) {
+    return inside(static_cast<uint64_t>(address));
+}
+
+long long storage_read(long long address) {
+    const uint64_t at = static_cast<uint64_t>(address);
+    if (!inside(at)) return 0;
+    long long data;
+    std::memcpy(&data, memory.bytes + (at - memory_base), sizeof data);
+    return data;
+}
+
+void storage_write(long long address, long long data, char strobe) {
+    const uint64_t at = static_cast<uint64_t>(address);
+    const uint8_t enable = static_cast<uint8_t>(strobe);
+    if (enable == 0) return;
+    for (unsigned byte = 0; byte < 8; ++byte) {
+        if ((enable >> byte & 1) == 0 || (in_window(at + byte) && inside(at))) continue;
+        if ((*word(kStrays))++ == 0) *word(kFirstStray) = at + byte;
+        break;
+    }
+    if (!inside(at)) return;
+    uint8_t* const to = memory.bytes + (at - memory_base);
+    if (enable == 0xff) {
+        std::memcpy(to, &data, sizeof data);
+        return;
+    }
+    for (unsigned byte = 0; byte < 8; ++byte)
+        if (enable >> byte & 1) to[byte] = static_cast<uint8_t>(data >> (8 * byte));
+}
+
+void host_open(const char* path) { host.open(path); }
+
+void host_begin() {
+    *word(kResults) = 0;
+    *word(kStrays) = 0;
+}
+
+long long host_entry(int position) {
+    const uint64_t index = kScript + static_cast<uint32_t>(position);
+    return index < host.size / 16 ? static_cast<long long>(*word(index)) : 0;
+}
+
+void host_result(long long value) {
+    const uint64_t index = host.size / 16 + *word(kResults);
+    if (index >= host.size / 8) return;
+    *word(index) = static_cast<uint64_t>(value);
+    ++*word(kResults);
+}
+
+void host_progress(long long cycles, int position) {
+    *word(kCycles) = static_cast<uint64_t>(cycles);
+    *word(kPosition) = static_cast<uint32_t>(position);
+}
+
+}  // extern "C"
