@@ -1,1 +1,3 @@
 """DNN accelerators in Verilog, generated from a dataflow."""
+
+__version__ = "0.1.0"

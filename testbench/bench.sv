@@ -101,7 +101,9 @@ module bench #(
   logic        s_axi_rvalid;
   logic        s_axi_rready;
 
-  `DUT dut (
+  watched #(
+      .DATA_WIDTH(DATA_WIDTH)
+  ) watched (
       .aclk,
       .aresetn,
       .m_axi_arid,
@@ -150,7 +152,22 @@ module bench #(
       .s_axi_rresp,
       .s_axi_rvalid,
       .s_axi_rready,
-      .interrupt
+      .interrupt,
+      .clear(begins),
+      .memory_read_bursts,
+      .memory_read_beats,
+      .memory_write_bursts,
+      .memory_write_beats,
+      .memory_write_bytes,
+      .memory_both_beats,
+      .memory_ar_held,
+      .memory_r_held,
+      .memory_aw_held,
+      .memory_w_held,
+      .memory_b_held,
+      .memory_error_beats,
+      .memory_violations,
+      .memory_violation_cycle
   );
 
   host host (
@@ -197,6 +214,8 @@ module bench #(
       .arid(m_axi_arid),
       .araddr(m_axi_araddr),
       .arlen(m_axi_arlen),
+      .arsize(m_axi_arsize),
+      .arburst(m_axi_arburst),
       .arvalid(m_axi_arvalid),
       .arready(m_axi_arready),
       .rid(m_axi_rid),
@@ -208,10 +227,13 @@ module bench #(
       .awid(m_axi_awid),
       .awaddr(m_axi_awaddr),
       .awlen(m_axi_awlen),
+      .awsize(m_axi_awsize),
+      .awburst(m_axi_awburst),
       .awvalid(m_axi_awvalid),
       .awready(m_axi_awready),
       .wdata(m_axi_wdata),
       .wstrb(m_axi_wstrb),
+      .wlast(m_axi_wlast),
       .wvalid(m_axi_wvalid),
       .wready(m_axi_wready),
       .bid(m_axi_bid),
@@ -233,80 +255,6 @@ module bench #(
       .writes_open(memory_writes_open)
   );
 
-  axi_counters #(
-      .DATA_WIDTH(DATA_WIDTH)
-  ) counters (
-      .aclk,
-      .clear(begins),
-      .arvalid(m_axi_arvalid),
-      .arready(m_axi_arready),
-      .rvalid(m_axi_rvalid),
-      .rready(m_axi_rready),
-      .awvalid(m_axi_awvalid),
-      .awready(m_axi_awready),
-      .wstrb(m_axi_wstrb),
-      .wvalid(m_axi_wvalid),
-      .wready(m_axi_wready),
-      .bvalid(m_axi_bvalid),
-      .bready(m_axi_bready),
-      .rresp(m_axi_rresp),
-      .bresp(m_axi_bresp),
-      .read_bursts(memory_read_bursts),
-      .read_beats(memory_read_beats),
-      .write_bursts(memory_write_bursts),
-      .write_beats(memory_write_beats),
-      .write_bytes(memory_write_bytes),
-      .both_beats(memory_both_beats),
-      .ar_held(memory_ar_held),
-      .r_held(memory_r_held),
-      .aw_held(memory_aw_held),
-      .w_held(memory_w_held),
-      .b_held(memory_b_held),
-      .error_beats(memory_error_beats)
-  );
-
-  axi_check #(
-      .DATA_WIDTH(DATA_WIDTH)
-  ) check (
-      .aclk,
-      .aresetn,
-      .clear(begins),
-      .arid(m_axi_arid),
-      .araddr(m_axi_araddr),
-      .arlen(m_axi_arlen),
-      .arsize(m_axi_arsize),
-      .arburst(m_axi_arburst),
-      .arvalid(m_axi_arvalid),
-      .arready(m_axi_arready),
-      .awid(m_axi_awid),
-      .awaddr(m_axi_awaddr),
-      .awlen(m_axi_awlen),
-      .awsize(m_axi_awsize),
-      .awburst(m_axi_awburst),
-      .awvalid(m_axi_awvalid),
-      .awready(m_axi_awready),
-      .wdata(m_axi_wdata),
-      .wstrb(m_axi_wstrb),
-      .wlast(m_axi_wlast),
-      .wvalid(m_axi_wvalid),
-      .wready(m_axi_wready),
-      .lite_awvalid(s_axi_awvalid),
-      .lite_awready(s_axi_awready),
-      .lite_wvalid(s_axi_wvalid),
-      .lite_wready(s_axi_wready),
-      .lite_bresp(s_axi_bresp),
-      .lite_bvalid(s_axi_bvalid),
-      .lite_bready(s_axi_bready),
-      .lite_arvalid(s_axi_arvalid),
-      .lite_arready(s_axi_arready),
-      .lite_rdata(s_axi_rdata),
-      .lite_rresp(s_axi_rresp),
-      .lite_rvalid(s_axi_rvalid),
-      .lite_rready(s_axi_rready),
-      .violations(memory_violations),
-      .violation_cycle(memory_violation_cycle),
-      .cycles(host_cycles)
-  );
 
 endmodule
 

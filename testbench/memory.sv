@@ -1,8 +1,9 @@
 // AXI4 memory with a latency, a bandwidth and random stalls, for benches only.
 //
 // Bytes live in a mapped file (storage.cpp), so that Python fills and reads them without
-// simulated time. Bursts are INCR and as wide as the bus. Reads come back in the order of their
-// addresses, whatever their id. Ready signals come from registers.
+// simulated time. Bursts are INCR and as wide as the bus; others are answered with SLVERR, as is a
+// WLAST out of place. Reads come back in the order of their addresses, whatever their id. Ready
+// signals come from registers.
 //
 // latency    cycles from the address' transfer to the first beat's (2 or more), and from the last
 //            written beat's transfer to its response's (3 or more), when nothing queues
@@ -23,6 +24,8 @@ module memory #(
     input  wire [             3:0] arid,
     input  wire [            63:0] araddr,
     input  wire [             7:0] arlen,
+    input  wire [             2:0] arsize,
+    input  wire [             1:0] arburst,
     input  wire                    arvalid,
     output reg                     arready,
     output reg  [             3:0] rid,
@@ -34,10 +37,13 @@ module memory #(
     input  wire [             3:0] awid,
     input  wire [            63:0] awaddr,
     input  wire [             7:0] awlen,
+    input  wire [             2:0] awsize,
+    input  wire [             1:0] awburst,
     input  wire                    awvalid,
     output reg                     awready,
     input  wire [  DATA_WIDTH-1:0] wdata,
     input  wire [DATA_WIDTH/8-1:0] wstrb,
+    input  wire                    wlast,
     input  wire                    wvalid,
     output reg                     wready,
     output reg  [             3:0] bid,
@@ -72,7 +78,8 @@ module memory #(
   localparam int SlotBits = $clog2(MAX_BURSTS);
   localparam int BeatSlots = 8;  // written beats waiting for their turn
   localparam logic [15:0] Beat = 16'd256;  // one beat, in units of bandwidth
-  localparam logic [1:0] Okay = 2'b00, Decerr = 2'b11;
+  localparam logic [1:0] Okay = 2'b00, Slverr = 2'b10, Decerr = 2'b11;
+  localparam logic [4:0] FullIncr = {3'(ByteBits), 2'b01};  // size and kind of a burst
 
   initial begin
     string  path;
@@ -146,6 +153,7 @@ module memory #(
   logic [63:0] read_time[MAX_BURSTS];
   logic [7:0] read_length[MAX_BURSTS];
   logic [3:0] read_id[MAX_BURSTS];
+  logic read_bad[MAX_BURSTS];
   logic [SlotBits-1:0] read_head, read_tail;
   logic [SlotBits:0] read_bursts, read_bursts_next;
   logic [7:0] read_done;  // beats of the head burst that are served
@@ -169,6 +177,7 @@ module memory #(
         read_address[read_tail] <= araddr;
         read_length[read_tail] <= arlen;
         read_id[read_tail] <= arid;
+        read_bad[read_tail] <= {arsize, arburst} != FullIncr;
         read_time[read_tail] <= now + 64'(latency) - 1;
         read_tail <= read_tail + 1;
       end
@@ -177,7 +186,7 @@ module memory #(
         rvalid <= 1;
         rid <= read_id[read_head];
         rlast <= read_ends;
-        rresp <= response(read_from);
+        rresp <= response(read_from) | (read_bad[read_head] ? Slverr : Okay);
         for (int i = 0; i < Words; i++) rdata[i*64+:64] <= storage_read(read_from + 64'(8 * i));
         read_done <= read_ends ? 0 : read_done + 1;
         if (read_ends) read_head <= read_head + 1;
@@ -191,6 +200,7 @@ module memory #(
   logic [63:0] write_address[MAX_BURSTS];
   logic [7:0] write_length[MAX_BURSTS];
   logic [3:0] write_id[MAX_BURSTS];
+  logic write_bad[MAX_BURSTS];
   logic [SlotBits-1:0] write_head, write_tail;
   logic [SlotBits:0] write_bursts;  // addresses whose last beat is not yet stored
   logic [SlotBits:0] writes, writes_next;  // addresses whose response has not left the queue
@@ -198,6 +208,7 @@ module memory #(
 
   logic [DATA_WIDTH-1:0] beat_data[BeatSlots];
   logic [DATA_WIDTH/8-1:0] beat_strobe[BeatSlots];
+  logic beat_last[BeatSlots];
   logic [2:0] beat_head, beat_tail;
   logic [3:0] beats, beats_next;
 
@@ -211,7 +222,9 @@ module memory #(
   assign beats_next = beats + 4'(w_moves) - 4'(write_beat);
 
   logic [1:0] worst;  // response of the beats stored so far
-  wire [1:0] write_response = worst | (write_beat ? response(write_to) : Okay);
+  wire bad_beat = write_bad[write_head] || beat_last[beat_head] != write_ends;
+  wire [1:0] write_response = worst
+      | (write_beat ? response(write_to) | (bad_beat ? Slverr : Okay) : Okay);
 
   always_ff @(posedge aclk) begin
     if (!aresetn) begin
@@ -229,11 +242,13 @@ module memory #(
         write_address[write_tail] <= awaddr;
         write_length[write_tail] <= awlen;
         write_id[write_tail] <= awid;
+        write_bad[write_tail] <= {awsize, awburst} != FullIncr;
         write_tail <= write_tail + 1;
       end
       if (w_moves) begin
         beat_data[beat_tail] <= wdata;
         beat_strobe[beat_tail] <= wstrb;
+        beat_last[beat_tail] <= wlast;
         beat_tail <= beat_tail + 1;
       end
       if (write_beat) begin

@@ -1,7 +1,7 @@
 """The cocotb side of bench.sv: sets the knobs, starts the host, collects what came of it.
 
-Python sleeps while a job runs: the HDL host plays the script, and one edge of ``host_done`` wakes it.
-Jobs come through a pipe whose file descriptor is in RTL_GEN_CHANNEL (see rtl_gen/sim/run.py).
+Python sleeps while a job runs: the HDL host plays the script, and one edge of ``host_done`` wakes
+it. Jobs come through a pipe whose file descriptor is in RTL_GEN_CHANNEL (see rtl_gen/sim/run.py).
 """
 
 import os

@@ -9,7 +9,7 @@ __all__ = ["emit"]
 _DROPPED = ("generator", "top", "src", "amaranth.hierarchy", "amaranth.decoding")
 
 
-def emit(kind, *args, prefix: str = "", **kwargs) -> str:
+def emit(kind, /, *args, prefix: str = "", **kwargs) -> str:
     """The Verilog of a component and of all it is made of, without a header.
 
     Joined as RTLIL and written by one call of Yosys: a call costs a quarter of a second, and a

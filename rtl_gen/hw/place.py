@@ -37,7 +37,7 @@ class ModuleLibrary:
         self._components = {}
         self._clocks = {}
 
-    def component(self, kind, *args, **kwargs) -> wiring.Component:
+    def component(self, kind, /, *args, **kwargs) -> wiring.Component:
         """The one component of this class with these arguments, converted if it is new."""
         bound = signature(kind).bind(*args, **kwargs)
         bound.apply_defaults()  # one component, whichever way its arguments are written
@@ -87,7 +87,7 @@ class ModuleLibrary:
         return Instance(name, **pins, **self._clocks[name])
 
 
-def place(m: Module, platform, name: str, kind, *args, **kwargs):
+def place(m: Module, platform, name: str, kind, /, *args, **kwargs):
     """Add a ``kind(*args, **kwargs)`` to ``m`` as ``name``; return its ports as wires of ``m``.
 
     The wires are named ``{name}__{port}``, in the simulator as in Verilog.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .fields import Field, Record, nest_fields
 
-__all__ = ["ENGINES", "HEADER", "VERSION", "Widths", "header", "records"]
+__all__ = ["ENGINES", "COMPUTE_MASKS", "HEADER", "POST", "VERSION", "Widths", "header", "records"]
 
 VERSION = 1
 """Version of the descriptor format, in every header."""
@@ -44,10 +44,13 @@ class Widths:
     ----------
     levels, dma_levels
         Loop levels of the feeding and computing engines, and of those on the memory port.
-    checks
-        Ranks of the activation whose coordinate is compared with the tensor's extent at the read.
-    slots
-        Words that together hold one set of input lanes.
+    load_checks, feed_checks
+        Ranks of the activation whose coordinate is compared with the tensor's extent where it is
+        loaded (the contiguous one apart) and where it is read.
+    input_held
+        Whether input words are loaded into the PEs; then the byte goes with the read.
+    groups
+        Spatial loops over which the words of one output step or drain are spread.
     input_words, weight_words, parameter_words, output_words
         Capacity of the buffers in words.
     accumulators
@@ -58,8 +61,10 @@ class Widths:
 
     levels: int
     dma_levels: int
-    checks: int
-    slots: int
+    load_checks: int
+    feed_checks: int
+    input_held: bool
+    groups: int
     input_words: int
     weight_words: int
     parameter_words: int
@@ -95,64 +100,66 @@ def _load(name: str, widths: Widths, checks: int, contiguous: bool) -> Record:
     return Record(name, (*head, *nest_fields(levels=widths.dma_levels, forms=forms, events={})))
 
 
-def _feed(name: str, levels: int, forms: Mapping[str, int], words: int, head=(), masks=()) -> Record:
+def _feed(name: str, widths: Widths, words: int, forms: Mapping[str, int], head=()) -> Record:
     nest = nest_fields(
-        levels=levels,
+        levels=widths.levels,
         forms={"index": _index_bits(words), **forms},
         events={"shrink": _amount_bits(words)},
-        masks=tuple(masks),
     )
     return Record(name, (*head, *nest))
 
 
+def _compute(widths: Widths) -> Record:
+    out, byte = _index_bits(widths.output_words), widths.block.bit_length() + 1
+    forms = {"out": out, "channel": byte}
+    if not widths.input_held:
+        forms["byte"] = byte
+    if widths.accumulators:
+        forms["accumulator"] = _index_bits(widths.accumulators)
+    head = [Field("tile_words", _amount_bits(widths.output_words)), Field("start", out, signed=True)]
+    head += [Field(f"stride{n}", out, signed=True) for n in range(widths.groups)]
+    nest = nest_fields(
+        levels=widths.levels,
+        forms=forms,
+        events={"commit": _amount_bits(widths.output_words)},
+        masks=COMPUTE_MASKS,
+    )
+    return Record("compute", (*head, *nest))
+
+
+COMPUTE_MASKS = ("reduce", "input", "weights", "weight_run", "parameters", "word")
+"""Sets of levels of the computing nest: over which a sum is taken; a set of input words is used; a
+vector of weights is used; weights follow each other without a gap in their words; the parameters
+of a channel block are used; an output word is gathered."""
+
+POST = (
+    Field("output_zero", 8, signed=True),
+    Field("act_min", 8, signed=True),
+    Field("act_max", 8, signed=True),
+    Field("single_rounding", 1),
+)
+"""How sums become outputs; sent with the parameters, so that it changes with them."""
+
+
 def records(widths: Widths) -> dict[str, Record]:
     """The record of each engine of a design."""
-    checks = {f"y{n}": COORDINATE_BITS for n in range(widths.checks)}
-    slot = {"slot": widths.slots.bit_length() + 1} if widths.slots > 1 else {}
-    limits = [Field(f"y{n}_limit", COORDINATE_BITS - 1) for n in range(widths.checks)]
-    accumulator = {"accumulator": _index_bits(widths.accumulators)} if widths.accumulators else {}
-    byte = widths.block.bit_length() + 1
-    compute = nest_fields(
-        levels=widths.levels,
-        forms={"out": _index_bits(widths.output_words), "channel": byte, "byte": byte}
-        | accumulator,
-        events={"commit": _amount_bits(widths.output_words)},
-        masks=("reduce", "input", "weights", "weight_run", "parameters", "word"),
-    )
-    post = (
-        Field("output_zero", 8, signed=True),
-        Field("act_min", 8, signed=True),
-        Field("act_max", 8, signed=True),
-        Field("single_rounding", 1),
-    )
+    feed = {f"y{n}": COORDINATE_BITS for n in range(widths.feed_checks)}
+    if widths.input_held:
+        feed["byte"] = widths.block.bit_length() + 1
+    limits = [Field(f"y{n}_limit", COORDINATE_BITS - 1) for n in range(widths.feed_checks)]
     store = nest_fields(
         levels=widths.dma_levels,
         forms={"offset": OFFSET_BITS, "index": _index_bits(widths.output_words)},
         events={"shrink": _amount_bits(widths.output_words)},
     )
+    pad = Field("pad_value", 8, signed=True)
     return {
-        "load_input": _load("load_input", widths, widths.checks, True),
+        "load_input": _load("load_input", widths, widths.load_checks, True),
         "load_weights": _load("load_weights", widths, 0, False),
         "load_parameters": _load("load_parameters", widths, 0, False),
-        "feed_input": _feed(
-            "feed_input",
-            widths.levels,
-            {**slot, **checks},
-            widths.input_words,
-            head=(Field("pad_value", 8, signed=True), *limits),
-            masks=("set", "tile"),
-        ),
-        "feed_weights": _feed(
-            "feed_weights", widths.levels, {}, widths.weight_words, masks=("set", "tile")
-        ),
-        "feed_parameters": _feed(
-            "feed_parameters",
-            widths.levels,
-            {},
-            widths.parameter_words,
-            head=post,
-            masks=("set",),
-        ),
-        "compute": Record("compute", (Field("tile_words", 24), *compute)),
+        "feed_input": _feed("feed_input", widths, widths.input_words, feed, (pad, *limits)),
+        "feed_weights": _feed("feed_weights", widths, widths.weight_words, {}),
+        "feed_parameters": _feed("feed_parameters", widths, widths.parameter_words, {}, POST),
+        "compute": _compute(widths),
         "store": Record("store", (Field("base", 64), Field("interrupt", 1), *store)),
     }

@@ -157,8 +157,8 @@ def _identification_registers() -> tuple[Register, ...]:
         Register("NESTS", 0x01C, "read", (
             BitField("levels", 0, 8, "loop levels of the feeding and computing engines"),
             BitField("dma_levels", 8, 8, "loop levels of the engines on the memory port"),
-            BitField("checks", 16, 8, "coordinates compared with the tensor's extent"),
-            BitField("slots", 24, 8, "words that hold one set of input lanes"),
+            BitField("load_checks", 16, 8, "coordinates compared with the tensor's extent at the load"),
+            BitField("feed_checks", 24, 8, "coordinates compared with the tensor's extent at the read"),
         ), "What the descriptors' nests have.", None),
         Register("ENGINES", 0x020, "read", tuple(
             BitField(name, n, 1, f"{name} is there") for n, name in enumerate(ENGINES)
@@ -296,8 +296,8 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
         "NESTS": {
             "levels": widths.levels,
             "dma_levels": widths.dma_levels,
-            "checks": widths.checks,
-            "slots": widths.slots,
+            "load_checks": widths.load_checks,
+            "feed_checks": widths.feed_checks,
         },
         "ENGINES": {name: 1 for name in c.engines},
         "QUEUE_WORDS": {"value": c.queue_words},

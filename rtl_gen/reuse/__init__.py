@@ -2,11 +2,13 @@
 
 from .analysis import HeldOperand, Link, OutputReuse, Reuse, StreamedOperand, analyse
 from .legality import check_links
+from .placement import Placement
 
 __all__ = [
     "HeldOperand",
     "Link",
     "OutputReuse",
+    "Placement",
     "Reuse",
     "StreamedOperand",
     "analyse",

@@ -29,7 +29,6 @@ __all__ = ["Simulation", "SimulationError"]
 
 RUN_ROOT = PROJECT / "build" / "run"
 SCRIPT_WORDS = 1 << 20
-AHEAD = 2  # jobs sent before their predecessors' results are in
 PATIENCE = 0.2  # seconds between two looks at the progress
 
 
@@ -181,7 +180,7 @@ class _Process:
         ]
         if simulation.waves:
             simulation.waves.parent.mkdir(parents=True, exist_ok=True)
-            command.append(f"+waves={simulation.waves.resolve()}")
+            command += ["--trace", "--trace-file", str(simulation.waves.resolve())]
         return command
 
     def _environment(self, channel: Connection) -> dict[str, str]:
@@ -206,16 +205,19 @@ class _Process:
     def stream(
         self, jobs: Iterable[Job], on_progress: Callable[[str, int], None] | None
     ) -> Iterator[Result]:
-        waiting: list[Job] = []
+        # A job is sent when the one before is done, never while the simulator may be sending too:
+        # a pipe holds 64 KiB, and two that both send would wait for each other.
+        running: Job | None = None
         for index, job in enumerate(jobs):
             self.check(job)
-            self._send((job, index, self.simulation.job_seed(job, index)), waiting)
-            waiting.append(job)
-            if len(waiting) == AHEAD:
-                yield self._receive(waiting, on_progress)
-        while waiting:
-            yield self._receive(waiting, on_progress)
-        self._send(None, waiting)
+            result = self._receive(running, on_progress) if running else None
+            self._send((job, index, self.simulation.job_seed(job, index)), job)
+            running = job
+            if result:
+                yield result
+        if running:
+            yield self._receive(running, on_progress)
+        self._send(None, None)
         self.child.wait()
 
     def check(self, job: Job) -> None:
@@ -230,27 +232,23 @@ class _Process:
                 f"{job.name}: script must be at most {self.host.capacity} words, not {words}"
             )
 
-    def _send(self, message: object, waiting: list[Job]) -> None:
+    def _send(self, message: object, job: Job | None) -> None:
         try:
             self.channel.send(message)
         except ConnectionError:
-            raise SimulationError(self._obituary(waiting)) from None
+            raise SimulationError(self._obituary(job)) from None
 
-    def _receive(
-        self, waiting: list[Job], on_progress: Callable[[str, int], None] | None
-    ) -> Result:
+    def _receive(self, job: Job, on_progress: Callable[[str, int], None] | None) -> Result:
         try:
             while not self.channel.poll(PATIENCE):
                 if on_progress:
-                    on_progress(waiting[0].name, self.host.progress()[0])
-            result = self.channel.recv()
+                    on_progress(job.name, self.host.progress()[0])
+            return self.channel.recv()
         except (EOFError, ConnectionError):
-            raise SimulationError(self._obituary(waiting)) from None
-        waiting.pop(0)
-        return result
+            raise SimulationError(self._obituary(job)) from None
 
-    def _obituary(self, waiting: list[Job]) -> str:
+    def _obituary(self, job: Job | None) -> str:
         code = self.child.wait()
-        where = f"in job {waiting[0].name!r}" if waiting else "between jobs"
+        where = f"in job {job.name!r}" if job else "at its end"
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
         return f"the simulator ended {where} (exit code {code}); its last words:\n{tail}"

@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -46,6 +45,7 @@ BENCHES = {
             "bench.sv",
             "host.sv",
             "memory.sv",
+            "watched.sv",
             "axi_check.sv",
             "axi_counters.sv",
             "storage.cpp",
@@ -54,11 +54,11 @@ BENCHES = {
         test_module="run_jobs",
     ),
     "protocol": BenchKind(
-        top="protocol",
+        top="watched",
         sources=(
-            "protocol.vlt",
+            "watched.vlt",
             "generated.vlt",
-            "protocol.sv",
+            "watched.sv",
             "axi_check.sv",
             "axi_counters.sv",
         ),
@@ -191,14 +191,17 @@ class Recipe:
 
     def make(self, directory: Path, toolchain: Toolchain, jobs: int) -> None:
         """Build into a temporary folder; rename it to ``directory`` when it is complete."""
-        work = Path(tempfile.mkdtemp(prefix=".building-", dir=directory.parent))
+        work = directory.with_name(f".building-{directory.name}")
+        shutil.rmtree(work, ignore_errors=True)  # of a build that was killed; the lock is ours
+        work.mkdir()
         failed_log = directory.with_name(directory.name + ".failed.log")
         try:
             failed_log.unlink(missing_ok=True)
             source = work / "accelerator.v"
             source.write_text(self.verilog)
             log = work / "build.log"
-            runner = BenchRunner(toolchain, jobs=jobs)
+            library = toolchain.library(directory.parent, waves=self.waves)
+            runner = BenchRunner(toolchain, library, jobs=jobs, waves=self.waves)
             try:
                 runner.build(
                     sources=[*self._files(".vlt"), source, *self._files(".sv")],
@@ -208,7 +211,6 @@ class Recipe:
                     # macros: a parameter of the top would change its name, which bench.vlt needs
                     defines={"DUT": self.top, "DATA_WIDTH": self.data_width},
                     timescale=("1ns", "1ps"),
-                    waves=self.waves,
                     log_file=log,
                 )
             except RuntimeError:
@@ -216,6 +218,7 @@ class Recipe:
                 raise RuntimeError(
                     f"{self.top} does not build: {first_error(log)} (all of it: {failed_log})"
                 ) from None
+            runner.keep_library()
             (work / "objects" / self.kind.top).rename(work / EXECUTABLE)
             shutil.rmtree(work / "objects")
             work.rename(directory)

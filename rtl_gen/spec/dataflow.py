@@ -25,8 +25,8 @@ class SpatialLoop:
     axis
         0 for rows, 1 for columns.
     size
-        PEs it takes where several loops are folded on one axis; None for the whole axis. The
-        last loop of an axis is its fastest.
+        PEs it takes where several loops are folded on one axis; None for the whole axis, or
+        what the others leave of it. The last loop of an axis is its fastest.
     """
 
     dimension: str

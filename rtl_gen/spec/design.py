@@ -161,9 +161,10 @@ class Design:
                 key=f"array.{name}",
             )
         whole = [loop for loop in loops if loop.size is None]
-        if whole and len(loops) > 1:
+        if len(whole) > 1:
             raise SpecError(
-                f"takes all {name}, but {len(loops)} loops are folded on them; give each a size",
+                f"the loops over {' and '.join(loop.dimension for loop in whole)} each take what "
+                f"is left of the {name}; only one may be without a size",
                 key=f"nest.{name}.{whole[-1].dimension}",
             )
         taken = prod(loop.size or 1 for loop in loops)

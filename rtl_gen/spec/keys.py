@@ -58,8 +58,8 @@ SPATIAL_LOOP = Table(
         "on": Key(AXIS, "which axis the loop is laid out on, rows or columns", required=True),
         "size": Key(
             Integer(SIDE),
-            "how many PEs of the axis the loop takes, where several are folded on it; the last "
-            "loop of an axis is its fastest",
+            "how many PEs of the axis the loop takes, where several are folded on it (default: "
+            "what the others leave); the last loop of an axis is its fastest",
         ),
     },
 )

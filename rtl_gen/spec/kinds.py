@@ -152,7 +152,7 @@ class Size(Kind):
                 f"the unit {unit!r} is unknown;{nearest(unit, UNITS)} allowed: {', '.join(UNITS)}",
             )
         if count * UNITS[unit] not in self.limit:
-            raise source.error(node, key, f"must be {self.limit}, not {node.value}")
+            raise source.error(node, key, f"must be {self.limit}, not {node.value.strip()}")
         return count * UNITS[unit]
 
     def schema(self):

@@ -21,7 +21,7 @@ __all__ = ["LAYERS_FILE", "find_layer", "load_layers", "parse_layer"]
 LAYERS_FILE = Path(__file__).resolve().parents[2] / "examples" / "layers.yaml"
 
 _QUANTIZATION = ("input_zero", "output_zero", "act_min", "act_max", "rounding")
-_WINDOW = ("p", "q", "h", "w", "r", "s", "n", "stride", "dilation", "pad")
+_WINDOW = ("p", "q", "h", "w", "n", "stride", "dilation", "pad")
 _KINDS = ("conv2d", "depthwise", "matmul")
 
 

@@ -94,7 +94,8 @@ class Source:
 
 
 def path_of(key: str, name: str) -> str:
-    """The dotted key of a name inside ``key``."""
+    """The dotted key of a name inside ``key``, on one line whatever the name."""
+    name = name if name.isprintable() else repr(name)[1:-1]
     return f"{key}.{name}" if key else name
 
 

@@ -160,6 +160,10 @@ def test_defaults_change_nothing():
         clipped = function(wide.reshape(1, 2, 1, 1), 2 * one, None, *factor)
         assert clipped.ravel().tolist() == [-128, 127]
     assert fully_connected_int8(wide, 2 * one[0, 0], None, *factor).tolist() == [[-128], [127]]
+    taps = np.ones((1, 2, 1, 1), np.int8)
+    for function in (conv2d_int8, depthwise_int8):
+        halves = function(column, taps, None, 2**30, 0)
+        assert halves.ravel().tolist() == list(range(-127, 128))
     (only,) = windows(column, (1, 1))
     assert only[:2] == (0, 0) and only[2].tolist() == column.tolist()
     (padded,) = windows(column[:, :1], (1, 1), pad=(1, 0, 0, 0))
@@ -168,6 +172,7 @@ def test_defaults_change_nothing():
 
 def test_window_extents():
     assert output_extent(32, 3, before=1, after=1) == 32
+    assert output_extent(5, 3) == 3
     assert output_extent(7, 3, stride=2, dilation=3) == 1
     assert same_padding(32, 3) == (1, 1)
     assert same_padding(32, 3, stride=2) == (0, 1)

@@ -8,10 +8,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...reuse import Reuse
+from ..delayed import delayed
 from ..place import place
 from .blocks import Block, cut
 from .netlist import Edge, Netlist, netlist
-from .pe import PEParams, delayed
+from .pe import PEParams
 from .skew import Skew
 
 __all__ = ["Array", "ArrayParams"]

@@ -6,6 +6,8 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..delayed import delayed
+
 __all__ = ["OperandParams", "PE", "PEParams"]
 
 
@@ -200,12 +202,3 @@ class PE(wiring.Component):
             copy = delayed(m, sums[at], params.drain, name="drain_next")
             m.d.comb += self.drain_out.eq(copy)
         return total
-
-
-def delayed(m, value, cycles: int, *, name: str):
-    """``value`` as it was ``cycles`` ago."""
-    for n in range(cycles):
-        register = Signal(value.shape(), name=f"{name}{n}")
-        m.d.sync += register.eq(value)
-        value = register
-    return value

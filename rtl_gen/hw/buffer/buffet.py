@@ -108,7 +108,7 @@ class Buffet(wiring.Component):
         With ``read``, reads the word at ``head + index`` once it is filled; then retires
         ``shrink`` words once so many are filled.
     response : ``Out(stream.Signature(params.response))``
-        One for each request, in order. ``data`` means nothing where ``read`` is low.
+        One for each request, in order. Where ``read`` is low, ``data`` is still the last word read.
     space, filled : ``Out(params.amount)``
         Free words; committed words.
     """

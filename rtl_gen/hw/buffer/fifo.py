@@ -30,8 +30,6 @@ class Fifo(wiring.Component):
     """
 
     def __init__(self, width: int, depth: int):
-        if depth < 2:
-            raise ValueError(f"FIFO depth must be at least 2 entries, not {depth!r}")
         self._width, self._depth = width, depth
         self.module_name = f"fifo_{depth}x{width}"
         super().__init__(

@@ -1,10 +1,12 @@
 """Memories with one write and one read port, each a Verilog module of its own."""
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Module
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Memory", "address_bits"]
+__all__ = ["Memory", "MemoryParams", "address_bits"]
 
 
 def address_bits(depth: int) -> int:
@@ -12,15 +14,9 @@ def address_bits(depth: int) -> int:
     return max(1, (depth - 1).bit_length())
 
 
-class Memory(wiring.Component):
-    """``depth`` words; one written and one read in a cycle.
-
-    The read word is there in the cycle after its address and stays until the next read; where
-    ``asynchronous``, it is there in the same cycle, and the memory becomes LUT RAM or registers
-    instead of block RAM.
-
-    The words hold nothing that is defined before they are written: the Verilog has no initial
-    values, so that the module is also the wrapper of an SRAM. The module's name says its size.
+@dataclass(frozen=True)
+class MemoryParams:
+    """The kind of a memory.
 
     Parameters
     ----------
@@ -34,19 +30,69 @@ class Memory(wiring.Component):
         Whether a read of the word that is being written must give the old word. If not, it gives
         either or a mixture, and block RAM needs no logic around it.
 
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 words, or granules that do not fill a word.
+    """
+
+    width: int
+    depth: int
+    granule: int = 0
+    asynchronous: bool = False
+    keep_order: bool = False
+
+    def __post_init__(self):
+        if self.width < 1:
+            raise ValueError(f"memory width must be at least 1 bit, not {self.width!r}")
+        if self.depth < 2:
+            raise ValueError(f"memory depth must be at least 2 words, not {self.depth!r}")
+        if self.granule < 0 or (self.granule and self.width % self.granule):
+            raise ValueError(
+                f"memory granule must divide the width of {self.width} bits, or be 0, "
+                f"not {self.granule!r}"
+            )
+
+    @property
+    def granules(self) -> int:
+        """Parts of a word that can be written alone."""
+        return self.width // self.granule if self.granule else 1
+
+    @property
+    def address_bits(self) -> int:
+        return address_bits(self.depth)
+
+    @property
+    def name(self) -> str:
+        name = f"memory_{self.depth}x{self.width}"
+        name += f"_g{self.granule}" if self.granule else ""
+        name += "_async" if self.asynchronous else ""
+        return name + ("_ordered" if self.keep_order else "")
+
+
+class Memory(wiring.Component):
+    """Words of which one is written and one is read in a cycle.
+
+    The read word is there in the cycle after its address and stays until the next read; where
+    ``asynchronous``, it is there in the same cycle, and the memory becomes LUT RAM or registers
+    instead of block RAM.
+
+    No word is defined before it is written: the Verilog has no initial values, so that the module
+    is also the wrapper of an SRAM. The module's name says its size.
+
+    Parameters
+    ----------
+    width, depth, granule, asynchronous, keep_order
+        See :class:`MemoryParams`.
+
     Members
     -------
-    write_enable : ``In(width // granule)``
+    write_enable : ``In(granules)``
     write_address, write_data : ``In``
     read_enable : ``In(1)``
         Not where ``asynchronous``.
     read_address : ``In``
     read_data : ``Out(width)``
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than 2 words, or granules that do not fill a word.
     """
 
     def __init__(
@@ -57,36 +103,25 @@ class Memory(wiring.Component):
         asynchronous: bool = False,
         keep_order: bool = False,
     ):
-        if width < 1:
-            raise ValueError(f"memory width must be at least 1 bit, not {width!r}")
-        if depth < 2:
-            raise ValueError(f"memory depth must be at least 2 words, not {depth!r}")
-        if granule < 0 or (granule and width % granule):
-            raise ValueError(
-                f"memory granule must divide the width of {width} bits, or be 0, not {granule!r}"
-            )
-        self._width, self._depth, self._granule = width, depth, granule or width
-        self._asynchronous, self._keep_order = asynchronous, keep_order
-        kind = [f"memory_{depth}x{width}"]
-        kind += [f"g{granule}"] if granule else []
-        kind += ["async"] if asynchronous else []
-        kind += ["ordered"] if keep_order else []
-        self.module_name = "_".join(kind)
+        params = MemoryParams(width, depth, granule, asynchronous, keep_order)
+        self._params = params
+        self.module_name = params.name
         members = {
-            "write_enable": In(width // self._granule),
-            "write_address": In(address_bits(depth)),
+            "write_enable": In(params.granules),
+            "write_address": In(params.address_bits),
             "write_data": In(width),
-            "read_address": In(address_bits(depth)),
+            "read_address": In(params.address_bits),
             "read_data": Out(width),
         }
         super().__init__(members if asynchronous else members | {"read_enable": In(1)})
 
     def elaborate(self, platform):
         """The memory in Amaranth's simulator; Verilog comes from :meth:`rtlil`."""
-        m = Module()
-        m.submodules.words = words = memory.Memory(shape=self._width, depth=self._depth, init=[])
-        write = words.write_port(granularity=self._granule)
-        read = words.read_port(domain="comb" if self._asynchronous else "sync")
+        m, params = Module(), self._params
+        words = memory.Memory(shape=params.width, depth=params.depth, init=[])
+        m.submodules.words = words
+        write = words.write_port(granularity=params.granule or params.width)
+        read = words.read_port(domain="comb" if params.asynchronous else "sync")
         m.d.comb += [
             write.en.eq(self.write_enable),
             write.addr.eq(self.write_address),
@@ -94,7 +129,7 @@ class Memory(wiring.Component):
             read.addr.eq(self.read_address),
             self.read_data.eq(read.data),
         ]
-        if not self._asynchronous:
+        if not params.asynchronous:
             m.d.comb += read.en.eq(self.read_enable)
         return m
 
@@ -104,19 +139,19 @@ class Memory(wiring.Component):
         Amaranth would write a line of Verilog to clear each word, and take a second over each
         128 KiB.
         """
-        width, address = self._width, address_bits(self._depth)
-        granules = width // self._granule
+        params, width, address = self._params, self._params.width, self._params.address_bits
+        granules, size = params.granules, width // params.granules
         # one bit for each bit of the word, the highest first
         enables = " ".join(
-            f"\\write_enable [{n}]" for n in reversed(range(granules)) for _ in range(self._granule)
+            f"\\write_enable [{n}]" for n in reversed(range(granules)) for _ in range(size)
         )
         undefined = f"{width}'" + "x" * width
-        clocked = not self._asynchronous
+        clocked = not params.asynchronous
         lines = [f"module \\{name}"]
-        if clocked and not self._keep_order:
+        if clocked and not params.keep_order:
             lines.append("  attribute \\no_rw_check 1")
         lines += [
-            f"  memory width {width} size {self._depth} \\words",
+            f"  memory width {width} size {params.depth} \\words",
             "  wire input 1 \\clk",
             f"  wire width {granules} input 2 \\write_enable",
             f"  wire width {address} input 3 \\write_address",

@@ -81,9 +81,11 @@ class AxiLiteSlave(wiring.Component):
 
     def _elaborate_write(self, m):
         """Hold address and data until both are there, do the write, hold the response."""
-        address_held, data_held = Signal(), Signal()
+        address_held = Signal()
+        data_held = Signal()
         whole = Signal()  # all strobes were set
-        both, done = Signal(), Signal()
+        both = Signal()
+        done = Signal()
 
         m.d.comb += [
             self.s_axi_awready.eq(~address_held),
@@ -112,7 +114,8 @@ class AxiLiteSlave(wiring.Component):
 
     def _elaborate_read(self, m):
         """Hold the address for a cycle, then the data until they are taken."""
-        held, done = Signal(), Signal()
+        held = Signal()
+        done = Signal()
 
         m.d.comb += [
             self.s_axi_arready.eq(~held),

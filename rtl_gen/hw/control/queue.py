@@ -51,7 +51,8 @@ class DescriptorQueue(wiring.Component):
 
         head = Signal(range(self._depth))  # address of the oldest word
         tail = Signal(range(self._depth))  # address of the next push
-        written, read = Signal(), Signal()
+        written = Signal()
+        read = Signal()
 
         # A word is read one cycle after it was written at the earliest, so that no read ever
         # meets a write to its address.

@@ -77,7 +77,8 @@ class RunControl(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        ended, failing = Signal(), Signal()  # the run's last layer; the first error
+        ended = Signal()  # the run's last layer is complete
+        failing = Signal()  # the first error
         overflowed = Signal()
 
         m.d.comb += [

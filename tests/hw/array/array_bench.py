@@ -160,7 +160,11 @@ class NestRun:
         for n, operand in enumerate(self.reuse.operands):
             if not isinstance(operand, HeldOperand):
                 continue
-            held = [k for k, p in enumerate(self.dataflow.pe) if (p.dimension, p.maximum) in operand.loops]
+            held = [
+                k
+                for k, p in enumerate(self.dataflow.pe)
+                if (p.dimension, p.maximum) in operand.loops
+            ]
             for inner in itertools.product(*(range(self.spans["pe", k][1]) for k in held)):
                 now = counters | {("pe", k): c for k, c in zip(held, inner)}
                 if operand.shift is None:
@@ -180,7 +184,9 @@ class NestRun:
         if any(counters[key] != self.spans[key][1] - 1 for key in carried):
             return []
         output, drains = self.reuse.output, []
-        loops = [k for k, p in enumerate(self.dataflow.pe) if (p.dimension, p.maximum) in output.loops]
+        loops = [
+            k for k, p in enumerate(self.dataflow.pe) if (p.dimension, p.maximum) in output.loops
+        ]
         for inner in itertools.product(*(range(self.spans["pe", k][1]) for k in loops)):
             now = counters | {("pe", k): c for k, c in zip(loops, inner)}
             positions = list(range(self.placement.extent[output.drain]))
@@ -193,9 +199,7 @@ class NestRun:
                 for key in output.elements:
                     pe = list(output.exits[output.keys.index(key)])
                     pe[output.drain] = position
-                    cycle.emit.append(
-                        self.element(self.operation.output, self.index(now, pe))
-                    )
+                    cycle.emit.append(self.element(self.operation.output, self.index(now, pe)))
                 drains.append(cycle)
         return drains
 

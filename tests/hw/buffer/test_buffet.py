@@ -8,6 +8,9 @@ from amaranth.sim import Simulator
 from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.buffer.buffet import Buffet, BuffetParams
 
+GAPS = [(0, 0, 0), (0, 0, 0.7), (0.7, 0, 0), (0, 0.7, 0), (0.5, 0.5, 0.5)]
+"""How often nothing is written, nothing is requested, no response is taken."""
+
 
 def run(component, testbench):
     simulator = Simulator(component)
@@ -22,6 +25,7 @@ class Model:
     def __init__(self, depth):
         self.depth, self.head, self.tail, self.words = depth, 0, 0, {}
         self.response = None
+        self.last = None  # word read
 
     @property
     def filled(self):
@@ -47,8 +51,9 @@ class Model:
         if response_ready:
             self.response = None
         if request is not None:
-            word = self.words.get(self.head + request["index"]) if request["read"] else None
-            self.response = (word, request["read"], request["tag"])
+            if request["read"]:
+                self.last = self.words.get(self.head + request["index"])
+            self.response = (self.last, request["read"], request["tag"])
         if write is not None:
             place = self.tail + write["index"]
             old = self.words.get(place, 0)
@@ -61,7 +66,10 @@ class Model:
 
 
 class Producer:
-    """Writes tiles in a random order, parts of words too, and commits each with its last word."""
+    """Writes tiles in a random order, parts of words too, and commits each with its last word.
+
+    Some tiles are committed unwritten.
+    """
 
     def __init__(self, rng, largest, gaps):
         self.rng, self.largest, self.gaps = rng, largest, gaps
@@ -70,7 +78,7 @@ class Producer:
     def next_write(self):
         if not self.writes and not self.size:
             self.size = self.rng.randint(1, self.largest)
-            order = list(range(self.size))
+            order = list(range(self.size)) if self.rng.random() < 0.8 else []
             self.rng.shuffle(order)
             for index in order:
                 part = self.rng.choice((0x0F, 0xF0, 0x55))
@@ -108,7 +116,9 @@ def drive(ctx, port, values):
             ctx.set(getattr(port.payload, name), values[name])
 
 
-@pytest.mark.parametrize("gaps", [(0, 0, 0), (0, 0, 0.7), (0.7, 0, 0), (0, 0.7, 0), (0.5, 0.5, 0.5)])
+@pytest.mark.parametrize(
+    "gaps", [(0, 0, 0), (0, 0, 0.7), (0.7, 0, 0), (0, 0.7, 0), (0.5, 0.5, 0.5)]
+)
 @pytest.mark.parametrize("depth", [2, 3, 5, 8, 64])
 def test_every_cycle_is_that_of_the_model(depth, gaps):
     rng = random.Random(f"{depth} {gaps}")
@@ -116,12 +126,13 @@ def test_every_cycle_is_that_of_the_model(depth, gaps):
     tile = max(1, depth // 2)
     need = depth - tile + 1  # whoever waits for so many words leaves room for a tile
     producer = Producer(rng, tile, gaps[0])
-    seen = {"reads": 0, "full": 0, "empty": 0, "both": 0, "wraps": 0}
+    seen = {"reads": 0, "held": 0, "empty": 0, "both": 0, "wraps": 0}
 
     async def testbench(ctx):
         write = commit = request = None
-        for _ in range(700 + 40 * depth):
-            write = producer.next_write() if write is None else write
+        for _ in range(500 + 30 * depth):
+            if write is None and commit is None:  # a commit that waits moves the tail first
+                write = producer.next_write()
             commit = producer.next_commit(write, model.space) if commit is None else commit
             request = next_request(rng, need, gaps[1]) if request is None else request
             response_ready = rng.random() >= gaps[2]
@@ -142,15 +153,14 @@ def test_every_cycle_is_that_of_the_model(depth, gaps):
                 assert word is None or ctx.get(dut.response.payload.data) == word
                 seen["reads"] += word is not None and response_ready
 
-            seen["full"] += model.space == 0
+            offered = (write, commit, request)
+            seen["held"] += any(v is not None and not r for v, r in zip(offered[:2], ready[:2]))
             seen["empty"] += model.filled == 0
             seen["both"] += ready[0] and ready[1]
             seen["wraps"] = model.tail // depth
-            takes = [v if r else None for v, r in zip((write, commit, request), ready)]
+            takes = [v if r else None for v, r in zip(offered, ready)]
             model.step(*takes, response_ready)
-            write, commit, request = (
-                None if r else v for v, r in zip((write, commit, request), ready)
-            )
+            write, commit, request = (None if r else v for v, r in zip(offered, ready))
             await ctx.tick()
 
     run(dut, testbench)
@@ -158,8 +168,7 @@ def test_every_cycle_is_that_of_the_model(depth, gaps):
     assert seen["wraps"] >= 2
     assert seen["both"]
     assert seen["empty"] or not gaps[0]
-    if gaps[1]:
-        assert seen["full"]
+    assert seen["held"] or not gaps[1]
 
 
 @pytest.mark.parametrize("depth", [2, 5, 8])

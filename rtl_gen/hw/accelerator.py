@@ -1,0 +1,286 @@
+"""The accelerator: engines around buffets, one AXI4 port, one control port."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+from amaranth.hdl import ClockDomain, ClockSignal, Module, Mux, ResetSignal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..isa import errors
+from ..isa.descriptors import ENGINES, POST
+from ..isa.registers import Capabilities
+from ..reuse.machine import Machine
+from .buffer.buffet import Buffet, BuffetParams
+from .buffer.fifo import Fifo
+from .compute import Compute, ComputeParams
+from .control.axi_lite import AXI_LITE_PORTS
+from .control.engine import EngineControl
+from .control.fence import Fence
+from .control.host import HostPort
+from .memory.axi import connect_flat, flat_ports
+from .memory.load import LoadEngine
+from .memory.load_params import LoadParams
+from .memory.read_arbiter import ReadArbiter
+from .memory.store import StoreEngine, StoreParams
+from .noc.feeder import Feeder, FeederParams
+from .place import place
+
+__all__ = ["Accelerator", "AcceleratorParams"]
+
+LOADS = ("weights", "parameters", "input")
+"""Load engines in the order in which urgent ones are served."""
+
+LAYERS_STORED = 64
+"""Layers at most whose last writes await their response."""
+
+INPUT_IN_FLIGHT = 128
+"""Input words in flight at most: reads come back in order, and weights must not queue behind."""
+
+
+@dataclass(frozen=True, eq=False)
+class AcceleratorParams:
+    """A machine in the terms of the accelerator's components."""
+
+    machine: Machine
+
+    @cached_property
+    def compute(self) -> ComputeParams:
+        return ComputeParams(self.machine)
+
+    def load(self, name: str) -> LoadParams:
+        machine = self.machine
+        words = machine.buffer_words(name)
+        return LoadParams(
+            record=machine.records[f"load_{name}"],
+            block=machine.block,
+            bus_bits=machine.design.bus_bits,
+            capacity=words,
+            watermark=0 if name == "input" else words // 4,
+            in_flight_words=min(INPUT_IN_FLIGHT, words) if name == "input" else 0,
+        )
+
+    def feed(self, name: str) -> FeederParams:
+        tags = {
+            "input": ("pad_value", *(["byte"] if self.machine.input_held else [])),
+            "weights": (),
+            "parameters": tuple(field.name for field in POST),
+        }
+        return FeederParams(
+            record=self.machine.records[f"feed_{name}"],
+            levels=self.machine.design.levels,
+            buffet=self.buffet(name),
+            forms=self.compute.forms(f"feed_{name}"),
+            tags=tags[name],
+        )
+
+    def buffet(self, name: str) -> BuffetParams:
+        compute = self.compute
+        return {
+            "input": compute.input_buffet,
+            "weights": compute.weight_buffet,
+            "parameters": compute.parameter_buffet,
+        }[name]
+
+    @property
+    def store(self) -> StoreParams:
+        machine = self.machine
+        return StoreParams(
+            record=machine.records["store"],
+            block=machine.block,
+            bus_bits=machine.design.bus_bits,
+            buffet=self.compute.output_buffet,
+        )
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        machine = self.machine
+        return Capabilities(
+            rows=machine.design.rows,
+            columns=machine.design.columns,
+            operand_bits=machine.design.formats.operand_bits,
+            accumulator_bits=self.compute.sum_bits,
+            bus_bits=machine.design.bus_bits,
+            post_lanes=machine.post_lanes,
+            queue_words=machine.design.queue_words,
+            widths=machine.widths,
+            design_hash=design_hash(machine),
+        )
+
+
+def design_hash(machine: Machine) -> int:
+    """64 bits that tell designs apart: of everything the user can say about one."""
+    text = json.dumps(asdict(machine.design), sort_keys=True, default=str)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+
+class Accelerator(wiring.Component):
+    """Everything between the memory port and the control port.
+
+    Load engines fill buffets, feeders read them in the order of the steps, the computing engine
+    turns what they read into output words, the store engine writes these to memory. Engines meet
+    only in buffets; each has its own descriptors.
+
+    Members
+    -------
+    aclk, aresetn
+        Clock; reset, active low, synchronous.
+    m_axi_*, s_axi_*
+        Memory port (AXI4) and control port (AXI4-Lite).
+    interrupt : ``Out(1)``
+    """
+
+    def __init__(self, params: AcceleratorParams, name: str):
+        self._params = params
+        self.module_name = name
+        super().__init__(
+            {
+                "aclk": In(1),
+                "aresetn": In(1),
+                **flat_ports(params.machine.design.bus_bits),
+                **AXI_LITE_PORTS,
+                "interrupt": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self._params
+        m.domains.sync = ClockDomain(local=True)
+        m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
+        host = place(m, platform, "host", HostPort, params.capabilities)
+        for name, member in AXI_LITE_PORTS.items():
+            outer, inner = getattr(self, name), getattr(host, name)
+            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+        m.d.comb += self.interrupt.eq(host.interrupt)
+        controls = {}
+        for n, engine in enumerate(ENGINES):
+            record = params.machine.records[engine]
+            control = place(
+                m,
+                platform,
+                f"{engine}_control",
+                EngineControl,
+                record,
+                params.machine.design.queue_words,
+            )
+            controls[engine] = control
+            wiring.connect(m, host.queues[n], control.words)
+            m.d.comb += [
+                host.room[n].eq(control.room),
+                host.busy[n].eq(control.busy),
+            ]
+        compute = place(m, platform, "compute", Compute, params.compute)
+        self._start(m, compute, controls["compute"])
+        m.d.comb += [host.overflow.eq(compute.overflow), host.step.eq(compute.step)]
+        progress = {"compute": compute.moved}
+        arbiter = self._elaborate_loads(m, platform, controls, host, compute, progress)
+        store = self._elaborate_store(m, platform, controls, host, compute, progress)
+        connect_flat(
+            m,
+            self,
+            bus_bits=params.machine.design.bus_bits,
+            ar=arbiter.ar,
+            r=arbiter.r,
+            aw=store.aw,
+            w=store.w,
+            b=store.b,
+        )
+        m.d.comb += [
+            host.read_beat.eq(self.m_axi_rvalid & self.m_axi_rready),
+            host.write_beat.eq(self.m_axi_wvalid & self.m_axi_wready),
+        ]
+        for n, engine in enumerate(ENGINES):
+            m.d.comb += host.progress[n].eq(progress[engine])
+        self._elaborate_errors(m, host, controls, arbiter, store)
+        return m
+
+    def _elaborate_loads(self, m, platform, controls, host, compute, progress):
+        """For each operand its load engine, its buffet and its feeder; the port they read from."""
+        params = self._params
+        bus_bits = params.machine.design.bus_bits
+        arbiter = place(m, platform, "read_arbiter", ReadArbiter, len(LOADS), bus_bits)
+        for n, name in enumerate(LOADS):
+            buffet = place(m, platform, f"{name}_buffet", Buffet, *_arguments(params.buffet(name)))
+            load = place(m, platform, f"load_{name}", LoadEngine, params.load(name))
+            feed = place(m, platform, f"feed_{name}", Feeder, params.feed(name))
+            control = controls[f"load_{name}"]
+            if name == "input":
+                self._start_fenced(m, platform, load, control, host)
+            else:
+                self._start(m, load, control)
+            self._start(m, feed, controls[f"feed_{name}"])
+            wiring.connect(m, load.request, arbiter.request[n])
+            wiring.connect(m, arbiter.beats[n], load.beats)
+            wiring.connect(m, load.write, buffet.write)
+            wiring.connect(m, load.commit, buffet.commit)
+            wiring.connect(m, feed.request, buffet.request)
+            wiring.connect(m, buffet.response, getattr(compute, name))
+            m.d.comb += [load.space.eq(buffet.space), arbiter.urgent[n].eq(load.urgent)]
+            progress[f"load_{name}"] = load.moved
+            progress[f"feed_{name}"] = feed.request.valid & feed.request.ready
+        return arbiter
+
+    def _elaborate_store(self, m, platform, controls, host, compute, progress):
+        """The output buffer and its store engine."""
+        params = self._params
+        output = place(
+            m, platform, "output_buffet", Buffet, *_arguments(params.compute.output_buffet)
+        )
+        store = place(m, platform, "store", StoreEngine, params.store)
+        control = controls["store"]
+        self._start(m, store, control)
+        # A descriptor begins before the responses of the one before it have come.
+        interrupts = place(m, platform, "interrupts", Fifo, 1, LAYERS_STORED)
+        wiring.connect(m, compute.write, output.write)
+        wiring.connect(m, compute.commit, output.commit)
+        m.d.comb += compute.space.eq(output.space)
+        wiring.connect(m, store.request, output.request)
+        wiring.connect(m, output.response, store.response)
+        progress["store"] = store.moved
+        m.d.comb += [
+            host.layer_done.eq(store.completed),
+            host.layer_interrupt.eq(interrupts.o.payload),
+            interrupts.o.ready.eq(store.completed),
+            interrupts.i.valid.eq(control.start),
+            interrupts.i.payload.eq(control.config.interrupt),
+        ]
+        return store
+
+    def _elaborate_errors(self, m, host, controls, arbiter, store):
+        """To whom an error is put down: bus errors to the first engine on that channel."""
+        for n, engine in enumerate(ENGINES):
+            error = controls[engine].error
+            if engine == "load_input":
+                error = Mux(arbiter.error, errors.READ_RESPONSE, error)
+            if engine == "store":
+                error = Mux(store.error, errors.WRITE_RESPONSE, error)
+            m.d.comb += host.errors[n].eq(error)
+
+    def _start_fenced(self, m, platform, part, control, host):
+        """As :meth:`_start`, behind the fence of the descriptor."""
+        fence = place(m, platform, "fence", Fence)
+        m.d.comb += [
+            part.config.eq(control.config),
+            fence.start.eq(control.start),
+            fence.fenced.eq(control.config.fenced),
+            fence.after.eq(control.config.fence),
+            fence.completed.eq(host.completed),
+            part.start.eq(fence.pass_on),
+            control.idle.eq(~part.busy & ~fence.waiting),
+        ]
+
+    def _start(self, m, part, control):
+        """Give an engine its configuration and its start."""
+        m.d.comb += [
+            part.config.eq(control.config),
+            part.start.eq(control.start),
+            control.idle.eq(~part.busy),
+        ]
+
+
+def _arguments(params: BuffetParams) -> tuple:
+    return params.width, params.depth, params.tag_bits, params.strobes
+

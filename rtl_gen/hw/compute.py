@@ -1,0 +1,366 @@
+"""The computing engine: operands in step, the array, accumulators, post-processing, collector."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..isa.descriptors import POST
+from ..reuse.machine import Machine
+from .array.array import Array, ArrayParams
+from .buffer.buffet import BuffetParams
+from .control.delay_line import DelayLine
+from .control.issue import Issue, IssueParams
+from .delayed import delayed
+from .layouts import layout_of
+from .noc.collector import Collector, CollectorParams
+from .noc.lanes import ByteLanes, VectorLanes
+from .noc.load_ticks import LoadTicks
+from .noc.word_set import WordSet
+from .place import place
+from .post.accumulators import Accumulators
+from .post.post import Post, PostParams
+
+__all__ = ["Compute", "ComputeParams"]
+
+PAD_BITS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class ComputeParams:
+    """A machine, in the terms of the components of its computing engine."""
+
+    machine: Machine
+
+    @cached_property
+    def array(self) -> ArrayParams:
+        return ArrayParams(self.machine.reuse, self.machine.design.multiplier_registers)
+
+    def forms(self, engine: str) -> tuple[tuple[str, int], ...]:
+        """(name, bits) of the linear forms of an engine's nest."""
+        fields = self.machine.records[engine].fields
+        return tuple((f.name[:-5], f.bits) for f in fields if f.name.endswith("_base"))
+
+    @cached_property
+    def input_buffet(self) -> BuffetParams:
+        byte = dict(self.forms("feed_input")).get("byte", 0)
+        return self._buffet("input", PAD_BITS + byte)
+
+    @cached_property
+    def weight_buffet(self) -> BuffetParams:
+        return self._buffet("weights", 0)
+
+    @cached_property
+    def parameter_buffet(self) -> BuffetParams:
+        return self._buffet("parameters", sum(field.bits for field in POST))
+
+    @cached_property
+    def output_buffet(self) -> BuffetParams:
+        return self._buffet("output", 0, strobes=True)
+
+    def _buffet(self, name, tag_bits, strobes=False) -> BuffetParams:
+        words = self.machine.buffer_words(name)
+        return BuffetParams(8 * self.machine.block, words, tag_bits, strobes)
+
+    @cached_property
+    def issue(self) -> IssueParams:
+        machine, sizes = self.machine, self.machine.reuse.placement.sizes
+        return IssueParams(
+            record=machine.records["compute"],
+            levels=machine.design.levels,
+            forms=self.forms("compute"),
+            amount_bits=self.output_buffet.amount.width,
+            accumulators=bool(machine.accumulators),
+            drain_sizes=tuple(sizes[n] for n in machine.output_tick_loops),
+            post_phases=machine.post_phases,
+            gathered_words=machine.output_words,
+        )
+
+    @cached_property
+    def collector(self) -> CollectorParams:
+        machine, sizes = self.machine, self.machine.reuse.placement.sizes
+        return CollectorParams(
+            lanes=tuple((lane.word, lane.byte) for lane in machine.output_lanes),
+            per_cycle=machine.post_lanes,
+            block=machine.block,
+            channel_moves=machine.channel_moves,
+            buffet=self.output_buffet,
+            out_bits=dict(self.forms("compute"))["out"],
+            word_sizes=tuple(sizes[n] for n in machine.output_word_loops),
+        )
+
+    @cached_property
+    def post(self) -> PostParams:
+        machine = self.machine
+        return PostParams(
+            channels=tuple(lane.byte for lane in machine.output_lanes),
+            block=machine.block,
+            channel_moves=machine.channel_moves,
+            lanes=machine.post_lanes,
+            acc_bits=self.sum_bits,
+            tag_bits=self.collector.tag.size,
+        )
+
+    @property
+    def sum_bits(self) -> int:
+        """Bits of a complete sum."""
+        if self.machine.accumulators:
+            return self.machine.design.formats.accumulator_bits
+        return self.machine.reuse.psum_bits
+
+
+class Compute(wiring.Component):
+    """Everything between the operands' buffers and the output buffer.
+
+    Members
+    -------
+    config, start, busy
+        Of the computing engine's descriptor.
+    input, weights, parameters : ``In(stream)``
+        Words, in the order of their use.
+    write, commit : ``Out(stream)``, space : ``In``
+        The output buffer.
+    step : ``Out(1)``
+        A step went.
+    moved : ``Out(1)``
+        A step or a drain tick went, or outputs were written.
+    overflow : ``Out(1)``
+    """
+
+    def __init__(self, params: ComputeParams):
+        self._params = params
+        self.module_name = "compute"
+        record = params.machine.records["compute"]
+        super().__init__(
+            {
+                "config": In(layout_of(record.fields)),
+                "start": In(1),
+                "busy": Out(1),
+                "input": In(stream.Signature(params.input_buffet.response)),
+                "weights": In(stream.Signature(params.weight_buffet.response)),
+                "parameters": In(stream.Signature(params.parameter_buffet.response)),
+                "write": Out(stream.Signature(params.output_buffet.write)),
+                "commit": Out(stream.Signature(params.output_buffet.commit)),
+                "space": In(params.output_buffet.amount),
+                "step": Out(1),
+                "moved": Out(1),
+                "overflow": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self._params
+        issue = place(m, platform, "issue", Issue, params.issue)
+        array = place(m, platform, "array", Array, params.array)
+        m.d.comb += [
+            issue.config.eq(self.config),
+            issue.start.eq(self.start),
+            self.busy.eq(issue.busy),
+            issue.space.eq(self.space),
+            self.step.eq(issue.go),
+        ]
+        ready = [
+            self._elaborate_input(m, platform, issue, array),
+            self._elaborate_weights(m, platform, issue, array),
+        ]
+        m.d.comb += issue.operands_ready.eq(ready[0] & ready[1])
+        if params.array.pe.accumulators:
+            m.d.sync += array.control.first.eq(issue.go & issue.step.first)
+        if params.array.pe.drain is not None:
+            m.d.sync += array.control.drain.eq(issue.drain)
+        sums_valid, sums, tag = self._elaborate_sums(m, platform, issue, array)
+        self._elaborate_results(m, platform, issue, sums_valid, sums, tag)
+        return m
+
+    def _elaborate_input(self, m, platform, issue, array):
+        """Words to input lanes; returns whether the next step's input is there."""
+        params, machine = self._params, self._params.machine
+        words = place(
+            m,
+            platform,
+            "input_words",
+            WordSet,
+            params.input_buffet,
+            machine.input_words,
+            fill_bits=PAD_BITS,
+            name="input_words",
+        )
+        lanes = place(
+            m,
+            platform,
+            "input_lanes",
+            ByteLanes,
+            tuple((lane.word, lane.byte) for lane in machine.input_lanes),
+            machine.block,
+            machine.input_byte_moves,
+        )
+        wiring.connect(m, wiring.flipped(self.input), words.response)
+        m.d.comb += lanes.words.eq(words.words)
+        number = machine.input_number
+        if not machine.input_held:
+            m.d.comb += [
+                lanes.byte.eq(issue.step.byte),
+                words.done.eq(issue.go & issue.step.input_done),
+            ]
+            self._stream(m, array, number, lanes.o, issue.go)
+            return words.valid
+        m.d.comb += lanes.byte.eq(words.tag[PAD_BITS:])
+        ticks = self._load(
+            m, platform, array, number, machine.input_operand, words.valid, lanes.o
+        )
+        m.d.comb += [
+            words.done.eq(ticks.tick),
+            ticks.done.eq(issue.go & issue.step.input_done),
+        ]
+        return ticks.ready
+
+    def _elaborate_weights(self, m, platform, issue, array):
+        """Words to weight lanes; returns whether the next step's weights are there."""
+        params, machine = self._params, self._params.machine
+        words = place(
+            m,
+            platform,
+            "weight_words",
+            WordSet,
+            params.weight_buffet,
+            machine.weight_words,
+            name="weight_words",
+        )
+        lanes = place(
+            m,
+            platform,
+            "weight_lanes",
+            VectorLanes,
+            len(machine.weight_operand.elements),
+            machine.weight_vectors,
+            machine.block,
+            machine.weight_words,
+        )
+        wiring.connect(m, wiring.flipped(self.weights), words.response)
+        m.d.comb += [lanes.words.eq(words.words), words.done.eq(lanes.done)]
+        number = machine.weight_number
+        if not machine.weights_held:
+            m.d.comb += [
+                lanes.advance.eq(issue.go & issue.step.weights_done),
+                lanes.align.eq(issue.step.weight_align),
+            ]
+            self._stream(m, array, number, lanes.o, issue.go)
+            return words.valid
+        ticks = self._load(
+            m, platform, array, number, machine.weight_operand, words.valid, lanes.o
+        )
+        m.d.comb += [
+            lanes.advance.eq(ticks.tick),
+            lanes.align.eq(ticks.last),
+            ticks.done.eq(issue.go & issue.step.weights_done),
+        ]
+        return ticks.ready
+
+    def _stream(self, m, array, number, lanes, go):
+        """Lanes of a step; nothing where no step goes, if the PEs would add it."""
+        if self._params.array.pe.accumulators:
+            lanes = Mux(go, lanes, 0)
+        m.d.sync += getattr(array, f"a{number}").eq(lanes)
+
+    def _load(self, m, platform, array, number, operand, available, lanes):
+        """Lanes of a load tick, and the tile's swap."""
+        count = self._params.machine.load_ticks(operand)
+        ticks = place(m, platform, f"ticks{number}", LoadTicks, count)
+        m.d.comb += ticks.available.eq(available)
+        m.d.sync += [
+            getattr(array, f"a{number}").eq(lanes),
+            array.control[f"load{number}"].eq(ticks.tick),
+            array.control[f"swap{number}"].eq(ticks.swap),
+        ]
+        return ticks
+
+    def _elaborate_sums(self, m, platform, issue, array):
+        """Complete sums, with the tag of their step."""
+        params, machine = self._params, self._params.machine
+        layout = params.issue.tag
+        width = params.array.pe.psum_bits
+        delay = place(m, platform, "tags", DelayLine, layout.size, params.array.latency)
+        sums = Signal(array.sums.shape(), name="sums")
+        tag_valid, tag_bits = Signal(), Signal(layout.size)
+        early = layout(delay.late_payload)
+        # One register in front of the array, as for the operands, and one behind it.
+        m.d.sync += [tag_valid.eq(issue.tag_valid), tag_bits.eq(issue.tag), sums.eq(array.sums)]
+        m.d.comb += [delay.valid.eq(tag_valid), delay.payload.eq(tag_bits)]
+        if not machine.accumulators:
+            valid = delayed(m, delay.late_valid, 1, name="sums_valid")
+            tag = delayed(m, delay.late_payload, 1, name="sums_tag")
+            return valid & layout(tag).emit, sums, layout(tag)
+        accumulators = place(
+            m,
+            platform,
+            "accumulators",
+            Accumulators,
+            len(machine.output_lanes),
+            width,
+            params.sum_bits,
+            machine.accumulators,
+        )
+        m.d.comb += [
+            accumulators.valid.eq(delay.late_valid),
+            accumulators.first.eq(early.first),
+            accumulators.emit.eq(early.emit),
+            accumulators.address.eq(early.accumulator),
+            accumulators.sums.eq(sums),
+        ]
+        valid = delayed(m, delay.late_valid & early.emit, 2, name="totals_valid")
+        tag = delayed(m, delay.late_payload, 2, name="totals_tag")
+        with m.If(accumulators.overflow):
+            m.d.comb += self.overflow.eq(1)
+        return valid, accumulators.totals, layout(tag)
+
+    def _elaborate_results(self, m, platform, issue, valid, sums, tag):
+        """Sums to output words."""
+        params, machine = self._params, self._params.machine
+        parameters = place(
+            m,
+            platform,
+            "parameter_words",
+            WordSet,
+            params.parameter_buffet,
+            machine.parameter_words,
+            name="parameter_words",
+        )
+        post = place(m, platform, "post", Post, params.post)
+        collector = place(m, platform, "collector", Collector, params.collector)
+        wiring.connect(m, wiring.flipped(self.parameters), parameters.response)
+        wiring.connect(m, collector.write, wiring.flipped(self.write))
+        wiring.connect(m, collector.commit, wiring.flipped(self.commit))
+        written = params.collector.tag
+        out_tag = Signal(written, name="collector_tag")
+        m.d.comb += [
+            out_tag.out.eq(tag.out),
+            out_tag.channel.eq(tag.channel),
+            out_tag.word_done.eq(tag.word_done),
+            out_tag.commit.eq(tag.commit),
+            post.valid.eq(valid),
+            post.sums.eq(sums),
+            post.channel.eq(tag.channel),
+            post.last.eq(tag.parameters_done),
+            post.tag.eq(out_tag),
+            post.parameters.eq(parameters.words),
+            post.layer.eq(parameters.tag),
+            parameters.done.eq(post.used),
+            issue.parameters_used.eq(post.used),
+            issue.parameter_sets.eq(parameters.valid + parameters.waiting),
+            collector.valid.eq(post.out_valid),
+            collector.outputs.eq(post.outputs),
+            collector.phase.eq(post.phase),
+            collector.tag.eq(post.out_tag),
+            issue.committed.eq(Mux(collector.commit.valid, collector.commit.payload.count, 0)),
+            self.moved.eq(issue.go | issue.drain | collector.write.valid),
+        ]
+        with m.If(post.overflow):
+            m.d.comb += self.overflow.eq(1)
+        if params.collector.words > 1:
+            ticks = len(machine.output_tick_loops)
+            count = len(machine.output_word_loops)
+            strides = [self.config[f"stride{ticks + n}"] for n in range(count)]
+            m.d.comb += collector.strides.eq(Cat(strides))

@@ -1,0 +1,267 @@
+"""The issue of steps: a step goes when its operands are there and its result has room."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...isa.descriptors import COMPUTE_MASKS
+from ...isa.fields import Record
+from ..layouts import layout_of
+from ..place import place
+from .configure import configure
+from .index_walk import IndexWalk
+from .nest import Nest, NestParams
+
+__all__ = ["Issue", "IssueParams"]
+
+HAZARD_CYCLES = 2
+"""Cycles in which an accumulator that was read is not yet written back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssueParams:
+    """What the issue of steps depends on.
+
+    Parameters
+    ----------
+    record
+        The computing engine's descriptor.
+    levels
+        Loops.
+    forms
+        (name, bits) of the nest's forms.
+    amount_bits
+        Bits of a number of words of the output buffer.
+    accumulators
+        Whether sums meet in memory behind the array.
+    drain_sizes
+        Trip counts of the loops in which sums are shifted out; empty where they leave at once.
+    post_phases
+        Cycles that post-processing takes for the sums of a step.
+    gathered_words
+        Output words gathered together; 1 where a step gives whole words or parts of one.
+    """
+
+    record: Record
+    levels: int
+    forms: tuple[tuple[str, int], ...]
+    amount_bits: int
+    accumulators: bool
+    drain_sizes: tuple[int, ...]
+    post_phases: int
+    gathered_words: int
+
+    @property
+    def nest(self) -> NestParams:
+        return NestParams(
+            levels=self.levels,
+            forms=self.forms,
+            events=(("commit", self.amount_bits),),
+            masks=COMPUTE_MASKS,
+        )
+
+    @property
+    def tag(self) -> data.StructLayout:
+        """What travels beside a step, to where its sums come out.
+
+        ``first``: the sum starts anew; ``emit``: it is complete; ``out``, ``channel``: where the
+        outputs go; ``parameters_done``, ``word_done``: the channel block's parameters, the gathered
+        word end here; ``commit``: output words that are complete with it.
+        """
+        forms = dict(self.forms)
+        members = {"first": 1, "emit": 1, "parameters_done": 1, "word_done": 1}
+        members |= {"commit": unsigned(self.amount_bits)}
+        members |= {"out": signed(forms["out"]), "channel": signed(forms["channel"])}
+        if self.accumulators:
+            members["accumulator"] = signed(forms["accumulator"])
+        return data.StructLayout(members)
+
+    @property
+    def step(self) -> data.StructLayout:
+        """What a step means to its operands.
+
+        ``first``: the PEs' sums start anew; ``byte``: of the input lanes; for input and weights
+        whether they are used up; ``weight_align``: the next weights begin a word.
+        """
+        byte = {"byte": signed(dict(self.forms)["byte"])} if "byte" in dict(self.forms) else {}
+        members = {"first": 1, "input_done": 1, "weights_done": 1, "weight_align": 1}
+        return data.StructLayout(members | byte)
+
+
+class Issue(wiring.Component):
+    """Walks the nest and says when a step goes.
+
+    A step that completes a sum waits until the output buffer has room for its whole tile, until
+    post-processing can take it, and for the parameters of its channels; so nothing behind the
+    array ever has to wait. Coming back to an accumulator that is not yet written back is held up
+    here. Where sums are shifted out, the step that completes them is followed by drain ticks, and
+    no step goes meanwhile.
+
+    Members
+    -------
+    config, start, busy
+        As for a nest.
+    operands_ready : ``In(1)``
+        The operands of the next step are there.
+    parameter_sets : ``In(range(3))``
+        Sets of parameters there.
+    parameters_used : ``In(1)``
+        A set was used up behind the array.
+    space : ``In(amount)``
+        Free words of the output buffer; ``committed``: ``In(amount)``, words handed to it now.
+    go : ``Out(1)``
+        A step goes in this cycle; ``step`` describes it.
+    drain : ``Out(1)``
+        A drain tick goes.
+    tag_valid, tag : ``Out``
+        The tag of what goes.
+    """
+
+    def __init__(self, params: IssueParams):
+        self._params = params
+        self.module_name = "issue"
+        amount = unsigned(params.amount_bits)
+        super().__init__(
+            {
+                "config": In(layout_of(params.record.fields)),
+                "start": In(1),
+                "busy": Out(1),
+                "operands_ready": In(1),
+                "parameter_sets": In(range(3)),
+                "parameters_used": In(1),
+                "space": In(amount),
+                "committed": In(amount),
+                "go": Out(1),
+                "step": Out(params.step),
+                "drain": Out(1),
+                "tag_valid": Out(1),
+                "tag": Out(params.tag),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self._params
+        nest = place(m, platform, "nest", Nest, params.nest)
+        configure(m, nest, self.config)
+        item = nest.item.payload
+        draining = Signal()
+        may_emit, hazard = Signal(), Signal()
+        completes = Signal()  # the step completes a sum that leaves at once
+        m.d.comb += [
+            nest.start.eq(self.start),
+            self.busy.eq(nest.busy | draining),
+            completes.eq(item.reduce_last if not params.drain_sizes else 0),
+            self.go.eq(
+                nest.item.valid
+                & self.operands_ready
+                & ~draining
+                & ~hazard
+                & (~completes | may_emit)
+            ),
+            nest.item.ready.eq(self.go),
+            self.step.first.eq(item.reduce_first),
+            self.step.input_done.eq(item.input_last),
+            self.step.weights_done.eq(item.weights_last),
+            self.step.weight_align.eq(item.weight_run_last),
+        ]
+        if "byte" in dict(params.forms):
+            m.d.comb += self.step.byte.eq(item.byte)
+        self._elaborate_tag(m, item)
+        if params.drain_sizes:
+            self._elaborate_drain(m, platform, item, draining, may_emit)
+        else:
+            m.d.comb += self.tag_valid.eq(self.go)
+        self._elaborate_room(m, may_emit)
+        if params.accumulators:
+            self._elaborate_hazard(m, item, hazard)
+        return m
+
+    def _elaborate_tag(self, m, item):
+        """The tag of a step."""
+        m.d.comb += [
+            self.tag.first.eq(item.reduce_first),
+            self.tag.emit.eq(item.reduce_last),
+            self.tag.out.eq(item.out),
+            self.tag.channel.eq(item.channel),
+            self.tag.word_done.eq(item.word_last),
+            self.tag.parameters_done.eq(item.reduce_last & item.parameters_last),
+            self.tag.commit.eq(Mux(item.reduce_last, item.commit, 0)),
+        ]
+        if self._params.accumulators:
+            m.d.comb += self.tag.accumulator.eq(item.accumulator)
+
+    def _elaborate_drain(self, m, platform, item, draining, may_emit):
+        """Ticks that shift complete sums out, each with the tag of the step that completed them."""
+        bits = dict(self._params.forms)["out"]
+        count = len(self._params.drain_sizes)
+        walk = place(m, platform, "walk", IndexWalk, self._params.drain_sizes, bits)
+        kept = Signal(self._params.tag)
+        strides = [self.config[f"stride{n}"] for n in range(count)]
+        for n, stride in enumerate(strides):
+            m.d.comb += walk.strides[n * bits : (n + 1) * bits].eq(stride)
+        m.d.comb += [
+            walk.load.eq(self.go & item.reduce_last),
+            walk.origin.eq(item.out + self.config.start),
+            self.drain.eq(draining & may_emit),
+            walk.advance.eq(self.drain),
+            self.tag_valid.eq(self.drain),
+        ]
+        with m.If(walk.load):
+            m.d.sync += [draining.eq(1), kept.eq(self.tag)]
+        with m.Elif(self.drain & walk.last):
+            m.d.sync += draining.eq(0)
+        with m.If(draining):
+            m.d.comb += [
+                self.tag.eq(kept),
+                self.tag.out.eq(walk.index),
+                self.tag.parameters_done.eq(kept.parameters_done & walk.last),
+                self.tag.commit.eq(Mux(walk.last, kept.commit, 0)),
+            ]
+
+    def _elaborate_room(self, m, may_emit):
+        """Count what is promised: output words, parameter sets, cycles of post-processing."""
+        params = self._params
+        emitted = Signal()
+        promised = Signal(params.amount_bits)  # words whose commit is on its way
+        owed = Signal(range(4))                # parameter sets whose end is on its way
+        m.d.comb += emitted.eq(self.tag_valid & self.tag.emit)
+        m.d.sync += [
+            promised.eq(promised + Mux(emitted, self.tag.commit, 0) - self.committed),
+            owed.eq(owed + (emitted & self.tag.parameters_done) - self.parameters_used),
+        ]
+        conditions = [
+            self.space >= self.config.tile_words + promised,
+            self.parameter_sets > owed,
+        ]
+        for name, cycles, starts in (
+            ("post", params.post_phases, emitted),
+            ("gather", params.gathered_words, emitted & self.tag.word_done),
+        ):
+            if cycles > 1:
+                timer = Signal(range(cycles), name=f"{name}_timer")
+                with m.If(starts):
+                    m.d.sync += timer.eq(cycles - 1)
+                with m.Elif(timer != 0):
+                    m.d.sync += timer.eq(timer - 1)
+                idle = timer == 0
+                conditions.append(idle if name == "post" else idle | ~self.tag.word_done)
+        result = 1
+        for condition in conditions:
+            result = condition & result
+        m.d.comb += may_emit.eq(result)
+
+    def _elaborate_hazard(self, m, item, hazard):
+        """Hold a step whose accumulator one of the last steps has not yet written back."""
+        shape = signed(dict(self._params.forms)["accumulator"])
+        clash = 0
+        previous, address = self.go & ~item.reduce_last, item.accumulator
+        for n in range(HAZARD_CYCLES):
+            recent = Signal(name=f"recent{n}")
+            recent_address = Signal(shape, name=f"recent_address{n}")
+            m.d.sync += [recent.eq(previous), recent_address.eq(address)]
+            clash = clash | (recent & (recent_address == item.accumulator))
+            previous, address = recent, recent_address
+        m.d.comb += hazard.eq(clash & ~item.reduce_first)

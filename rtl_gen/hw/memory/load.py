@@ -1,0 +1,121 @@
+"""Load engines: from main memory into a buffet."""
+
+from amaranth.hdl import Cat, Module, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..buffer.fifo import Fifo
+from ..control.nest import Nest
+from ..layouts import layout_of
+from ..place import place
+from .axi import ADDRESS
+from .bursts import Bursts
+from .clip import Clip
+from .fill import Fill
+from .load_params import LoadParams
+from .nests import drive_nest
+from .reserve import Reserve
+from .skips import Skips
+from .streams import feed
+
+__all__ = ["LoadEngine", "LoadParams"]
+
+
+class LoadEngine(wiring.Component):
+    """Walk a nest of runs of words and fill a buffet with them in order.
+
+    Words whose coordinates lie outside the tensor take their place in the buffet without being
+    loaded or written. All others are read in bursts of at most ``params.burst_beats`` that cross
+    no 4 KiB page, each requested only once all its room is reserved; so many may be in flight as
+    there is room. Beats of all engines on one port come back in the order of the requests.
+
+    A beat a cycle where runs have 8 words and more; a run a cycle otherwise. The first request is
+    valid 6 cycles after ``start``, 7 where words are clipped.
+
+    Parameters
+    ----------
+    params
+        See :class:`LoadParams`.
+
+    Members
+    -------
+    config : ``In(layout_of(params.record.fields))``
+        Must not change while ``busy``. ``base`` and the offsets are multiples of ``block``.
+    start : ``In(1)``
+        Begins a descriptor; allowed only when ``busy`` is low.
+    busy : ``Out(1)``
+        From the cycle after ``start`` until all words are requested.
+    idle : ``Out(1)``
+        Not busy, and all words have come.
+    request : ``Out(stream.Signature(ADDRESS))``
+    beats : ``In(stream.Signature(unsigned(params.bus_bits)))``
+    write, commit : ``Out``, as :class:`Buffet` takes them
+    space : ``In(params.amount)``
+        Of that buffet, which no other fills.
+    urgent : ``Out(1)``
+        Fewer words than the watermark are filled or on their way.
+    moved : ``Out(1)``
+        A beat has come.
+    """
+
+    def __init__(self, params: LoadParams):
+        self._params = params
+        self.module_name = params.record.name
+        super().__init__(
+            {
+                "config": In(layout_of(params.record.fields)),
+                "start": In(1),
+                "busy": Out(1),
+                "idle": Out(1),
+                "request": Out(stream.Signature(ADDRESS)),
+                "beats": In(stream.Signature(unsigned(params.bus_bits))),
+                "write": Out(stream.Signature(params.buffet.write)),
+                "commit": Out(stream.Signature(params.buffet.commit)),
+                "space": In(params.amount),
+                "urgent": Out(1),
+                "moved": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m, params = Module(), self._params
+        nest = place(m, platform, "nest", Nest, params.nest)
+        clip = place(m, platform, "clip", Clip, params)
+        bursts = place(m, platform, "bursts", Bursts, params.bus, params.tag.size)
+        chunks = place(m, platform, "chunks", Fifo, params.chunk.size, 2)
+        reserve = place(m, platform, "reserve", Reserve, params)
+        fill = place(m, platform, "fill", Fill, params)
+
+        drive_nest(m, params.nest, nest, self.config)
+        m.d.comb += [nest.start.eq(self.start), clip.config.eq(self.config)]
+        feed(m, nest.item, clip.i)
+        feed(m, clip.o, bursts.i)
+        busy = nest.busy | clip.busy | bursts.busy | chunks.o.valid
+        if params.clips:
+            skips = place(m, platform, "skips", Skips, params)
+            feed(m, bursts.o, skips.i)
+            feed(m, skips.o, chunks.i)
+            busy |= skips.busy
+        else:
+            burst = data.View(params.bus.burst(0), bursts.o.payload)
+            m.d.comb += [
+                chunks.i.valid.eq(bursts.o.valid),
+                chunks.i.payload.eq(Cat(burst.address, burst.words)),
+                bursts.o.ready.eq(chunks.i.ready),
+            ]
+        feed(m, chunks.o, reserve.i)
+        feed(m, reserve.order, fill.order)
+        feed(m, reserve.request, self.request)
+        feed(m, self.beats, fill.beats)
+        feed(m, fill.write, self.write)
+        feed(m, fill.commit, self.commit)
+        m.d.comb += [
+            reserve.space.eq(self.space),
+            reserve.committed.eq(fill.committed),
+            reserve.arrived.eq(fill.arrived),
+            self.busy.eq(busy),
+            self.idle.eq(~busy & ~reserve.pending),
+            self.urgent.eq(reserve.urgent),
+            self.moved.eq(fill.moved),
+        ]
+        return m

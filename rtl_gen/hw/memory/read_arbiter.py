@@ -1,0 +1,129 @@
+"""Several load engines on one read channel."""
+
+from amaranth.hdl import Array, Cat, Module, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..buffer.fifo import Fifo
+from ..place import place
+from .axi import ADDRESS, read_data
+from .streams import feed
+
+__all__ = ["ReadArbiter"]
+
+
+class ReadArbiter(wiring.Component):
+    """Requests of several engines go out on one AR channel, beats go back to whom they belong.
+
+    Urgent engines come first, the lowest number among them; the others take turns. Beats come
+    back in the order of the requests, since all have the same id. As each engine has reserved the
+    room for what it requests, beats that wait for one never hold up another for ever.
+
+    A request and a beat a cycle. A request appears on AR and a beat at its engine in the next
+    cycle. ``ar.valid`` and ``r.ready`` come from registers.
+
+    Parameters
+    ----------
+    engines
+        Number of engines.
+    bus_bits
+        Data width of the bus.
+    bursts
+        Bursts in flight at most, of all engines together.
+
+    Members
+    -------
+    request : ``In(stream.Signature(ADDRESS)).array(engines)``
+    urgent : ``In(engines)``
+        A bit for each engine.
+    beats : ``Out(stream.Signature(unsigned(bus_bits))).array(engines)``
+    ar : ``Out(stream.Signature(ADDRESS))``
+    r : ``In(stream.Signature(read_data(bus_bits)))``
+    error : ``Out(1)``
+        A beat came with SLVERR or DECERR; stays until reset. Its data was handed out.
+    drain : ``In(1)``
+        No request is taken, and beats are dropped, so that the channel comes to rest whatever
+        the engines do; they must be reset before it goes low.
+    idle : ``Out(1)``
+        No burst is in flight.
+    """
+
+    def __init__(self, engines: int, bus_bits: int, bursts: int = 64):
+        if engines < 1:
+            raise ValueError(f"engines must be at least 1, not {engines!r}")
+        self._engines, self._bus_bits, self._bursts = engines, bus_bits, bursts
+        self.module_name = f"read_arbiter_{engines}x{bus_bits}"
+        super().__init__(
+            {
+                "request": In(stream.Signature(ADDRESS)).array(engines),
+                "urgent": In(engines),
+                "beats": Out(stream.Signature(unsigned(bus_bits))).array(engines),
+                "ar": Out(stream.Signature(ADDRESS)),
+                "r": In(stream.Signature(read_data(bus_bits))),
+                "error": Out(1),
+                "drain": In(1),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        number = unsigned(max(1, (self._engines - 1).bit_length()))
+        owners = place(m, platform, "owners", Fifo, number.width, self._bursts)
+        addresses = place(m, platform, "addresses", Fifo, ADDRESS.size, 2)
+        chosen = Signal(number)
+        wanted = Signal()
+        free = Signal()
+
+        self._elaborate_choice(m, chosen, wanted & free)
+        m.d.comb += [
+            wanted.eq(Cat(request.valid for request in self.request).any()),
+            free.eq(owners.i.ready & addresses.i.ready & ~self.drain),
+            owners.i.valid.eq(wanted & free),
+            owners.i.payload.eq(chosen),
+            addresses.i.valid.eq(wanted & free),
+            addresses.i.payload.eq(Array(r.payload.as_value() for r in self.request)[chosen]),
+            self.idle.eq(~owners.o.valid),
+        ]
+        for n, request in enumerate(self.request):
+            m.d.comb += request.ready.eq(free & (chosen == n))
+        feed(m, addresses.o, self.ar)
+        self._elaborate_beats(m, platform, owners.o)
+        return m
+
+    def _elaborate_choice(self, m, chosen, taken):
+        """The first urgent engine that asks, else the next one that asks after the last."""
+        engines = range(self._engines)
+        last = Signal.like(chosen)
+        with m.If(taken):
+            m.d.sync += last.eq(chosen)
+        # later assignments win: from the last in the order to the first
+        for n in reversed(engines):
+            with m.If(self.request[n].valid):
+                m.d.comb += chosen.eq(n)
+        for n in reversed(engines[1:]):
+            with m.If(self.request[n].valid & (last < n)):
+                m.d.comb += chosen.eq(n)
+        for n in reversed(engines):
+            with m.If(self.request[n].valid & self.urgent[n]):
+                m.d.comb += chosen.eq(n)
+
+    def _elaborate_beats(self, m, platform, owner):
+        """A register stage, then each beat to the engine that owns the oldest burst."""
+        layout = read_data(self._bus_bits)
+        arrived = place(m, platform, "arrived", Fifo, layout.size, 2)
+        feed(m, self.r, arrived.i)
+        beat = data.View(layout, arrived.o.payload)
+        takes = Signal()
+        m.d.comb += [
+            takes.eq(Array(beats.ready for beats in self.beats)[owner.payload] | self.drain),
+            arrived.o.ready.eq(owner.valid & takes),
+            owner.ready.eq(arrived.o.valid & takes & beat.last),
+        ]
+        for n, beats in enumerate(self.beats):
+            m.d.comb += [
+                beats.payload.eq(beat.data),
+                beats.valid.eq(arrived.o.valid & owner.valid & (owner.payload == n) & ~self.drain),
+            ]
+        with m.If(arrived.o.valid & beat.response[1]):
+            m.d.sync += self.error.eq(1)

@@ -1,0 +1,122 @@
+"""Store engines: from a buffet to main memory."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..control.nest import Nest
+from ..layouts import layout_of
+from ..place import place
+from .axi import ADDRESS, ADDRESS_BITS, RESPONSE, write_data
+from .bursts import Bursts
+from .fetch import Fetch
+from .nests import drive_nest
+from .send import Send
+from .store_params import StoreParams
+from .streams import feed
+
+__all__ = ["StoreEngine", "StoreParams"]
+
+
+class StoreEngine(wiring.Component):
+    """Walk a nest of runs of words, read them from a buffet and write them to memory.
+
+    Runs are written in bursts of at most ``burst_beats`` that cross no 4 KiB page. An address is
+    sent only when the first word of its burst has been read, and its data follow as they are
+    read. A beat a cycle, whatever the length of the runs; several bursts may await their response.
+    The next descriptor may begin while the last words of this one are read and written.
+
+    Members
+    -------
+    config : ``In(layout_of(params.record.fields))``
+        Must not change while ``busy``. ``base`` and the offsets are multiples of ``block``.
+    start : ``In(1)``
+        Begins a descriptor; allowed only when ``busy`` is low.
+    busy : ``Out(1)``
+        From the cycle after ``start`` until the last burst is formed.
+    completed : ``Out(1)``
+        The last response of a descriptor has come; one cycle for each descriptor, in order.
+    request, response
+        As :class:`Buffet` takes and gives them; the tag is 0.
+    aw, w : ``Out``; b : ``In``
+        Channels of AXI4, see :mod:`rtl_gen.hw.memory.axi`.
+    moved : ``Out(1)``
+        A beat was written.
+    error : ``Out(1)``
+        A response was SLVERR or DECERR; stays until reset.
+    drain : ``In(1)``
+        No further burst is begun; the one begun ends without strobes. The engine must be reset
+        before it goes low.
+    idle : ``Out(1)``
+        No burst is begun whose response has not come.
+    """
+
+    def __init__(self, params: StoreParams):
+        self._params = params
+        self.module_name = params.record.name
+        super().__init__(
+            {
+                "config": In(layout_of(params.record.fields)),
+                "start": In(1),
+                "busy": Out(1),
+                "completed": Out(1),
+                "request": Out(stream.Signature(params.buffet.request)),
+                "response": In(stream.Signature(params.buffet.response)),
+                "aw": Out(stream.Signature(ADDRESS)),
+                "w": Out(stream.Signature(write_data(params.bus_bits))),
+                "b": In(stream.Signature(RESPONSE)),
+                "moved": Out(1),
+                "error": Out(1),
+                "drain": In(1),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m, params = Module(), self._params
+        nest = place(m, platform, "nest", Nest, params.nest)
+        bursts = place(m, platform, "bursts", Bursts, params.bus, params.tag.size)
+        fetch = place(m, platform, "fetch", Fetch, params)
+        send = place(m, platform, "send", Send, params)
+
+        drive_nest(m, params.nest, nest, self.config)
+        run = self._elaborate_runs(m, nest.item, bursts.i)
+        feed(m, bursts.o, fetch.i)
+        feed(m, fetch.bursts, send.bursts)
+        feed(m, fetch.request, self.request)
+        feed(m, send.aw, self.aw)
+        feed(m, send.w, self.w)
+        feed(m, self.b, send.b)
+        m.d.comb += [
+            nest.start.eq(self.start),
+            send.words.valid.eq(self.response.valid),
+            send.words.payload.eq(self.response.payload.data),
+            self.response.ready.eq(send.words.ready),
+            send.drain.eq(self.drain),
+            self.busy.eq(nest.busy | run | bursts.busy),
+            self.completed.eq(send.completed),
+            self.error.eq(send.error),
+            self.idle.eq(send.idle),
+            self.moved.eq(self.w.valid & self.w.ready),
+        ]
+        return m
+
+    def _elaborate_runs(self, m, item, run):
+        """A register stage that adds the base address; returns whether a run is there."""
+        address = Signal(ADDRESS_BITS)
+        tag = Signal(self._params.tag)
+        m.d.comb += [
+            item.ready.eq(~run.valid | run.ready),
+            run.payload.address.eq(address[self._params.bus.shift :]),
+            run.payload.tag.eq(tag.as_value()),
+        ]
+        with m.If(item.ready):
+            m.d.sync += [
+                run.valid.eq(item.valid),
+                address.eq(self.config.base + item.payload.offset),
+                run.payload.words.eq(item.payload.run + 1),
+                tag.index.eq(item.payload.index),
+                tag.shrink.eq(item.payload.shrink),
+                tag.end.eq(item.payload.end),
+            ]
+        return run.valid

@@ -1,0 +1,66 @@
+"""When held operands are loaded and swapped."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["LoadTicks"]
+
+
+class LoadTicks(wiring.Component):
+    """Loads a tile of a held operand behind the one in use, and swaps when that one is done.
+
+    Ticks go on while words are there, until the shadow is full. The swap comes in the cycle of the
+    last step of the old tile, or as soon as the shadow is full; steps of the new tile follow from
+    the next cycle on.
+
+    Parameters
+    ----------
+    ticks
+        Load ticks of a tile.
+
+    Members
+    -------
+    available : ``In(1)``
+        The words of a tick are there.
+    tick : ``Out(1)``
+        They are loaded.
+    last : ``Out(1)``
+        With ``tick``: it is the tile's last.
+    done : ``In(1)``
+        The tile in use is used up in this cycle.
+    swap : ``Out(1)``
+    ready : ``Out(1)``
+        A tile is in use: steps may go.
+    """
+
+    available: In(1)
+    tick: Out(1)
+    last: Out(1)
+    done: In(1)
+    swap: Out(1)
+    ready: Out(1)
+
+    def __init__(self, ticks: int):
+        self._ticks = ticks
+        self.module_name = f"load_ticks_{ticks}"
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        count = Signal(range(max(2, self._ticks)))
+        full = Signal()
+        m.d.comb += [
+            self.tick.eq(self.available & ~full),
+            self.last.eq(count == self._ticks - 1),
+            self.swap.eq(full & (~self.ready | self.done)),
+        ]
+        with m.If(self.tick):
+            m.d.sync += count.eq(count + 1)
+            with m.If(self.last):
+                m.d.sync += [count.eq(0), full.eq(1)]
+        with m.If(self.swap):
+            m.d.sync += [full.eq(0), self.ready.eq(1)]
+        with m.Elif(self.done):
+            m.d.sync += self.ready.eq(0)
+        return m

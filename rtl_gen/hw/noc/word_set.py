@@ -1,0 +1,109 @@
+"""Word registers: the words that one step uses together, the next ones gathering behind."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..buffer.buffet import BuffetParams
+
+__all__ = ["WordSet"]
+
+
+class WordSet(wiring.Component):
+    """Holds ``count`` words until they are used up, while the next set comes in.
+
+    With one word a set there is no shadow: a word used up is replaced by the response that waits.
+    One word a cycle either way. A word that was not read is ``fill``, repeated.
+
+    Parameters
+    ----------
+    buffet
+        Where the words come from.
+    count
+        Words of a set.
+    fill_bits
+        Low bits of the tag that stand in for the bytes of a word that was not read; 0: zero.
+
+    Members
+    -------
+    response : ``In(stream.Signature(buffet.response))``
+    valid : ``Out(1)``
+        A set is there.
+    waiting : ``Out(1)``
+        The set after it is there too; never for sets of one word.
+    words : ``Out(count * width)``
+        The first word lowest.
+    tag : ``Out(tag_bits)``
+        Of the set's last word; absent without tags.
+    done : ``In(1)``
+        The set is used up; allowed only while ``valid``.
+    """
+
+    def __init__(self, buffet: BuffetParams, count: int, fill_bits: int = 0, name: str = "words"):
+        self._buffet, self._count, self._fill_bits = buffet, count, fill_bits
+        self.module_name = name
+        ports = {
+            "response": In(stream.Signature(buffet.response)),
+            "valid": Out(1),
+            "waiting": Out(1),
+            "words": Out(count * buffet.width),
+            "done": In(1),
+        }
+        if buffet.tag_bits:
+            ports["tag"] = Out(buffet.tag_bits)
+        super().__init__(ports)
+
+    def elaborate(self, platform):
+        m = Module()
+        response = self.response.payload
+        word = Signal(self._buffet.width)
+        fill = 0
+        if self._fill_bits:
+            copies = self._buffet.width // self._fill_bits
+            fill = Cat([response.tag[: self._fill_bits]] * copies)
+        m.d.comb += word.eq(Mux(response.read, response.data, fill))
+        free = Signal()  # the present set is gone after this cycle
+        m.d.comb += free.eq(~self.valid | self.done)
+        if self._count == 1:
+            m.d.comb += self.response.ready.eq(free)
+            with m.If(free):
+                m.d.sync += [self.valid.eq(self.response.valid), self.words.eq(word)]
+                self._keep_tag(m, response)
+        else:
+            self._elaborate_shadow(m, word, free)
+        return m
+
+    def _elaborate_shadow(self, m, word, free):
+        """Gather a set word by word; hand it over whole."""
+        shadow = Signal(self.words.shape())
+        position = Signal(range(self._count))
+        move, arrives = Signal(), Signal()
+        m.d.comb += [
+            move.eq(self.waiting & free),
+            self.response.ready.eq(~self.waiting | move),
+            arrives.eq(self.response.valid & self.response.ready),
+        ]
+        with m.If(arrives):
+            m.d.sync += shadow.word_select(position, self._buffet.width).eq(word)
+            with m.If(position == self._count - 1):
+                m.d.sync += position.eq(0)
+            with m.Else():
+                m.d.sync += position.eq(position + 1)
+        with m.If(arrives & (position == self._count - 1)):
+            m.d.sync += self.waiting.eq(1)
+        with m.Elif(move):
+            m.d.sync += self.waiting.eq(0)
+        with m.If(move):
+            m.d.sync += self.words.eq(shadow)
+        with m.If(free):
+            m.d.sync += self.valid.eq(self.waiting)
+        if self._buffet.tag_bits:
+            behind = Signal(self._buffet.tag_bits)
+            with m.If(arrives):
+                m.d.sync += behind.eq(self.response.payload.tag)
+            with m.If(move):
+                m.d.sync += self.tag.eq(behind)
+
+    def _keep_tag(self, m, response):
+        if self._buffet.tag_bits:
+            m.d.sync += self.tag.eq(response.tag)

@@ -1,0 +1,277 @@
+"""How the input is loaded tile by tile, and read in the order of the steps."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd
+
+from ..spec.operation import Rank
+from .levels import Level
+from .mapping import Mapping, MappingError
+from .nest import Loop, NestWriter, product
+from .tensors import BlockedTensor
+
+__all__ = ["InputEngines"]
+
+
+@dataclass(frozen=True, eq=False)
+class InputEngines:
+    """Loading and feeding of the activation for one mapped layer.
+
+    The buffer holds a tile: every word that the levels inside :attr:`boundary` touch, rank by rank
+    with one pitch each, borders included; a word outside the tensor takes its place but is neither
+    loaded nor read. Where the innermost level outside moves along image rows, the tile is a window
+    that slides: rows are loaded once, and what is past is given back.
+    """
+
+    mapping: Mapping
+
+    @cached_property
+    def tensor(self) -> BlockedTensor:
+        mapping = self.mapping
+        return BlockedTensor(mapping.machine, mapping.layer, mapping.machine.operation.activation)
+
+    @property
+    def _levels(self):
+        return self.mapping.levels
+
+    def _indexes(self, level: Level) -> bool:
+        return level.dimension in self.tensor.tensor.dimensions
+
+    @cached_property
+    def boundary(self) -> int:
+        """Levels outside the tile: those from tile to tile, but for the innermost that reuse it."""
+        count = sum(level.outer for level in self._levels)
+        if self.mapping.machine.reuse.output.stationary:
+            outer = [n for n, level in enumerate(self._levels) if level.outer]
+            count = outer[-1] + 1 if outer else 0
+        while count and not self._indexes(self._levels[count - 1]):
+            count -= 1
+        return count
+
+    def covered(self, dimension: str) -> int:
+        """Values of a dimension that one tile covers, filled up to whole pieces of the array."""
+        spatial = self.mapping.machine.spatial_size(dimension)
+        inside = [x for x in self._levels[self.boundary :] if x.dimension == dimension]
+        if not inside or inside[0].in_word:
+            return spatial
+        return inside[0].unit * inside[0].bound
+
+    # Ranks
+
+    def step(self, rank: Rank) -> int:
+        """Positions of a rank between two that are kept; a stride leaves some rows unused."""
+        if rank.name == self.mapping.machine.contiguous_rank or rank.is_plain:
+            return 1
+        symbols, common = self.mapping.layer.symbols, 0
+        for dimension in set(rank.dimensions):
+            if self.mapping.layer.sizes[dimension] > 1:
+                common = gcd(common, rank.coefficient(dimension, symbols))
+        return common or 1
+
+    def pieces(self, name: str) -> int:
+        """Positions of a rank (or blocks) that a tile holds."""
+        rank = self.tensor.tensor.rank(name)
+        if name == self.tensor.tensor.blocked:
+            return -(-self.covered(rank.terms[0].dimension) // self.mapping.machine.block)
+        symbols = self.mapping.layer.symbols
+        reach = sum(
+            abs(rank.coefficient(d, symbols)) * (self.covered(d) - 1) for d in set(rank.dimensions)
+        )
+        return reach // self.step(rank) + 1
+
+    @cached_property
+    def slides(self) -> str | None:
+        """The rank along which the tile slides, if the level around it moves only there."""
+        if not self.boundary:
+            return None
+        level = self._levels[self.boundary - 1]
+        contiguous = self.mapping.machine.contiguous_rank
+        for rank in self.tensor.tensor.ranks:
+            if level.dimension in rank.dimensions and not rank.is_plain:
+                return rank.name if rank.name != contiguous else None
+        return None
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Ranks in the buffer, the slowest first: the sliding one, others, blocks, the run."""
+        contiguous = self.mapping.machine.contiguous_rank
+        names = [r.name for r in self.tensor.tensor.ranks]
+        rest = [n for n in names if n not in (self.slides, contiguous, self.tensor.tensor.blocked)]
+        first = [self.slides] if self.slides else []
+        last = [contiguous] if contiguous else []
+        return (*first, *rest, self.tensor.tensor.blocked, *last)
+
+    @cached_property
+    def pitches(self) -> dict[str, int]:
+        """Words between neighbouring positions of a rank in the buffer."""
+        pitches, step = {}, 1
+        for name in reversed(self.order):
+            pitches[name] = step
+            step *= self.pieces(name)
+        return pitches
+
+    @property
+    def tile_words(self) -> int:
+        return product(self.pieces(name) for name in self.order)
+
+    @cached_property
+    def slide_words(self) -> int:
+        """Words given back when the tile slides."""
+        level = self._levels[self.boundary - 1]
+        return self._moves(level, self.slides) // self._slide_step * self.pitches[self.slides]
+
+    @property
+    def _slide_step(self) -> int:
+        return self.step(self.tensor.tensor.rank(self.slides))
+
+    @property
+    def sweep_rows(self) -> int:
+        """Positions of the sliding rank from the first tile to the end of the last."""
+        level = self._levels[self.boundary - 1]
+        last = self._moves(level, self.slides) // self._slide_step * (level.bound - 1)
+        return last + self.pieces(self.slides)
+
+    def _moves(self, level: Level, name: str) -> int:
+        """By how much a trip of a level moves the coordinate of a rank, or the block's number."""
+        rank = self.tensor.tensor.rank(name)
+        if name == self.tensor.tensor.blocked:
+            inside = level.dimension in rank.dimensions and not level.in_word
+            return level.unit // self.mapping.machine.block if inside else 0
+        if level.dimension not in rank.dimensions:
+            return 0
+        return rank.coefficient(level.dimension, self.mapping.layer.symbols) * level.unit
+
+    def check(self):
+        """Raise MappingError if the tile does not fit the buffer."""
+        room = self.mapping.machine.buffer_words("input")
+        need = max(self.tile_words, self.slide_words if self.slides else 0)
+        if need > room:
+            raise MappingError(
+                f"{self.mapping.layer.name}: an input tile of {need} words does not fit the buffer "
+                f"of {room}"
+            )
+
+    # Descriptors
+
+    def load(self) -> dict[str, int]:
+        """Fields of the loading engine, without the base address and the fence."""
+        machine, tensor = self.mapping.machine, self.tensor
+        writer = NestWriter("load_input", machine.dma_levels)
+        made: dict[int, Loop] = {}
+        for n, level in enumerate(self._levels[: self.boundary]):
+            if self.slides and n == self.boundary - 1:
+                continue
+            parent = self.mapping.chain(n)
+            loop = Loop(level.bound, level.last, made.get(parent), self._load_strides(level))
+            made[n] = writer.add(loop)
+        for name in self.order:
+            rank = tensor.tensor.rank(name)
+            if name == machine.contiguous_rank:
+                continue
+            count = self.sweep_rows if name == self.slides else self.pieces(name)
+            step = self.step(rank)
+            strides = self._offsets({name: step})
+            if count > 1:
+                writer.add(Loop(count, strides=strides))
+        run = self.pieces(machine.contiguous_rank) if machine.contiguous_rank else 1
+        writer.add(Loop(run))
+        origin = {
+            name: tensor.tensor.rank(name).offset(self.mapping.layer.symbols) for name in self.order
+        }
+        values = writer.fields(bases=self._offsets(origin))
+        limits = {"x": machine.contiguous_rank} | {
+            f"y{n}": name for n, name in enumerate(machine.loaded_ranks)
+        }
+        for form, name in limits.items():
+            values[f"{form}_limit"] = tensor.count(name) if name else 1
+        return values
+
+    def _load_strides(self, level: Level) -> dict[str, int]:
+        return self._offsets({name: self._moves(level, name) for name in self.order})
+
+    def _offsets(self, moved: dict[str, int]) -> dict[str, int]:
+        """What a move along some ranks adds to the forms of the loading engine."""
+        machine, tensor = self.mapping.machine, self.tensor
+        words = sum(tensor.strides[name] * by for name, by in moved.items())
+        forms = {"offset": words * machine.block}
+        if machine.contiguous_rank in moved:
+            forms["x"] = moved[machine.contiguous_rank]
+        for n, name in enumerate(machine.loaded_ranks):
+            if name in moved:
+                forms[f"y{n}"] = moved[name]
+        return forms
+
+    @cached_property
+    def kept(self) -> int:
+        """Levels outside the innermost ones over which a step's words stay the same."""
+        if self.mapping.machine.input_held:
+            return self.mapping.suffix(lambda level: not self._indexes(level))
+        blocked = self.mapping.machine.blocked_dimension(self.tensor.tensor)
+        return self.mapping.suffix(
+            lambda level: not self._indexes(level)
+            or (level.in_word and level.dimension == blocked)
+        )
+
+    def feed(self) -> dict[str, int]:
+        """Fields of the feeding engine, without the pad value."""
+        machine, symbols = self.mapping.machine, self.mapping.layer.symbols
+        writer = NestWriter("feed_input", machine.design.levels)
+        made: dict[int, Loop] = {}
+        tile, ends = self.tile_words, self.tile_words
+        if self.slides:
+            rows = self.sweep_rows * self.pitches[self.slides]
+            ends = rows - self.slide_words * (self._levels[self.boundary - 1].bound - 1)
+        for n, level in enumerate(self._levels[: self.kept]):
+            amount = 0
+            if n < self.boundary:
+                sliding = self.slides and n == self.boundary - 1
+                amount = self.slide_words if sliding else ends if self.slides else tile
+            loop = Loop(
+                level.bound,
+                level.last,
+                made.get(self.mapping.chain(n)),
+                self._feed_strides(level, inside=n >= self.boundary),
+                {"shrink": amount},
+            )
+            made[n] = writer.add(loop)
+        bases = dict.fromkeys(["index", *(f"y{n}" for n in range(len(machine.checked_ranks)))], 0)
+        for n, name in enumerate(machine.checked_ranks):
+            bases[f"y{n}"] = self.tensor.tensor.rank(name).offset(symbols)
+        for backwards, loops in ((True, machine.input_tick_loops), (False, machine.input_word_loops)):
+            for n in loops:
+                spatial = machine.design.dataflow.spatial[n]
+                size = machine.reuse.placement.sizes[n]
+                piece = Level(spatial.dimension, machine.reuse.placement.units[n], size, size)
+                strides = self._feed_strides(piece, inside=True)
+                if backwards:  # what is shifted in first goes farthest
+                    for name, step in strides.items():
+                        bases[name] = bases.get(name, 0) + step * (size - 1)
+                        strides[name] = -step
+                writer.add(Loop(size, strides=strides))
+        wide = -(-machine.spatial_size(self._blocked) // machine.block)
+        if wide > 1:
+            writer.add(Loop(wide, strides={"index": self.pitches[self.tensor.tensor.blocked]}))
+        values = writer.fields(bases=bases, ends={"shrink": ends})
+        for n, name in enumerate(machine.checked_ranks):
+            values[f"y{n}_limit"] = self.tensor.count(name)
+        return values
+
+    @property
+    def _blocked(self) -> str:
+        return self.mapping.machine.blocked_dimension(self.tensor.tensor)
+
+    def _feed_strides(self, level: Level, *, inside: bool) -> dict[str, int]:
+        """What a trip adds to the index in the buffer, the coordinates and the byte."""
+        machine = self.mapping.machine
+        strides = {"index": 0}
+        if inside:
+            for name in self.order:
+                rank = self.tensor.tensor.rank(name)
+                moved = self._moves(level, name)
+                strides["index"] += moved // self.step(rank) * self.pitches[name]
+        for n, name in enumerate(machine.checked_ranks):
+            strides[f"y{n}"] = self._moves(level, name)
+        if machine.input_held:
+            own = level.in_word and level.dimension == self._blocked
+            strides["byte"] = level.unit if own else 0
+        return strides

@@ -1,0 +1,166 @@
+"""What is laid out offline in the order of its use: weights and parameters."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from .levels import Level
+from .mapping import Mapping, MappingError
+from .nest import Loop, NestWriter, product
+
+__all__ = ["LinearEngines", "parameter_engines", "weight_engines"]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearEngines:
+    """Loading and feeding of words that lie in memory in the order in which they are used.
+
+    The image has one set of words for each trip of the levels that index it; where a level's last
+    bound is smaller, the places of the missing trips stay empty, so that strides are constant.
+
+    Parameters
+    ----------
+    name, buffer
+        ``weights`` or ``parameters``; the buffer's words.
+    used
+        Indices of the levels that the feeding engine walks.
+    indexing
+        Of these, the indices of those that change the set.
+    inner
+        Words of a set: trips and last trips of the loops inside, with the index (into the mapping's
+        levels) of the level whose last bound they follow.
+    """
+
+    mapping: Mapping
+    name: str
+    used: tuple[int, ...]
+    indexing: tuple[int, ...]
+    inner: tuple[tuple[int, int, int | None], ...]
+
+    @property
+    def room(self) -> int:
+        return self.mapping.machine.buffer_words(self.name)
+
+    @property
+    def set_words(self) -> int:
+        return product(bound for bound, _, _ in self.inner)
+
+    def level(self, n: int) -> Level:
+        return self.mapping.levels[n]
+
+    @cached_property
+    def strides(self) -> dict[int, int]:
+        """Words from one trip of an indexing level to the next."""
+        strides, step = {}, self.set_words
+        for n in reversed(self.indexing):
+            strides[n] = step
+            step *= self.level(n).bound
+        return strides
+
+    @property
+    def image_words(self) -> int:
+        return self.set_words * product(self.level(n).bound for n in self.indexing)
+
+    @cached_property
+    def boundary(self) -> int:
+        """How many of the used levels lie outside the tile in the buffer.
+
+        A tile is given back when it is used up. The farther out the boundary, the fewer times words
+        are loaded again; a boundary in front of a level that does not index the words, or at the
+        end, loads nothing twice that the next one outside would not.
+        """
+        stops = [k for k, n in enumerate(self.used) if n not in self.indexing]
+        for count in [*stops, len(self.used)]:
+            if self.tile_words(count) <= self.room:
+                return count
+        raise MappingError(
+            f"{self.mapping.layer.name}: {self.tile_words(len(self.used))} words of {self.name} do "
+            f"not fit the buffer of {self.room}"
+        )
+
+    def tile_words(self, outside: int) -> int:
+        inside = [n for n in self.used[outside:] if n in self.indexing]
+        return self.set_words * product(self.level(n).bound for n in inside)
+
+    def load(self) -> dict[str, int]:
+        """Fields of the loading engine, without the base address and the fence."""
+        machine = self.mapping.machine
+        writer = NestWriter(f"load_{self.name}", machine.dma_levels)
+        made: dict[int, Loop] = {}
+        outside = list(self.used[: self.boundary])
+        while outside and outside[-1] not in self.indexing:
+            outside.pop()
+        for n in outside:
+            level = self.level(n)
+            offset = self.strides.get(n, 0) * machine.block
+            parent = made.get(self.mapping.chain(n))
+            loop = Loop(level.bound, level.last, parent, {"offset": offset})
+            made[n] = writer.add(loop)
+        writer.add(Loop(self.tile_words(self.boundary)))
+        return writer.fields(bases={"offset": 0})
+
+    def feed(self) -> dict[str, int]:
+        """Fields of the feeding engine."""
+        machine = self.mapping.machine
+        writer = NestWriter(f"feed_{self.name}", machine.design.levels)
+        made: dict[int, Loop] = {}
+        tile = self.tile_words(self.boundary)
+        # Trips of the innermost outside levels that do not index the words use the same tile again.
+        reused = self.boundary
+        while reused and self.used[reused - 1] not in self.indexing:
+            reused -= 1
+        for k, n in enumerate(self.used):
+            level = self.level(n)
+            inside = k >= self.boundary
+            loop = Loop(
+                level.bound,
+                level.last,
+                made.get(self.mapping.chain(n)),
+                {"index": self.strides.get(n, 0) if inside else 0},
+                {"shrink": tile if k < reused else 0},
+            )
+            made[n] = writer.add(loop)
+        step = self.set_words
+        for bound, last, parent in self.inner:
+            step //= bound
+            if bound > 1:
+                writer.add(Loop(bound, last, made.get(parent), {"index": step}))
+        return writer.fields(bases={"index": 0}, ends={"shrink": tile})
+
+
+def weight_engines(mapping: Mapping) -> LinearEngines:
+    """The weights: one set for each tile held, or for each run of steps along the innermost loop."""
+    machine = mapping.machine
+    dimensions = machine.operation.weight.dimensions
+    kept = mapping.suffix(lambda level: level.dimension not in dimensions)
+    used = list(range(kept))
+    vectors = machine.weight_vectors
+    if machine.weights_held:
+        ticks = machine.load_ticks(machine.weight_operand)
+        words = -(-ticks // vectors) * machine.weight_words
+        inner = ((words, words, None),)
+    elif used and vectors > 1:
+        run = mapping.levels[used.pop()]
+        count, last = -(-run.bound // vectors), -(-run.last // vectors)
+        inner = ((count, last, mapping.chain(kept - 1)),)
+    else:
+        inner = ((machine.weight_words, machine.weight_words, None),)
+    indexing = tuple(n for n in used if mapping.levels[n].dimension in dimensions)
+    return LinearEngines(mapping, "weights", tuple(used), indexing, inner)
+
+
+def parameter_engines(mapping: Mapping) -> LinearEngines:
+    """The parameters: one set for each block of channels, in the order in which sums complete."""
+    machine = mapping.machine
+    emitting = [n for n, level in enumerate(mapping.levels) if not mapping.reduces(level)]
+    while emitting and not changes_channel_block(mapping, mapping.levels[emitting[-1]]):
+        emitting.pop()
+    indexing = tuple(n for n in emitting if changes_channel_block(mapping, mapping.levels[n]))
+    inner = ((machine.parameter_words, machine.parameter_words, None),)
+    return LinearEngines(mapping, "parameters", tuple(emitting), indexing, inner)
+
+
+def changes_channel_block(mapping: Mapping, level: Level) -> bool:
+    """Whether a trip of a level leads to outputs with other parameters."""
+    operation = mapping.machine.operation
+    weighted = level.dimension in operation.weight.dimensions
+    return weighted and level.dimension in operation.output.dimensions and not level.in_word

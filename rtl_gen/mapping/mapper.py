@@ -1,0 +1,82 @@
+"""Choosing tile sizes and loop order for a layer."""
+
+import itertools
+
+from ..reuse.machine import Machine
+from ..spec.layer import Layer
+from .cost import estimate
+from .levels import blocked_dimensions
+from .mapping import Mapping, MappingError
+
+__all__ = ["choose_mapping", "loop_orders", "tile_choices"]
+
+CUTS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+"""Into how many tiles a dimension may be cut."""
+
+GAIN = 0.99
+"""Smaller tiles are taken only for fewer cycles than this part of the best so far."""
+
+
+def choose_mapping(machine: Machine, layer: Layer) -> Mapping:
+    """The mapping with the fewest estimated cycles.
+
+    Raises
+    ------
+    MappingError
+        If no mapping fits the design; the message is that of the smallest tiles.
+    """
+    Mapping(machine, layer)  # refuses what does not belong to this design at all
+    choices = tile_choices(machine, layer)
+    best, least, reason = None, 0, None
+    for order in loop_orders(machine):
+        for tiles in itertools.product(*choices.values()):
+            try:
+                mapping = Mapping(machine, layer, dict(zip(choices, tiles)), order)
+                cycles = estimate(mapping).cycles
+            except MappingError as error:
+                reason = error
+                continue
+            if best is None or cycles < GAIN * least:
+                best, least = mapping, cycles
+    if best is None:
+        raise reason
+    return best
+
+
+def tile_choices(machine: Machine, layer: Layer) -> dict[str, list[int]]:
+    """Tile sizes worth trying, by dimension: outputs, and reductions along which words lie."""
+    operation, choices = machine.operation, {}
+    for dimension in operation.dimensions:
+        size = layer.sizes[dimension]
+        cut = dimension in blocked_dimensions(machine) or (
+            dimension in operation.output.dimensions and dimension not in operation.batch
+        )
+        step = Mapping(machine, layer).tile_step(dimension)
+        tiles = {size}
+        if cut:
+            tiles |= {min(size, -(-(-(-size // n)) // step) * step) for n in CUTS if n <= size}
+        choices[dimension] = sorted(tiles - {0}, reverse=True)
+    return choices
+
+
+def loop_orders(machine: Machine) -> list[tuple[str, ...]]:
+    """Orders from tile to tile: weights again for each image tile, or the image for each of weights.
+
+    Rows go innermost of what moves over the image, so that the window can slide.
+    """
+    operation = machine.operation
+    contiguous = machine.contiguous_rank
+    along = operation.activation.rank(contiguous).dimensions if contiguous else ()
+    image, others, reduced = [], [], []
+    for dimension in operation.dimensions:
+        if dimension in operation.reduced:
+            reduced.append(dimension)
+        elif dimension in operation.batch:
+            continue
+        elif dimension in operation.activation.dimensions:
+            image.append(dimension)
+        else:
+            others.append(dimension)
+    image.sort(key=lambda dimension: dimension not in along)
+    orders = {(*image, *others, *reduced), (*others, *image, *reduced)}
+    return sorted(orders)

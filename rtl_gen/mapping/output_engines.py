@@ -1,0 +1,250 @@
+"""Where outputs lie in the output buffer, and how they are stored."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from .input_engines import InputEngines
+from .linear_engines import changes_channel_block
+from .mapping import Mapping, MappingError
+from .nest import Loop, NestWriter, product
+from .tensors import BlockedTensor
+
+__all__ = ["OutputEngines"]
+
+
+@dataclass(frozen=True, eq=False)
+class OutputEngines:
+    """The computing engine's side of the output, and the store engine, for one mapped layer.
+
+    A tile of outputs lies in the buffer as block, rows, columns, with one pitch each, filled up to
+    whole pieces of the array; only what belongs to the tensor is stored.
+    """
+
+    mapping: Mapping
+
+    @cached_property
+    def tensor(self) -> BlockedTensor:
+        mapping = self.mapping
+        return BlockedTensor(mapping.machine, mapping.layer, mapping.machine.operation.output)
+
+    @property
+    def _levels(self):
+        return self.mapping.levels
+
+    @cached_property
+    def boundary(self) -> int:
+        """Levels outside an output tile.
+
+        A tile holds whole sums and whole words, and whole rows where rows are walked inside.
+        """
+        batch = self.mapping.machine.operation.batch
+        blocked = self.mapping.machine.blocked_dimension(self.tensor.tensor)
+        for n, level in enumerate(self._levels):
+            rows = not level.outer and level.dimension not in (blocked, *batch)
+            if self.mapping.reduces(level) or level.in_word or rows:
+                return n
+        return len(self._levels)
+
+    def covered(self, dimension: str) -> int:
+        """Values of a dimension in a tile, filled up to whole pieces of the array."""
+        spatial = self.mapping.machine.spatial_size(dimension)
+        inside = [x for x in self._levels[self.boundary :] if x.dimension == dimension]
+        if not inside or inside[0].in_word:
+            return spatial
+        return inside[0].unit * inside[0].bound
+
+    def pieces(self, name: str) -> int:
+        """Positions of a rank (or blocks) in a tile."""
+        covered = self.covered(self._dimension(name))
+        return -(-covered // self.mapping.machine.block) if name == self._blocked else covered
+
+    def _dimension(self, name: str) -> str:
+        return self.tensor.tensor.rank(name).terms[0].dimension
+
+    @property
+    def _blocked(self) -> str:
+        return self.tensor.tensor.blocked
+
+    @cached_property
+    def pitches(self) -> dict[str, int]:
+        pitches, step = {}, 1
+        for name in reversed(self.tensor.order):
+            pitches[name] = step
+            step *= self.pieces(name)
+        return pitches
+
+    @property
+    def tile_words(self) -> int:
+        return product(self.pieces(name) for name in self.tensor.order)
+
+    def check(self):
+        """Raise MappingError if a tile does not fit the buffer or the accumulators."""
+        mapping, machine = self.mapping, self.mapping.machine
+        room = machine.buffer_words("output")
+        if self.tile_words > room:
+            raise MappingError(
+                f"{mapping.layer.name}: an output tile of {self.tile_words} words does not fit the "
+                f"buffer of {room}"
+            )
+        kept = product(self._levels[n].bound for n in mapping.accumulated)
+        if machine.reuse.output.stationary and kept > 1:
+            raise MappingError(
+                f"{mapping.layer.name}: the loop over "
+                f"{self._levels[mapping.accumulated[0]].dimension!r} must lie outside all "
+                f"reductions, for sums stay in the PEs"
+            )
+        if machine.accumulators and kept > machine.accumulators:
+            raise MappingError(
+                f"{mapping.layer.name}: {kept} sums behind an exit do not fit "
+                f"{machine.accumulators} accumulators"
+            )
+
+    def _moves(self, dimension: str, unit: int, name: str) -> int:
+        if self._dimension(name) != dimension:
+            return 0
+        return unit // self.mapping.machine.block if name == self._blocked else unit
+
+    def _index(self, dimension: str, unit: int) -> int:
+        return sum(
+            self._moves(dimension, unit, name) * self.pitches[name] for name in self.tensor.order
+        )
+
+    def compute(self) -> dict[str, int]:
+        """Fields of the computing engine."""
+        mapping, machine = self.mapping, self.mapping.machine
+        writer = NestWriter("compute", machine.design.levels)
+        made: dict[int, Loop] = {}
+        sums, step = {}, 1
+        for n in reversed(mapping.accumulated):
+            sums[n] = step
+            step *= self._levels[n].bound
+        blocked = machine.blocked_dimension(self.tensor.tensor)
+        activation = machine.blocked_dimension(machine.operation.activation)
+        for n, level in enumerate(self._levels):
+            outside = n < self.boundary
+            own = level.in_word and level.dimension == blocked
+            strides = {"out": 0 if outside else self._index(level.dimension, level.unit)}
+            if own:
+                strides |= {"out": 0, "channel": level.unit}
+            if not machine.input_held and level.in_word and level.dimension == activation:
+                strides["byte"] = level.unit
+            if machine.accumulators:
+                strides["accumulator"] = sums.get(n, 0)
+            events = {"commit": self.tile_words if outside else 0}
+            loop = Loop(
+                level.bound,
+                level.last,
+                made.get(mapping.chain(n)),
+                strides,
+                events,
+                self._masks(n),
+            )
+            made[n] = writer.add(loop)
+        values = writer.fields(ends={"commit": self.tile_words})
+        values["tile_words"] = self.tile_words
+        return values | self._piece_strides()
+
+    def _piece_strides(self) -> dict[str, int]:
+        """How the words of one step, or of one drain, are spread over the tile."""
+        machine, values, start = self.mapping.machine, {}, 0
+        spatial, sizes = machine.design.dataflow.spatial, machine.reuse.placement.sizes
+        loops = [(n, True) for n in machine.output_tick_loops]
+        loops += [(n, False) for n in machine.output_word_loops]
+        for k, (n, backwards) in enumerate(loops):
+            step = self._index(spatial[n].dimension, machine.reuse.placement.units[n])
+            if backwards:
+                start += step * (sizes[n] - 1)
+            values[f"stride{k}"] = -step if backwards else step
+        return values | {"start": start}
+
+    def _masks(self, n: int) -> tuple[str, ...]:
+        """The sets of the computing nest that a level belongs to."""
+        mapping, machine, level = self.mapping, self.mapping.machine, self._levels[n]
+        masks = ["reduce"] if mapping.reduces(level) else []
+        weights = machine.operation.weight.dimensions
+        kept = mapping.suffix(lambda x: x.dimension not in weights)
+        if n >= kept:
+            masks += ["weights", "weight_run"]
+        elif n == kept - 1 and not machine.weights_held:
+            masks.append("weight_run")
+        if n >= self._input_kept:
+            masks.append("input")
+        if not mapping.reduces(level) and n >= self._parameters_kept:
+            masks.append("parameters")
+        if not mapping.reduces(level) and n >= self._words_kept:
+            masks.append("word")
+        return tuple(masks)
+
+    @cached_property
+    def _input_kept(self) -> int:
+        return InputEngines(self.mapping).kept
+
+    @cached_property
+    def _parameters_kept(self) -> int:
+        """Levels up to the innermost that changes the channel block."""
+        changing = [
+            n for n, x in enumerate(self._levels) if changes_channel_block(self.mapping, x)
+        ]
+        return changing[-1] + 1 if changing else 0
+
+    @cached_property
+    def _words_kept(self) -> int:
+        """Levels up to the innermost that leads to another word."""
+        blocked = self.mapping.machine.blocked_dimension(self.tensor.tensor)
+        moving = [
+            n
+            for n, x in enumerate(self._levels)
+            if not self.mapping.reduces(x) and not (x.in_word and x.dimension == blocked)
+        ]
+        return moving[-1] + 1 if moving else 0
+
+    def store(self) -> dict[str, int]:
+        """Fields of the store engine, without the base address and the interrupt."""
+        mapping, machine = self.mapping, self.mapping.machine
+        writer = NestWriter("store", machine.dma_levels)
+        made: dict[int, Loop] = {}
+        innermost: dict[str, int] = {}
+        for n, level in enumerate(self._levels[: self.boundary]):
+            made[n] = writer.add(
+                Loop(
+                    level.bound,
+                    level.last,
+                    made.get(mapping.chain(n)),
+                    {"offset": self._offset(level.dimension, level.unit), "index": 0},
+                    {"shrink": self.tile_words},
+                )
+            )
+            innermost[level.dimension] = n
+        for name in self.tensor.order:
+            dimension = self._dimension(name)
+            count, last = self._stored(dimension, name)
+            around = made.get(innermost.get(dimension))
+            unit = machine.block if name == self._blocked else 1
+            strides = {
+                "offset": self._offset(dimension, unit),
+                "index": self._index(dimension, unit),
+            }
+            run = name == self.tensor.order[-1]
+            if run or count > 1 or last > 1:
+                writer.add(Loop(count, last, around, {} if run else strides))
+        return writer.fields(bases={"offset": 0, "index": 0}, ends={"shrink": self.tile_words})
+
+    def _stored(self, dimension: str, name: str) -> tuple[int, int]:
+        """Positions of a rank that are stored of a tile, and of the last tile."""
+        rest, size = self.mapping.layer.sizes[dimension], self.mapping.layer.sizes[dimension]
+        for level in self._levels[: self.boundary]:
+            if level.dimension == dimension:
+                rest -= (level.last - 1) * level.unit
+                size = level.unit
+        block = self.mapping.machine.block
+        if name == self._blocked:
+            return -(-size // block), -(-rest // block)
+        return size, rest
+
+    def _offset(self, dimension: str, unit: int) -> int:
+        words = sum(
+            self._moves(dimension, unit, name) * self.tensor.strides[name]
+            for name in self.tensor.order
+        )
+        return words * self.mapping.machine.block
+

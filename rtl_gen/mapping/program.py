@@ -1,0 +1,169 @@
+"""A program: what the host writes for each layer, and what lies in memory."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from ..isa.descriptors import ENGINES, header
+from .images import fold_input_zero, parameter_image, weight_image
+from .input_engines import InputEngines
+from .linear_engines import parameter_engines, weight_engines
+from .mapping import Mapping
+from .nest import pack
+from .output_engines import OutputEngines
+
+__all__ = ["LayerData", "Program", "Step", "encode_layer"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerData:
+    """The numbers of a layer.
+
+    Parameters
+    ----------
+    weights
+        int8, of the shape of the operation's weight operand (conv2d: g r s c k).
+    bias, multiplier, shift
+        Per output channel: int32; 31-bit; -31..31.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+    multiplier: np.ndarray
+    shift: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A mapped layer at its place in a program.
+
+    Parameters
+    ----------
+    mapping, data
+        How it runs, on what numbers.
+    input_address, output_address, weight_address, parameter_address
+        Byte addresses, multiples of 4096 where the program chose them.
+    after
+        How many layers of the program must be complete before its input is loaded.
+    """
+
+    mapping: Mapping
+    data: LayerData
+    input_address: int
+    output_address: int
+    weight_address: int
+    parameter_address: int
+    after: int
+
+    @cached_property
+    def input(self) -> InputEngines:
+        return InputEngines(self.mapping)
+
+    @cached_property
+    def output(self) -> OutputEngines:
+        return OutputEngines(self.mapping)
+
+    @cached_property
+    def images(self) -> dict[int, bytes]:
+        """Weights and parameters, by address."""
+        data = self.data
+        bias = fold_input_zero(self.mapping, data.weights, data.bias)
+        return {
+            self.weight_address: weight_image(self.mapping, data.weights),
+            self.parameter_address: parameter_image(
+                self.mapping, bias, data.multiplier, data.shift
+            ),
+        }
+
+    def descriptors(self, *, last: bool) -> dict[str, list[int]]:
+        """The words for each engine's queue, header first.
+
+        Raises
+        ------
+        MappingError
+            If a tile does not fit a buffer, or a number its field.
+        """
+        self.input.check()
+        self.output.check()
+        quantization = self.mapping.layer.quantization
+        weights, parameters = weight_engines(self.mapping), parameter_engines(self.mapping)
+        fence = {"fence": self.after, "fenced": int(self.after > 0)}
+        values = {
+            "load_input": self.input.load() | fence | {"base": self.input_address},
+            "load_weights": weights.load() | {"base": self.weight_address},
+            "load_parameters": parameters.load() | {"base": self.parameter_address},
+            "feed_input": self.input.feed() | {"pad_value": quantization.input_zero},
+            "feed_weights": weights.feed(),
+            "feed_parameters": parameters.feed()
+            | {
+                "output_zero": quantization.output_zero,
+                "act_min": quantization.act_min,
+                "act_max": quantization.act_max,
+                "single_rounding": int(quantization.rounding == "single"),
+            },
+            "compute": self.output.compute(),
+            "store": self.output.store()
+            | {"base": self.output_address, "interrupt": int(last)},
+        }
+        records = self.mapping.machine.records
+        words = {name: pack(records[name], values[name]) for name in ENGINES}
+        return {name: [header(len(body)), *body] for name, body in words.items()}
+
+
+ALIGNMENT = 4096
+
+
+@dataclass(eq=False)
+class Program:
+    """Layers in the order in which they run, and where everything lies in memory.
+
+    Memory is given out from ``base`` upwards; an output read by a later layer is not moved.
+    """
+
+    base: int = 0x1000
+    steps: list[Step] = field(default_factory=list)
+    inputs: dict[int, bytes] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.end = self.base
+
+    def allocate(self, size: int) -> int:
+        address = self.end
+        self.end += -(-size // ALIGNMENT) * ALIGNMENT
+        return address
+
+    def add(self, mapping: Mapping, data: LayerData, *, source: "Step | np.ndarray") -> Step:
+        """Append a layer that reads an array, or the output of an earlier step."""
+        engines, after = InputEngines(mapping), 0
+        if isinstance(source, Step):
+            address, after = source.output_address, self.steps.index(source) + 1
+        else:
+            packed = engines.tensor.pack(source)
+            address = self.allocate(len(packed))
+            self.inputs[address] = packed
+        block = mapping.machine.block
+        step = Step(
+            mapping,
+            data,
+            address,
+            self.allocate(OutputEngines(mapping).tensor.bytes),
+            self.allocate(weight_engines(mapping).image_words * block),
+            self.allocate(parameter_engines(mapping).image_words * block),
+            after,
+        )
+        self.steps.append(step)
+        return step
+
+    def images(self) -> dict[int, bytes]:
+        """All that lies in memory before the program runs, by address."""
+        found = dict(self.inputs)
+        for step in self.steps:
+            found |= step.images
+        return found
+
+    def descriptors(self) -> list[dict[str, list[int]]]:
+        """For each layer the words of each engine; the last layer asks for the interrupt."""
+        return [
+            step.descriptors(last=n == len(self.steps) - 1) for n, step in enumerate(self.steps)
+        ]

@@ -1,0 +1,101 @@
+"""The layout of activations: channel blocks of L elements, words along the last rank."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..reuse.machine import Machine
+from ..spec.layer import Layer
+from ..spec.operation import Rank, Tensor
+
+__all__ = ["BlockedTensor"]
+
+
+@dataclass(frozen=True, eq=False)
+class BlockedTensor:
+    """An activation in memory: [batch ranks][blocks][other ranks][block], a byte an element.
+
+    Elements that fill up the last block are 0 when written by :meth:`pack` and of no meaning when
+    written by the hardware.
+    """
+
+    machine: Machine
+    layer: Layer
+    tensor: Tensor
+
+    def extent(self, rank: Rank) -> int:
+        """Elements along a rank."""
+        if rank.is_plain:
+            return self.layer.sizes[rank.terms[0].dimension]
+        return self.layer.extents[rank.name]
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.extent(self.tensor.rank(self.tensor.blocked)) // self.machine.block)
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Ranks in memory, the slowest first; the blocked one stands for its blocks."""
+        batch = self.machine.operation.batch
+        plain = [r for r in self.tensor.ranks if r.name != self.tensor.blocked]
+        outside = [r.name for r in plain if r.is_plain and r.terms[0].dimension in batch]
+        return (*outside, self.tensor.blocked, *(r.name for r in plain if r.name not in outside))
+
+    def count(self, name: str) -> int:
+        """Positions along a rank, in words."""
+        if name == self.tensor.blocked:
+            return self.blocks
+        return self.extent(self.tensor.rank(name))
+
+    @cached_property
+    def strides(self) -> dict[str, int]:
+        """Words from one position of a rank (or one block) to the next."""
+        strides, step = {}, 1
+        for name in reversed(self.order):
+            strides[name] = step
+            step *= self.count(name)
+        return strides
+
+    @property
+    def words(self) -> int:
+        total = 1
+        for name in self.order:
+            total *= self.count(name)
+        return total
+
+    @property
+    def bytes(self) -> int:
+        return self.words * self.machine.block
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array as the operation writes it."""
+        return tuple(self.extent(rank) for rank in self.tensor.ranks)
+
+    def pack(self, array: np.ndarray) -> bytes:
+        """An int8 array of :attr:`shape`, laid out for the hardware."""
+        block = self.machine.block
+        axis = [r.name for r in self.tensor.ranks].index(self.tensor.blocked)
+        array = np.asarray(array, dtype=np.int8).reshape(self.shape)
+        room = [(0, 0)] * array.ndim
+        room[axis] = (0, self.blocks * block - array.shape[axis])
+        padded = np.pad(array, room)
+        split = padded.reshape(*padded.shape[:axis], self.blocks, block, *padded.shape[axis + 1 :])
+        return np.ascontiguousarray(split.transpose(*self._axes(axis))).tobytes()
+
+    def unpack(self, data: bytes) -> np.ndarray:
+        """The int8 array that the hardware wrote."""
+        block = self.machine.block
+        axis = [r.name for r in self.tensor.ranks].index(self.tensor.blocked)
+        counts = [self.count(name) for name in self.order]
+        stored = np.frombuffer(data, dtype=np.int8).reshape(*counts, block)
+        split = stored.transpose(*np.argsort(self._axes(axis)))
+        merged = split.reshape(*split.shape[:axis], self.blocks * block, *split.shape[axis + 2 :])
+        return np.take(merged, range(self.shape[axis]), axis=axis)
+
+    def _axes(self, axis: int) -> list[int]:
+        """Axes of the split array in the order of memory."""
+        names = [rank.name for rank in self.tensor.ranks]
+        place = {name: n + (n > axis) for n, name in enumerate(names)}
+        return [*(place[name] for name in self.order), axis + 1]
