@@ -6,10 +6,12 @@ module axi_counters #(
     parameter int DATA_WIDTH = 128
 ) (
     input wire aclk,
+    input wire aresetn,
     input wire clear,
 
     input wire                    arvalid,
     input wire                    arready,
+    input wire                    rlast,
     input wire                    rvalid,
     input wire                    rready,
     input wire                    awvalid,
@@ -33,7 +35,9 @@ module axi_counters #(
     output reg [63:0] aw_held,
     output reg [63:0] w_held,
     output reg [63:0] b_held,
-    output reg [63:0] error_beats    // read beats and write responses other than OKAY
+    output reg [63:0] error_beats,   // read beats and write responses other than OKAY
+    output reg [15:0] reads_open,    // bursts asked for whose last beat has not moved
+    output reg [15:0] writes_open    // bursts asked for whose response has not moved
 );
 
   wire r_moves = rvalid && rready, w_moves = wvalid && wready, b_moves = bvalid && bready;
@@ -56,6 +60,14 @@ module axi_counters #(
       if (wvalid && !wready) w_held <= w_held + 1;
       if (bvalid && !bready) b_held <= b_held + 1;
       if (r_fails || b_fails) error_beats <= error_beats + 64'(r_fails) + 64'(b_fails);
+    end
+  end
+
+  always_ff @(posedge aclk) begin
+    if (!aresetn) {reads_open, writes_open} <= 0;
+    else begin
+      reads_open <= reads_open + 16'(arvalid && arready) - 16'(r_moves && rlast);
+      writes_open <= writes_open + 16'(awvalid && awready) - 16'(b_moves);
     end
   end
 

@@ -33,8 +33,6 @@ module bench #(
     input  wire [63:0] memory_error_first,
     input  wire [63:0] memory_error_last,
     input  wire [ 1:0] memory_error_response,
-    output wire [15:0] memory_reads_open,
-    output wire [15:0] memory_writes_open,
     output wire [63:0] memory_read_bursts,
     output wire [63:0] memory_read_beats,
     output wire [63:0] memory_write_bursts,
@@ -47,6 +45,8 @@ module bench #(
     output wire [63:0] memory_w_held,
     output wire [63:0] memory_b_held,
     output wire [63:0] memory_error_beats,
+    output wire [15:0] memory_reads_open,
+    output wire [15:0] memory_writes_open,
     output wire [15:0] memory_violations,
     output wire [63:0] memory_violation_cycle
 );
@@ -152,7 +152,7 @@ module bench #(
       .s_axi_rresp,
       .s_axi_rvalid,
       .s_axi_rready,
-      .interrupt,
+      .host_interrupt(interrupt),
       .clear(begins),
       .memory_read_bursts,
       .memory_read_beats,
@@ -166,6 +166,8 @@ module bench #(
       .memory_w_held,
       .memory_b_held,
       .memory_error_beats,
+      .memory_reads_open,
+      .memory_writes_open,
       .memory_violations,
       .memory_violation_cycle
   );
@@ -250,9 +252,7 @@ module bench #(
       .seed(memory_seed),
       .error_first(memory_error_first),
       .error_last(memory_error_last),
-      .error_response(memory_error_response),
-      .reads_open(memory_reads_open),
-      .writes_open(memory_writes_open)
+      .error_response(memory_error_response)
   );
 
 

@@ -61,10 +61,7 @@ module memory #(
     input wire [63:0] seed,
     input wire [63:0] error_first,
     input wire [63:0] error_last,
-    input wire [ 1:0] error_response,
-
-    output wire [15:0] reads_open,  // bursts accepted whose last beat has not moved
-    output wire [15:0] writes_open  // bursts accepted whose response has not moved
+    input wire [ 1:0] error_response
 );
 
   import "DPI-C" function void storage_open(input string path, input longint base);
@@ -193,7 +190,6 @@ module memory #(
       end
     end
   end
-  assign reads_open = 16'(read_bursts) + 16'(rvalid && rlast);
 
   // ---- writes: addresses and beats queue apart, as either may come first
 
@@ -295,7 +291,6 @@ module memory #(
       end
     end
   end
-  assign writes_open = 16'(writes) + 16'(bvalid);
 
 endmodule
 

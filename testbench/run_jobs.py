@@ -1,7 +1,7 @@
 """The cocotb side of bench.sv: sets the knobs, starts the host, collects what came of it.
 
 Python sleeps while a job runs: the HDL host plays the script, and one edge of ``host_done`` wakes
-it. Jobs come through a pipe whose file descriptor is in RTL_GEN_CHANNEL (see rtl_gen/sim/run.py).
+it. Jobs come through a pipe whose file descriptor is in RTL_GEN_CHANNEL (rtl_gen/sim/run.py).
 """
 
 import os
@@ -14,11 +14,10 @@ from cocotb.triggers import FallingEdge, RisingEdge
 
 from rtl_gen.sim.files import HostFile, MemoryFile
 from rtl_gen.sim.job import Job, MemoryTiming
-from rtl_gen.sim.result import COUNTERS, Result, broken_rules
-from rtl_gen.sim.script import encode, entry_at, sort_results
+from rtl_gen.sim.result import COUNTERS, Observation, Result
+from rtl_gen.sim.script import encode
 
-TIMED_OUT, UNKNOWN_ENTRY = 2, 3  # host_status
-NEVER = (1 << 64) - 1
+ENDED, TIMED_OUT = 1, 2  # host_status
 
 
 @cocotb.test()
@@ -42,10 +41,9 @@ class Bench:
 
     async def run(self, job: Job, index: int, seed: int) -> Result:
         """Run one job to its end or its cycle limit."""
-        script = encode(job.script)
         for address, data in job.images.items():
             self.memory.write(address, data)
-        self.host.load(script, job.windows)
+        self.host.load(encode(job.script), job.windows)
         self.set_timing(job.timing)
         self.dut.memory_seed.value = seed
         self.dut.host_seed.value = seed ^ 0x5DEECE66D
@@ -55,11 +53,11 @@ class Bench:
         began = time.perf_counter()
         self.dut.host_start.value = 1
         await RisingEdge(self.dut.host_done)
-        result = self.collect(job, index, seed, time.perf_counter() - began)
-        self.must_reset = result.timed_out
+        seen = self.observe(index, seed, time.perf_counter() - began)
+        self.must_reset = seen.timed_out
         self.dut.host_start.value = 0
         await FallingEdge(self.dut.host_done)
-        return result
+        return seen.result(job, self.memory)
 
     def set_timing(self, timing: MemoryTiming) -> None:
         dut = self.dut
@@ -72,48 +70,24 @@ class Bench:
         dut.memory_error_last.value = error.last if error else 0
         dut.memory_error_response.value = error.response if error else 0
 
-    def read(self, name: str) -> int:
-        return getattr(self.dut, name).value.to_unsigned()
-
-    def collect(self, job: Job, index: int, seed: int, seconds: float) -> Result:
-        position = self.read("host_position")
-        reads, stamps = sort_results(job.script, self.host.results())
-        interrupt_cycle = self.read("host_interrupt_cycle")
-        entry = entry_at(job.script, position)
-        reached = f"entry {position}: {entry}" if entry else "the end of the script"
-        return Result(
-            name=job.name,
+    def observe(self, index: int, seed: int, seconds: float) -> Observation:
+        status = self.read("host_status")
+        assert status in (ENDED, TIMED_OUT), f"the host ended with status {status}"
+        return Observation(
             index=index,
             seed=seed,
-            timed_out=self.read("host_status") == TIMED_OUT,
-            reached=reached,
+            timed_out=status == TIMED_OUT,
+            position=self.read("host_position"),
+            noted=self.host.results(),
             cycles=self.read("host_cycles"),
-            interrupt_cycle=None if interrupt_cycle == NEVER else interrupt_cycle,
-            reads=reads,
-            stamps=stamps,
-            regions={
-                name: self.memory.read(address, size)
-                for name, (address, size) in job.regions.items()
-            },
+            interrupt_cycle=self.read("host_interrupt_cycle"),
             counters={name: self.read(f"memory_{name}") for name in COUNTERS},
-            problems=tuple(self.problems(job, reached)),
+            violations=self.read("memory_violations"),
+            violation_cycle=self.read("memory_violation_cycle"),
+            strays=self.host.strays(),
+            errors=(self.read("host_errors"), self.read("host_error_position")),
             seconds=seconds,
         )
 
-    def problems(self, job: Job, reached: str) -> list[str]:
-        found = []
-        status = self.read("host_status")
-        if status == TIMED_OUT:
-            found.append(f"timed out after {job.cycle_limit} cycles at {reached}")
-        if status == UNKNOWN_ENTRY:
-            found.append(f"unknown operation in {reached}")
-        violations, cycle = self.read("memory_violations"), self.read("memory_violation_cycle")
-        found += broken_rules(violations, cycle)
-        strays, address = self.host.strays()
-        if strays:
-            found.append(f"{strays} writes outside the windows, the first at {address:#x}")
-        errors = self.read("host_errors")
-        if errors:
-            first = entry_at(job.script, self.read("host_error_position"))
-            found.append(f"{errors} register accesses answered with an error, first {first}")
-        return found
+    def read(self, name: str) -> int:
+        return getattr(self.dut, name).value.to_unsigned()

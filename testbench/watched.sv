@@ -11,7 +11,7 @@ module watched #(
 ) (
     input  wire aclk,
     input  wire aresetn,
-    output wire interrupt,
+    output wire host_interrupt,
 
     output wire [             3:0] m_axi_arid,
     output wire [            63:0] m_axi_araddr,
@@ -74,6 +74,8 @@ module watched #(
     output wire [63:0] memory_w_held,
     output wire [63:0] memory_b_held,
     output wire [63:0] memory_error_beats,
+    output wire [15:0] memory_reads_open,
+    output wire [15:0] memory_writes_open,
     output wire [15:0] memory_violations,
     output wire [63:0] memory_violation_cycle
 );
@@ -130,16 +132,18 @@ module watched #(
       .s_axi_rresp,
       .s_axi_rvalid,
       .s_axi_rready,
-      .interrupt
+      .interrupt(host_interrupt)
   );
 
   axi_counters #(
       .DATA_WIDTH(DATA_WIDTH)
   ) counters (
       .aclk,
+      .aresetn,
       .clear,
       .arvalid(m_axi_arvalid),
       .arready(m_axi_arready),
+      .rlast(m_axi_rlast),
       .rvalid(m_axi_rvalid),
       .rready(m_axi_rready),
       .awvalid(m_axi_awvalid),
@@ -162,7 +166,9 @@ module watched #(
       .aw_held(memory_aw_held),
       .w_held(memory_w_held),
       .b_held(memory_b_held),
-      .error_beats(memory_error_beats)
+      .error_beats(memory_error_beats),
+      .reads_open(memory_reads_open),
+      .writes_open(memory_writes_open)
   );
 
   axi_check #(

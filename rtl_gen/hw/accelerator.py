@@ -171,6 +171,7 @@ class Accelerator(wiring.Component):
             m.d.comb += [
                 host.room[n].eq(control.room),
                 host.busy[n].eq(control.busy),
+                control.go.eq(host.go),
             ]
         compute = place(m, platform, "compute", Compute, params.compute)
         self._start(m, compute, controls["compute"])

@@ -13,7 +13,7 @@ from .mapping import Mapping
 from .nest import pack
 from .output_engines import OutputEngines
 
-__all__ = ["LayerData", "Program", "Step", "encode_layer"]
+__all__ = ["LayerData", "Program", "Step"]
 
 
 @dataclass(frozen=True, eq=False)

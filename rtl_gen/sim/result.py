@@ -1,13 +1,17 @@
 """What a job of the bench brought back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["COUNTERS", "RULES", "Result"]
+from rtl_gen.sim.files import MemoryFile
+from rtl_gen.sim.job import Job
+from rtl_gen.sim.script import entry_at, sort_results
 
-COUNTERS = {  # outputs memory_* of testbench/bench.sv, since the job began
+__all__ = ["COUNTERS", "RULES", "Observation", "Result"]
+
+COUNTERS = {  # outputs memory_* of testbench/watched.sv, since the job began
     "read_bursts": "read addresses taken",
     "read_beats": "read beats moved, which is also the cycles in which one moved",
     "write_bursts": "write addresses taken",
@@ -38,6 +42,8 @@ RULES = (  # bits of memory_violations, see testbench/axi_check.sv
     "a register's write response came without a write",
     "a register's read value came without a read",
 )
+
+NO_CYCLE = (1 << 64) - 1  # of the HDL's cycle registers: it never happened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +98,79 @@ class Result:
         return f"{self.name}: {how} ({self.cycles} cycles, seed {self.seed})"
 
 
-def broken_rules(violations: int, cycle: int) -> list[str]:
-    """A line for each bit of ``memory_violations``; ``cycle`` is of the first."""
-    broken = [rule for bit, rule in enumerate(RULES) if violations >> bit & 1]
-    if broken:
-        broken[0] += f" (the first at cycle {cycle})"
-    return broken
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What a bench saw of a job, in the HDL's terms; :meth:`result` puts it into the user's.
+
+    Attributes
+    ----------
+    index, seed, timed_out, cycles, counters, seconds
+        As in :class:`Result`.
+    position
+        Word of the script that was being played at the end.
+    noted
+        What the host noted, in the script's order.
+    interrupt_cycle, violation_cycle
+        Of the first; ``NO_CYCLE`` if there was none.
+    violations
+        A bit for each of ``RULES``.
+    strays
+        Words written outside the windows, and the address of the first.
+    errors
+        Register accesses answered with an error, and the script's position at the first.
+    """
+
+    index: int
+    seed: int
+    timed_out: bool
+    position: int
+    noted: Sequence[int]
+    cycles: int
+    interrupt_cycle: int
+    counters: Mapping[str, int]
+    violations: int
+    violation_cycle: int
+    strays: tuple[int, int]
+    errors: tuple[int, int]
+    seconds: float
+
+    def result(self, job: Job, memory: MemoryFile) -> Result:
+        """The job's result, with its regions read from ``memory``."""
+        reads, stamps = sort_results(job.script, self.noted)
+        happened = self.interrupt_cycle != NO_CYCLE
+        return Result(
+            name=job.name,
+            index=self.index,
+            seed=self.seed,
+            timed_out=self.timed_out,
+            reached=self._reached(job),
+            cycles=self.cycles,
+            interrupt_cycle=self.interrupt_cycle if happened else None,
+            reads=reads,
+            stamps=stamps,
+            regions={name: memory.read(*region) for name, region in job.regions.items()},
+            counters=self.counters,
+            problems=tuple(self._problems(job)),
+            seconds=self.seconds,
+        )
+
+    def _reached(self, job: Job) -> str:
+        entry = entry_at(job.script, self.position)
+        return f"entry {list(job.script).index(entry)}: {entry}" if entry else "the script's end"
+
+    def _problems(self, job: Job) -> list[str]:
+        found = []
+        if self.timed_out:
+            found.append(f"timed out after {job.cycle_limit} cycles at {self._reached(job)}")
+        broken = [rule for bit, rule in enumerate(RULES) if self.violations >> bit & 1]
+        if broken:
+            broken[0] += f" (the first at cycle {self.violation_cycle})"
+        found += broken
+        count, address = self.strays
+        if count:
+            found.append(f"{count} words written outside the windows, the first at {address:#x}")
+        count, position = self.errors
+        if count:
+            first = entry_at(job.script, position)
+            found.append(f"{count} register accesses answered with an error, the first {first}")
+        return found

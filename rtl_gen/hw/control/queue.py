@@ -1,12 +1,14 @@
 """The queue of descriptor words in front of an engine."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["DescriptorQueue"]
+from ...isa.fields import WORD_BITS
+from ..buffer.memory import Memory
+from ..place import place
 
-WORD_BITS = 32
+__all__ = ["DescriptorQueue"]
 
 
 class DescriptorQueue(wiring.Component):
@@ -56,23 +58,19 @@ class DescriptorQueue(wiring.Component):
 
         # A word is read one cycle after it was written at the earliest, so that no read ever
         # meets a write to its address.
-        m.submodules.words = words = memory.Memory(
-            shape=WORD_BITS, depth=self._depth, init=[], attrs={"no_rw_check": 1}
-        )
-        write_port = words.write_port()
-        read_port = words.read_port()
+        words = place(m, platform, "words", Memory, WORD_BITS, self._depth)
 
         m.d.comb += [
             self.push.ready.eq(self.room != 0),
             written.eq(self.push.valid & self.push.ready),
-            write_port.en.eq(written),
-            write_port.addr.eq(tail),
-            write_port.data.eq(self.push.payload),
+            words.write_enable.eq(written),
+            words.write_address.eq(tail),
+            words.write_data.eq(self.push.payload),
             # The memory's output register holds the word offered.
             read.eq((self.room != self._depth) & (~self.pop.valid | self.pop.ready)),
-            read_port.en.eq(read),
-            read_port.addr.eq(head),
-            self.pop.payload.eq(read_port.data),
+            words.read_enable.eq(read),
+            words.read_address.eq(head),
+            self.pop.payload.eq(words.read_data),
         ]
         m.d.sync += [
             tail.eq(tail + written),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -108,17 +108,20 @@ class Collector(wiring.Component):
         params, block = self._params, self._params.block
         value = Signal(8 * block, name=f"{name}_bytes")
         mask = Signal(block, name=f"{name}_mask")
-        with m.Switch(self.phase):
-            for phase in range(params.phases):
-                with m.Case(phase):
-                    for n in range(params.per_cycle):
-                        k = phase * params.per_cycle + n
-                        if k < len(params.lanes) and params.lanes[k][0] == word:
-                            byte = params.lanes[k][1]
-                            m.d.comb += [
-                                value[8 * byte : 8 * byte + 8].eq(self.outputs[8 * n : 8 * n + 8]),
-                                mask[byte].eq(1),
-                            ]
+        values, masks = [], []
+        for phase in range(params.phases):
+            parts, strobes = [Const(0, 8)] * block, [Const(0, 1)] * block
+            for n in range(params.per_cycle):
+                k = phase * params.per_cycle + n
+                if k < len(params.lanes) and params.lanes[k][0] == word:
+                    byte = params.lanes[k][1]
+                    parts[byte], strobes[byte] = self.outputs[8 * n : 8 * n + 8], Const(1, 1)
+            values.append(Cat(parts))
+            masks.append(Cat(strobes))
+        if params.phases == 1:
+            m.d.comb += [value.eq(values[0]), mask.eq(masks[0])]
+        else:
+            m.d.comb += [value.eq(Array(values)[self.phase]), mask.eq(Array(masks)[self.phase])]
         if not params.channel_moves:
             return value, mask
         moved = Signal(8 * block, name=f"{name}_bytes_moved")

@@ -12,9 +12,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..place import place
-
-__all__ = ["Requantize", "RequantizeLane", "RequantizeParams"]
+__all__ = ["RequantizeLane", "RequantizeParams"]
 
 MULTIPLIER_BITS = 31
 SHIFT_BITS = 6
@@ -199,39 +197,6 @@ class RequantizeLane(wiring.Component):
         with m.Elif(result > self.act_max):
             m.d.comb += clamped.eq(self.act_max)
         m.d.comb += self.output.eq(_delayed(m, clamped, "clamped"))
-
-
-class Requantize(wiring.Component):
-    """A :class:`RequantizeLane` whose zero point and limits come in with the accumulator.
-
-    Members
-    -------
-    as of :class:`RequantizeLane`, all of one item in one cycle.
-    """
-
-    def __init__(self, params: RequantizeParams):
-        self._params = params
-        self.module_name = (
-            f"requantize_{params.acc_bits}_{params.bias_bits}_{params.multiplier_stages}"
-        )
-        super().__init__({**params.item, **LAYER, **RESULT})
-
-    @property
-    def latency(self) -> int:
-        """Cycles from an accumulator to its output."""
-        return self._params.latency
-
-    def elaborate(self, platform):
-        m = Module()
-        lane = place(m, platform, "lane", RequantizeLane, self._params)
-        for name in self._params.item:
-            m.d.comb += getattr(lane, name).eq(getattr(self, name))
-        for name in LAYER:
-            late = _delayed(m, getattr(self, name), f"late_{name}", self._params.layer_delay)
-            m.d.comb += getattr(lane, name).eq(late)
-        for name in RESULT:
-            m.d.comb += getattr(self, name).eq(getattr(lane, name))
-        return m
 
 
 def _delayed(m, value, name, cycles=1):

@@ -1,0 +1,114 @@
+"""Queue, port and start of an engine."""
+
+import random
+
+import pytest
+from control_bench import run, stalls, until
+
+from rtl_gen.flow.verilog import emit
+from rtl_gen.hw.control.engine import EngineControl
+from rtl_gen.isa import errors
+from rtl_gen.isa.descriptors import header
+from rtl_gen.isa.fields import Field, Record
+
+RECORD = Record("toy", (Field("cycles", 8), Field("tag", 16), Field("far", 32)))
+
+
+def push(dut, layers, stall=0.0):
+    async def testbench(ctx):
+        waits = stalls(3, stall)
+        for values in layers:
+            words = RECORD.pack(values)
+            for word in [header(len(words)), *words]:
+                while next(waits):
+                    await ctx.tick()
+                ctx.set(dut.words.payload, word)
+                ctx.set(dut.words.valid, 1)
+                await until(ctx, dut.words.ready)
+                ctx.set(dut.words.valid, 0)
+
+    return testbench
+
+
+def engine(dut, layers, gaps):
+    """An engine that works ``cycles`` cycles on a descriptor; notes the cycles between."""
+
+    async def testbench(ctx):
+        since_end = 0
+        ctx.set(dut.idle, 1)
+        for values in layers:
+            while not ctx.get(dut.start):
+                since_end += 1
+                assert not ctx.get(dut.busy)
+                await ctx.tick()
+            gaps.append(since_end)
+            want = {field.name: values.get(field.name, 0) for field in RECORD.fields}
+            for n in range(1 + want["cycles"]):
+                config = ctx.get(dut.config)
+                assert {name: config[name] for name in want} == want
+                assert ctx.get(dut.busy) and ctx.get(dut.start) == (n == 0)
+                await ctx.tick()
+                ctx.set(dut.idle, n == want["cycles"])
+            since_end = 0
+        for _ in range(20):
+            assert not ctx.get(dut.start)
+            await ctx.tick()
+
+    return testbench
+
+
+@pytest.mark.parametrize("stall", [0, 0.6])
+def test_every_descriptor_starts_once_in_order(stall):
+    rng = random.Random(4)
+    layers = [
+        {"cycles": rng.choice([1, 2, 9, 30]), "tag": n, "far": rng.choice([0, n << 20])}
+        for n in range(1, 80)
+    ]
+    dut = EngineControl(RECORD, 128)
+
+    async def go(ctx):
+        ctx.set(dut.go, 1)
+
+    run(dut, go, push(dut, layers, stall), engine(dut, layers, []))
+
+
+def test_the_next_start_follows_the_end_at_once():
+    layers = [{"cycles": 20, "tag": n} for n in range(1, 12)]
+    dut, gaps = EngineControl(RECORD, 128), []
+
+    async def go(ctx):
+        ctx.set(dut.go, 1)
+
+    run(dut, go, push(dut, layers), engine(dut, layers, gaps))
+    assert gaps[1:] == [1] * (len(layers) - 1)
+
+
+def test_nothing_starts_before_go_nor_after_an_error():
+    dut = EngineControl(RECORD, 128)
+
+    async def bench(ctx):
+        ctx.set(dut.idle, 1)
+        await push(dut, [{"tag": 1}, {"tag": 2}])(ctx)
+        for _ in range(20):
+            assert not ctx.get(dut.start) and not ctx.get(dut.busy)
+            await ctx.tick()
+        assert ctx.get(dut.room) == 127  # the first is loaded; of the second one word is out
+        ctx.set(dut.words.payload, header(3))
+        ctx.set(dut.words.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.words.valid, 0)
+        ctx.set(dut.go, 1)
+        started = 0
+        for _ in range(40):
+            started += ctx.get(dut.start)
+            await ctx.tick()
+        assert started == 2
+        assert ctx.get(dut.error) == errors.DESCRIPTOR_TOO_LONG
+
+    run(dut, bench)
+
+
+def test_verilog():
+    text = emit(EngineControl, RECORD, 256)
+    for name in ("control_toy", "descriptor_port_toy", "descriptor_queue_256"):
+        assert f"module {name}(" in text
