@@ -216,7 +216,7 @@ class Machine:
     @property
     def post_lanes(self) -> int:
         """Requantizers: no more than sums that leave together."""
-        return min(self.design.post_lanes, 1 << (len(self.output_lanes) - 1).bit_length())
+        return min(self.design.post_lanes, len(self.output_lanes))
 
     @property
     def post_phases(self) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 
 from rtl_gen.sim.files import MemoryFile
 from rtl_gen.sim.job import Job
-from rtl_gen.sim.script import entry_at, sort_results
+from rtl_gen.sim.script import describe, sort_results
 
 __all__ = ["COUNTERS", "RULES", "Observation", "Result"]
 
@@ -143,7 +143,7 @@ class Observation:
             index=self.index,
             seed=self.seed,
             timed_out=self.timed_out,
-            reached=self._reached(job),
+            reached=describe(job.script, self.position),
             cycles=self.cycles,
             interrupt_cycle=self.interrupt_cycle if happened else None,
             reads=reads,
@@ -154,14 +154,11 @@ class Observation:
             seconds=self.seconds,
         )
 
-    def _reached(self, job: Job) -> str:
-        entry = entry_at(job.script, self.position)
-        return f"entry {list(job.script).index(entry)}: {entry}" if entry else "the script's end"
-
     def _problems(self, job: Job) -> list[str]:
         found = []
         if self.timed_out:
-            found.append(f"timed out after {job.cycle_limit} cycles at {self._reached(job)}")
+            reached = describe(job.script, self.position)
+            found.append(f"timed out after {job.cycle_limit} cycles at {reached}")
         broken = [rule for bit, rule in enumerate(RULES) if self.violations >> bit & 1]
         if broken:
             broken[0] += f" (the first at cycle {self.violation_cycle})"
@@ -171,6 +168,6 @@ class Observation:
             found.append(f"{count} words written outside the windows, the first at {address:#x}")
         count, position = self.errors
         if count:
-            first = entry_at(job.script, position)
+            first = describe(job.script, position)
             found.append(f"{count} register accesses answered with an error, the first {first}")
         return found

@@ -124,7 +124,8 @@ class Simulation:
             The simulator ended by itself; with the end of its log.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix="run-", dir=self.root))
+        _remove_abandoned(self.root)
+        directory = Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=self.root))
         try:
             with _Process(self, directory) as process:
                 yield from process.stream(jobs, on_progress)
@@ -252,3 +253,14 @@ class _Process:
         where = f"in job {job.name!r}" if job else "at its end"
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
         return f"the simulator ended {where} (exit code {code}); its last words:\n{tail}"
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove the files of runs whose process was killed."""
+    for directory in root.glob("run-*-*"):
+        try:
+            os.kill(int(directory.name.split("-")[1]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(directory, ignore_errors=True)
+        except PermissionError:
+            continue  # another user's process: it lives

@@ -17,8 +17,8 @@ __all__ = [
     "Stamp",
     "WaitInterrupt",
     "Write",
+    "describe",
     "encode",
-    "entry_at",
     "sort_results",
 ]
 
@@ -129,14 +129,14 @@ def encode(script: Sequence[Entry]) -> np.ndarray:
     return np.array([*words, END << 56], np.uint64)
 
 
-def entry_at(script: Sequence[Entry], position: int) -> Entry | None:
-    """The entry whose first word is at ``position``; None at the script's end."""
+def describe(script: Sequence[Entry], position: int) -> str:
+    """Which entry has its first word at ``position``, for messages."""
     word = 0
-    for entry in script:
+    for index, entry in enumerate(script):
         if word >= position:
-            return entry
+            return f"entry {index}: {entry}"
         word += len(entry.words())
-    return None
+    return "the script's end"
 
 
 def sort_results(script: Sequence[Entry], values: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -62,9 +62,10 @@ class IndexWalk(wiring.Component):
             stepped.eq(Mux(self.load, self.origin, Array(begins)[carry] + strides[carry])),
         ]
         for k in range(len(sizes)):
-            with m.If(self.load | (self.advance & (carry <= k))):
+            outside = carry < k if k else 0
+            with m.If(self.load | (self.advance & (outside | (carry == k)))):
                 m.d.sync += begins[k].eq(stepped)
-            with m.If(self.load | (self.advance & (carry < k))):
+            with m.If(self.load | (self.advance & outside)):
                 m.d.sync += counts[k].eq(0)
             with m.Elif(self.advance & (carry == k)):
                 m.d.sync += counts[k].eq(counts[k] + 1)

@@ -178,7 +178,7 @@ def test_registers_only_for_bits_that_fields_use(name):
     text = re.sub(r" +", " ", emit(DescriptorPort, record))
     vector = f"[{bits - 1}:0] " if bits > 1 else ""
     assert f"reg {vector}shadow = " in text
-    assert f"reg {vector}active;" in text
+    assert f"output {vector}\\config ;" in text and f"reg {vector}\\config " in text
 
 
 def test_words_obey_stream_rules_is_not_vacuous():

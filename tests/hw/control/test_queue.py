@@ -18,7 +18,7 @@ def test_queue_keeps_words_and_their_order(busy):
     async def room_is_true(ctx):
         held = 0
         while True:
-            _, rst, pushed, read = await ctx.tick().sample(
+            _, _, pushed, read = await ctx.tick().sample(
                 dut.push.valid & dut.push.ready, dut.pop.valid & dut.pop.ready
             )
             held += pushed - read

@@ -1,0 +1,370 @@
+"""The host port: registers, runs, errors, queues."""
+
+import random
+
+import pytest
+from axi_lite_bench import OKAY, SLVERR, Master, obeys_axi_rules
+from control_bench import run, stalls
+
+from rtl_gen.flow.verilog import emit
+from rtl_gen.hw.control.host import HostPort
+from rtl_gen.isa import errors
+from rtl_gen.isa.descriptors import ENGINES, Widths
+from rtl_gen.isa.registers import (
+    BY_NAME,
+    NO_ENGINE,
+    REGISTERS,
+    Capabilities,
+    engine_register,
+    identification,
+)
+
+WIDTHS = Widths(
+    levels=12,
+    dma_levels=8,
+    load_checks=2,
+    feed_checks=3,
+    input_held=True,
+    groups=2,
+    input_words=8192,
+    weight_words=4096,
+    parameter_words=1024,
+    output_words=8000,
+    accumulators=1024,
+    block=16,
+)
+PRESENT = ("load_input", "compute", "store")
+
+
+def capabilities(engines=PRESENT):
+    return Capabilities(
+        rows=12,
+        columns=14,
+        operand_bits=8,
+        accumulator_bits=27,
+        bus_bits=128,
+        post_lanes=4,
+        queue_words=256,
+        widths=WIDTHS,
+        engines=engines,
+        design_hash=0xFEDC_BA98_7654_3210,
+    )
+
+
+class Bench:
+    """A host port, a host, and queues that always take."""
+
+    def __init__(self, engines=PRESENT, stall=0.0, seed=0):
+        self.dut = HostPort(capabilities(engines))
+        self.master = Master(self.dut, seed, stall)
+
+    async def read(self, ctx, name):
+        return await self.master.read(ctx, BY_NAME[name].offset)
+
+    async def write(self, ctx, name, data):
+        response, _ = await self.master.write(ctx, BY_NAME[name].offset, data)
+        return response
+
+    async def status(self, ctx):
+        return BY_NAME["STATUS"].unpack(await self.read(ctx, "STATUS"))
+
+    async def layer(self, ctx, interrupt):
+        ctx.set(self.dut.layer_done, 1)
+        ctx.set(self.dut.layer_interrupt, interrupt)
+        await ctx.tick()
+        ctx.set(self.dut.layer_done, 0)
+        ctx.set(self.dut.layer_interrupt, 0)
+
+    def run(self, *benches, checks=()):
+        run(self.dut, *benches, checks=[obeys_axi_rules(self.dut), *checks])
+
+
+@pytest.mark.parametrize("engines", [PRESENT, ENGINES, ("store",)])
+def test_every_register_after_reset(engines):
+    bench = Bench(engines)
+    rooms = {engine: 100 + n for n, engine in enumerate(engines)}
+    known = identification(capabilities(engines))
+    assert known["HASH0"] == 0x7654_3210 and known["HASH1"] == 0xFEDC_BA98
+
+    async def host(ctx):
+        for n, room in enumerate(rooms.values()):
+            ctx.set(bench.dut.room[n], room)
+        for offset in range(0, 4096, 4):
+            register = next((r for r in REGISTERS if r.offset == offset), None)
+            want = 0
+            if register and register.readable:
+                want = known.get(register.name, register.reset)
+                if register.name.startswith("ROOM_"):
+                    want = rooms.get(register.name[5:].lower(), 0)
+            assert await bench.master.read(ctx, offset) == want, f"{offset:#x}"
+
+    bench.run(host)
+
+
+@pytest.mark.parametrize("stall", [0, 0.6])
+def test_a_run_from_start_to_interrupt(stall):
+    bench = Bench(stall=stall)
+    dut = bench.dut
+
+    async def host(ctx):
+        assert await bench.write(ctx, "INTERRUPT_ENABLE", 0b11) == OKAY
+        assert not ctx.get(dut.go)
+        await bench.layer(ctx, True)  # a stray one starts and ends nothing
+        assert await bench.read(ctx, "INTERRUPT") == 0
+        for layers in (1, 4):
+            assert await bench.write(ctx, "CONTROL", 0) == OKAY
+            assert not ctx.get(dut.go)
+            assert await bench.write(ctx, "CONTROL", 1) == OKAY
+            assert ctx.get(dut.go)
+            assert await bench.read(ctx, "CONTROL") == 1
+            assert await bench.write(ctx, "CONTROL", 1) == SLVERR  # it runs already
+            for n in range(layers):
+                assert ctx.get(dut.completed) == n == await bench.read(ctx, "COMPLETED")
+                assert (await bench.status(ctx))["running"] and ctx.get(dut.go)
+                assert not ctx.get(dut.interrupt)
+                await bench.layer(ctx, n == layers - 1)
+            assert not ctx.get(dut.go)
+            await ctx.tick()
+            assert ctx.get(dut.interrupt)
+            assert await bench.read(ctx, "COMPLETED") == layers
+            cycles = await bench.read(ctx, "CYCLES_LOW")
+            assert await bench.read(ctx, "CYCLES_LOW") == cycles > 0
+            assert await bench.write(ctx, "INTERRUPT", 0b10) == OKAY  # the other one
+            assert ctx.get(dut.interrupt) and await bench.read(ctx, "INTERRUPT") == 0b01
+            assert await bench.write(ctx, "INTERRUPT", 0b01) == OKAY
+            await ctx.tick()
+            assert not ctx.get(dut.interrupt) and await bench.read(ctx, "INTERRUPT") == 0
+
+    bench.run(host)
+
+
+def test_cycles_and_counters_of_a_run():
+    bench = Bench()
+    dut = bench.dut
+    rng = random.Random(8)
+    count = {}
+
+    async def work(ctx):
+        """Random work; counts what falls between start and interrupt."""
+        was_on = False
+        while True:
+            busy, progress = rng.getrandbits(3), rng.getrandbits(3)
+            pulses = [rng.random() < 0.5 for _ in range(3)]
+            ctx.set(dut.busy, busy)
+            ctx.set(dut.progress, progress)
+            for pin, value in zip((dut.step, dut.read_beat, dut.write_beat), pulses):
+                ctx.set(pin, value)
+            _, _, on = await ctx.tick().sample(dut.go)
+            if on:
+                if not was_on:
+                    count.clear()
+                happened = dict(zip(("STEPS", "READ_BEATS", "WRITE_BEATS"), pulses))
+                happened["CYCLES_LOW"] = 1
+                for n, engine in enumerate(PRESENT):
+                    name = engine.upper()
+                    happened[f"BUSY_{name}"] = busy >> n & 1
+                    happened[f"STALL_{name}"] = (busy & ~progress) >> n & 1
+                for name, value in happened.items():
+                    count[name] = count.get(name, 0) + value
+            was_on = on
+
+    async def host(ctx):
+        for cycles in (37, 90):
+            await bench.write(ctx, "CONTROL", 1)
+            for _ in range(cycles):
+                await ctx.tick()
+            await bench.layer(ctx, True)
+            assert await bench.read(ctx, "CYCLES_HIGH") == 0
+            assert count["CYCLES_LOW"] > cycles
+            for name, value in count.items():
+                assert await bench.read(ctx, name) == value, name
+
+    bench.run(host, checks=[work])
+
+
+def test_interrupts_only_as_enabled():
+    bench = Bench()
+    dut = bench.dut
+
+    async def host(ctx):
+        await bench.write(ctx, "INTERRUPT_ENABLE", 0b10)
+        await bench.write(ctx, "CONTROL", 1)
+        await bench.layer(ctx, True)
+        await ctx.tick()
+        assert await bench.read(ctx, "INTERRUPT") == 0b01 and not ctx.get(dut.interrupt)
+        await bench.write(ctx, "INTERRUPT_ENABLE", 0xFFFF_FFFD)
+        await ctx.tick()
+        assert await bench.read(ctx, "INTERRUPT_ENABLE") == 0b01 and ctx.get(dut.interrupt)
+
+    bench.run(host)
+
+
+def test_overflow_is_kept_until_the_next_start():
+    bench = Bench()
+
+    async def host(ctx):
+        for overflows in (True, False):
+            await bench.write(ctx, "CONTROL", 1)
+            ctx.set(bench.dut.overflow, overflows)
+            await ctx.tick()
+            ctx.set(bench.dut.overflow, 0)
+            await bench.layer(ctx, True)
+            assert (await bench.status(ctx))["overflow"] == overflows
+
+    bench.run(host)
+
+
+@pytest.mark.parametrize("running", [False, True])
+@pytest.mark.parametrize("engine", PRESENT)
+def test_the_first_error_ends_the_run_for_good(engine, running):
+    bench = Bench()
+    dut = bench.dut
+
+    async def host(ctx):
+        await bench.write(ctx, "INTERRUPT_ENABLE", 0b10)
+        if running:
+            await bench.write(ctx, "CONTROL", 1)
+        for n in range(PRESENT.index(engine), 3):  # the lowest code at the lowest engine
+            ctx.set(dut.errors[n], errors.READ_RESPONSE + n - PRESENT.index(engine))
+        await ctx.tick()
+        assert not ctx.get(dut.go)
+        await ctx.tick()
+        assert ctx.get(dut.interrupt)
+        for n in range(3):
+            ctx.set(dut.errors[n], errors.WATCHDOG)
+        status = await bench.status(ctx)
+        assert status["error"] and not status["running"]
+        # Of several in one cycle the last engine's is kept: it is nearest to the host.
+        assert status["error_engine"] == ENGINES.index(PRESENT[-1])
+        assert status["error_code"] == errors.READ_RESPONSE + 2 - PRESENT.index(engine)
+        assert await bench.write(ctx, "CONTROL", 1) == SLVERR
+        assert await bench.write(ctx, "QUEUE_STORE", 1) == SLVERR
+        await bench.write(ctx, "INTERRUPT", 0b10)
+        await ctx.tick()
+        assert not ctx.get(dut.go) and not ctx.get(dut.interrupt)
+
+    bench.run(host)
+
+
+def test_words_reach_the_queue_they_are_written_to():
+    bench = Bench(stall=0.3)
+    dut = bench.dut
+    rng = random.Random(6)
+    sent, got = {engine: [] for engine in PRESENT}, {engine: [] for engine in PRESENT}
+
+    def sink(n, engine):
+        async def testbench(ctx):
+            waits = stalls(n, 0.8)
+            while True:
+                ctx.set(dut.queues[n].ready, not next(waits))
+                _, _, valid, ready, word = await ctx.tick().sample(
+                    dut.queues[n].valid, dut.queues[n].ready, dut.queues[n].payload
+                )
+                if valid and ready:
+                    got[engine].append(word)
+
+        return testbench
+
+    async def host(ctx):
+        await bench.write(ctx, "CONTROL", 1)
+        for _ in range(200):
+            engine, word = rng.choice(PRESENT), rng.getrandbits(32)
+            assert await bench.write(ctx, f"QUEUE_{engine.upper()}", word) == OKAY
+            sent[engine].append(word)
+        assert sent == got
+
+    bench.run(host, checks=[sink(n, engine) for n, engine in enumerate(PRESENT)])
+
+
+def test_a_push_waits_for_a_full_queue_until_the_watchdog_bites():
+    bench = Bench()
+    dut = bench.dut
+
+    async def host(ctx):
+        await bench.write(ctx, "INTERRUPT_ENABLE", 0b11)
+        await bench.write(ctx, "WATCHDOG", 60)
+        assert await bench.read(ctx, "WATCHDOG") == 60
+        await bench.write(ctx, "CONTROL", 1)
+        response, cycles = await bench.master.write(ctx, BY_NAME["QUEUE_COMPUTE"].offset, 5)
+        assert response == SLVERR and 55 < cycles < 70
+        status = await bench.status(ctx)
+        assert status["error_code"] == errors.WATCHDOG and status["error_engine"] == NO_ENGINE
+        assert not ctx.get(dut.go) and ctx.get(dut.interrupt)
+        response, cycles = await bench.master.write(ctx, BY_NAME["QUEUE_COMPUTE"].offset, 5)
+        assert response == SLVERR and cycles == 3
+
+    async def nothing_taken(ctx):
+        while True:
+            _, _, taken = await ctx.tick().sample(dut.queues[1].valid & dut.queues[1].ready)
+            assert not taken
+
+    bench.run(host, checks=[nothing_taken])
+
+
+@pytest.mark.parametrize(
+    "pin", ["progress", "step", "read_beat", "write_beat", "layer_done", "push"]
+)
+def test_whatever_moves_holds_the_watchdog_off(pin):
+    bench = Bench()
+    dut = bench.dut
+
+    async def host(ctx):
+        ctx.set(dut.queues[2].ready, 1)
+        await bench.write(ctx, "WATCHDOG", 20)
+        await bench.write(ctx, "CONTROL", 1)
+        for _ in range(10):
+            for _ in range(12):
+                await ctx.tick()
+            if pin == "push":
+                assert await bench.write(ctx, "QUEUE_STORE", 3) == OKAY
+            else:
+                ctx.set(getattr(dut, pin), 0b100 if pin == "progress" else 1)
+                await ctx.tick()
+                ctx.set(getattr(dut, pin), 0)
+        assert ctx.get(dut.go)
+        for _ in range(25):
+            await ctx.tick()
+        assert not ctx.get(dut.go)
+        assert (await bench.status(ctx))["error_code"] == errors.WATCHDOG
+
+    bench.run(host)
+
+
+def test_a_push_that_no_run_can_empty_is_an_error():
+    bench = Bench()
+
+    async def host(ctx):
+        ctx.set(bench.dut.queues[1].ready, 1)
+        assert await bench.write(ctx, "QUEUE_COMPUTE", 7) == OKAY
+        ctx.set(bench.dut.queues[1].ready, 0)
+        assert await bench.write(ctx, "QUEUE_COMPUTE", 8) == SLVERR
+        status = await bench.status(ctx)
+        assert status["error_code"] == errors.QUEUE_OVERFLOW
+        assert status["error_engine"] == ENGINES.index("compute")
+
+    bench.run(host)
+
+
+def test_writes_that_do_nothing_are_answered_with_an_error():
+    bench = Bench()
+
+    async def host(ctx):
+        for register in REGISTERS:
+            if not register.writable:
+                assert await bench.write(ctx, register.name, 0xFFFF_FFFF) == SLVERR, register.name
+        absent = engine_register("QUEUE", "feed_input").offset
+        for offset in (absent, 0x03C, 0x06C, 0x0FC, 0x180, 0xFFC):
+            response, _ = await bench.master.write(ctx, offset, 0xFFFF_FFFF)
+            assert response == SLVERR, f"{offset:#x}"
+        response, _ = await bench.master.write(ctx, BY_NAME["WATCHDOG"].offset, 5, 0b0011)
+        assert response == SLVERR
+        assert await bench.read(ctx, "WATCHDOG") == BY_NAME["WATCHDOG"].reset
+        assert await bench.read(ctx, "STATUS") == BY_NAME["STATUS"].reset
+
+    bench.run(host)
+
+
+def test_verilog_is_small():
+    text = emit(HostPort, capabilities(ENGINES))
+    assert "module host_port(" in text
+    assert len(text) < 80_000

@@ -1,0 +1,140 @@
+"""The bench's memory: data, latency, bandwidth, bursts in flight, stalls, errors."""
+
+import numpy as np
+import pytest
+from copier_jobs import COPIER, FROM, READS, TO, WRITES, copied, copy_job, duration
+
+from rtl_gen.sim.job import DECERR, ErrorRange, Job, MemoryTiming
+from rtl_gen.sim.run import Simulation
+from rtl_gen.sim.verilator import build
+
+OVERHEAD = 7  # of host and copier, from the stamp before the start to the one after the interrupt
+
+
+def test_bytes_move_and_nothing_beside_them_changes(copier):
+    jobs = [copy_job(beats, burst=burst) for beats, burst in [(1, 1), (48, 16), (1024, 256)]]
+    for job, result in zip(jobs, copier.run(jobs)):
+        assert result.problems == ()
+        assert copied(job, result)
+        data = job.images[FROM]
+        assert result.reads[0] == np.bitwise_xor.reduce(data.view(np.uint32))
+        assert result.counters["write_bytes"] == len(data)
+        assert (result.counters["reads_open"], result.counters["writes_open"]) == (0, 0)
+
+
+@pytest.mark.parametrize("width", [64, 256])
+def test_other_widths(width):
+    text = COPIER.replace("DATA_WIDTH = 128", f"DATA_WIDTH = {width}")
+    built = build("copier", text, data_width=width, name=f"copier-{width}")
+    job = copy_job(128, width=width, timing=MemoryTiming.stalling(200), host_stall=200)
+    (result,) = Simulation(built, seed=width).run([job])
+    assert result.problems == ()
+    assert copied(job, result)
+    assert result.counters["read_beats"] == 128
+
+
+def test_addresses_of_64_bits(copier):
+    base = 0xFEDC_BA90_0000_0000
+    high = Simulation(copier.build, memory_bytes=1 << 24, memory_base=base, seed=1)
+    job = copy_job(32, source=base + FROM, target=base + TO)
+    (result,) = high.run([job])
+    assert result.problems == ()
+    assert copied(job, result)
+
+
+@pytest.mark.parametrize("mode", [READS, WRITES])
+def test_latency_of_one_beat(copier, mode):
+    latencies = [3, 4, 10, 100, 1000]
+    jobs = [
+        copy_job(1, burst=1, mode=mode, timing=MemoryTiming(latency=latency))
+        for latency in latencies
+    ]
+    measured = [duration(result) for result in copier.run(jobs)]
+    assert measured == [latency + OVERHEAD for latency in latencies]
+
+
+@pytest.mark.parametrize("mode", [READS, WRITES])
+@pytest.mark.parametrize("bandwidth", [0.25, 0.75, 1.0])
+def test_bandwidth_of_one_direction(copier, mode, bandwidth):
+    beats = 4096
+    job = copy_job(beats, mode=mode, timing=MemoryTiming(bandwidth=bandwidth))
+    (result,) = copier.run([job])
+    moving = duration(result) - 100 - OVERHEAD
+    assert beats / bandwidth - 2 <= moving <= beats / bandwidth + 6
+
+
+@pytest.mark.parametrize("bandwidth, cycles", [(0.5, 4), (1.0, 2), (1.5, 4 / 3), (2.0, 1)])
+def test_bandwidth_is_shared(copier, bandwidth, cycles):
+    """Copying moves two beats: at one a cycle a copied beat takes two cycles."""
+    beats = 4096
+    (result,) = copier.run([copy_job(beats, timing=MemoryTiming(bandwidth=bandwidth))])
+    assert duration(result) == pytest.approx(beats * cycles + 300, abs=250)
+    moved = result.counters["read_beats"] + result.counters["write_beats"]
+    assert moved == 2 * beats
+    assert (result.counters["both_beats"] > beats / 2) == (bandwidth == 2)
+
+
+def test_bursts_in_flight_are_limited(copier):
+    """64 single beats in flight at a latency of 1000: no more than 64 in 1000 cycles."""
+    timing = MemoryTiming(latency=1000)
+    (result,) = copier.run([copy_job(640, burst=1, mode=READS, timing=timing)])
+    assert 10 * 1000 <= duration(result) <= 10 * 1000 + 100
+
+
+@pytest.mark.parametrize("channel", ["ar", "r", "aw", "w", "b"])
+def test_stalls_of_each_channel(copier, channel):
+    """A stalled half of the time, a channel of single-beat bursts moves half as fast."""
+    beats = 2000
+    timing = MemoryTiming(bandwidth=2.0, **{f"stall_{channel}": 500})
+    mode = READS if channel in ("ar", "r") else WRITES
+    jobs = [
+        copy_job(beats, burst=1, mode=mode, timing=MemoryTiming(latency=20, bandwidth=2.0)),
+        copy_job(beats, burst=1, mode=mode, timing=timing),
+    ]
+    free, stalled = copier.run(jobs)
+    # the copier asks for a single beat every cycle
+    assert duration(free) == pytest.approx(beats, abs=100)
+    assert duration(stalled) == pytest.approx(2 * beats + 100, rel=0.1)
+
+
+def test_stalls_keep_the_data_and_repeat_with_their_seed(copier):
+    timing = MemoryTiming.stalling(400)
+    seeds = [1, 2, 1]
+    jobs = [copy_job(512, timing=timing, host_stall=400, seed=seed, reset=True) for seed in seeds]
+    results = copier.run(jobs)
+    assert all(copied(job, result) for job, result in zip(jobs, results))
+    assert not any(result.problems for result in results)
+    cycles = [result.cycles for result in results]
+    assert cycles[0] == cycles[2] != cycles[1]
+
+
+def test_error_range_and_outside_of_memory(copier):
+    failing = MemoryTiming(error=ErrorRange(FROM + 256, FROM + 511))
+    decode = MemoryTiming(error=ErrorRange(TO, TO + 15, DECERR))
+    inside, writes, outside, after = copier.run(
+        [
+            copy_job(64, timing=failing),
+            copy_job(64, timing=decode),
+            Job(name="outside", script=copy_job(64, target=1 << 40).script, cycle_limit=10_000),
+            copy_job(64),
+        ]
+    )
+    assert (inside.counters["error_beats"], inside.reads[1]) == (16, 1)
+    assert (writes.counters["error_beats"], writes.reads[1]) == (1, 1)
+    assert (outside.counters["error_beats"], outside.reads[1]) == (4, 4)
+    assert outside.problems == (
+        "128 words written outside the windows, the first at 0x10000000000",
+    )
+    assert after.counters["error_beats"] == 0 and not after.problems
+
+
+def test_writes_outside_the_windows_are_named(copier):
+    half = TO + 512
+    jobs = [
+        copy_job(64, windows=[(TO, 1024)]),
+        copy_job(64, windows=[(FROM, 16), (TO, 512)]),
+        copy_job(64, windows=[(TO, 512), (half, 512)]),
+    ]
+    whole, short, split = copier.run(jobs)
+    assert whole.problems == () and split.problems == ()
+    assert short.problems == (f"64 words written outside the windows, the first at {half:#x}",)
