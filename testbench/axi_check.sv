@@ -115,17 +115,11 @@ module axi_check #(
       b_before <= lite_bresp;
       r_before <= {lite_rresp, lite_rdata};
 
-      if (awvalid && awready) begin
-        lengths[length_tail] <= awlen;
-        length_tail <= length_tail + 1;
-      end
-      if (wvalid && wready) begin
-        w_done <= wlast ? 0 : w_done + 1;
-        if (wlast) begin
-          ends[end_tail] <= w_done;
-          end_tail <= end_tail + 1;
-        end
-      end
+      lengths[length_tail] <= awlen;
+      ends[end_tail] <= w_done;
+      if (awvalid && awready) length_tail <= length_tail + 1;
+      if (wvalid && wready) w_done <= wlast ? 0 : w_done + 1;
+      if (wvalid && wready && wlast) end_tail <= end_tail + 1;
       if (length_known && end_known) begin
         length_head <= length_head + 1;
         end_head <= end_head + 1;

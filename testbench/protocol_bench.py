@@ -1,8 +1,8 @@
 """An accelerator between cocotbext-axi's memory and host, for conformance.
 
-Slow (Python acts on every clock edge: some 10,000 cycles a second), but these peers were not written
-here. The same jobs run as on bench.sv; of a job's timing only the stalls and the errors count, as
-this memory answers at once.
+Slow (Python acts on every clock edge: some 10,000 cycles a second), but these peers were not
+written here. The same jobs run as on bench.sv; of a job's timing only the stalls and the errors
+count, as this memory answers at once.
 """
 
 import logging

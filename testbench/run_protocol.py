@@ -5,8 +5,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import cocotb
-
 from protocol_bench import ProtocolBench
+
 from rtl_gen.sim.files import MemoryFile
 
 

@@ -33,6 +33,9 @@ __all__ = ["Accelerator", "AcceleratorParams"]
 LOADS = ("weights", "parameters", "input")
 """Load engines in the order in which urgent ones are served."""
 
+SETS_AHEAD, WORDS_AHEAD = 8, 128
+"""Weights that are loaded before anything else: sets, and words for the latency of memory."""
+
 LAYERS_STORED = 64
 """Layers at most whose last writes await their response."""
 
@@ -58,9 +61,21 @@ class AcceleratorParams:
             block=machine.block,
             bus_bits=machine.design.bus_bits,
             capacity=words,
-            watermark=0 if name == "input" else words // 4,
+            watermark=self.watermark(name),
             in_flight_words=min(INPUT_IN_FLIGHT, words) if name == "input" else 0,
         )
+
+    def watermark(self, name: str) -> int:
+        """Words below which a load goes before the others: a few sets ahead of their use."""
+        if name == "input":
+            return 0
+        machine = self.machine
+        held = machine.load_ticks(machine.weight_operand) if machine.weights_held else 1
+        words = -(-held // machine.weight_vectors) * machine.weight_words
+        if name == "parameters":
+            words = machine.parameter_words
+        ahead = max(SETS_AHEAD * words, WORDS_AHEAD) if name == "weights" else 2 * words
+        return min(ahead, machine.buffer_words(name) // 2)
 
     def feed(self, name: str) -> FeederParams:
         tags = {

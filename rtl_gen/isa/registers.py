@@ -157,8 +157,10 @@ def _identification_registers() -> tuple[Register, ...]:
         Register("NESTS", 0x01C, "read", (
             BitField("levels", 0, 8, "loop levels of the feeding and computing engines"),
             BitField("dma_levels", 8, 8, "loop levels of the engines on the memory port"),
-            BitField("load_checks", 16, 8, "coordinates compared with the tensor's extent at the load"),
-            BitField("feed_checks", 24, 8, "coordinates compared with the tensor's extent at the read"),
+            BitField("load_checks", 16, 4, "coordinates compared with the extent at the load"),
+            BitField("feed_checks", 20, 4, "coordinates compared with the extent at the read"),
+            BitField("groups", 24, 4, "spatial loops over which the words of an output step lie"),
+            BitField("input_held", 28, 1, "input words are loaded into the PEs"),
         ), "What the descriptors' nests have.", None),
         Register("ENGINES", 0x020, "read", tuple(
             BitField(name, n, 1, f"{name} is there") for n, name in enumerate(ENGINES)
@@ -298,6 +300,8 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
             "dma_levels": widths.dma_levels,
             "load_checks": widths.load_checks,
             "feed_checks": widths.feed_checks,
+            "groups": widths.groups,
+            "input_held": widths.input_held,
         },
         "ENGINES": {name: 1 for name in c.engines},
         "QUEUE_WORDS": {"value": c.queue_words},

@@ -13,6 +13,9 @@ __all__ = ["Cost", "estimate"]
 LATENCY = 100
 """Cycles of the memory that the marks are given for."""
 
+RUN = 2
+"""Cycles that a run of words takes at least."""
+
 FIXED = 60
 """Cycles from start to the first request and through the pipelines, once a layer."""
 
@@ -48,10 +51,27 @@ def estimate(mapping: Mapping) -> Cost:
     result.check()
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     beats = machine.block * 8 // machine.design.bus_bits
-    loaded = _input_words(source) + _linear_words(weights) + _linear_words(parameters)
-    first = source.tile_words + weights.set_words + parameters.set_words
-    exposed = FIXED + 2 * LATENCY + beats * (min(first, loaded) + result.tile_words // 2)
-    return Cost(_compute(mapping), beats * (loaded + result.tensor.words), exposed)
+    words, runs = _input_words(source)
+    stored, store_runs = result.tensor.words, _stored_runs(result)
+    weight_words, parameter_words = _linear_words(weights), _linear_words(parameters)
+    bus = beats * (words + weight_words + parameter_words + stored)
+    # What lies before the first step and behind the last: words of the first tile, of the last.
+    first = beats * (min(source.tile_words, words) + weights.set_words + parameters.set_words)
+    last = beats * -(-result.tile_words * stored // _padded(result))
+    exposed = FIXED + 2 * LATENCY + first + last
+    return Cost(_compute(mapping), max(bus, runs * RUN, store_runs * RUN), exposed)
+
+
+def _stored_runs(result: OutputEngines) -> int:
+    """Runs of words in which the output is stored."""
+    run = result.tensor.order[-1]
+    return result.tensor.words // max(1, min(result.pieces(run), result.tensor.count(run)))
+
+
+def _padded(result: OutputEngines) -> int:
+    """Words of all output tiles, filled up to whole pieces of the array."""
+    outside = result.mapping.levels[: result.boundary]
+    return result.tile_words * product(level.bound for level in outside)
 
 
 def trips(mapping: Mapping, chosen) -> int:
@@ -88,18 +108,29 @@ def _compute(mapping: Mapping) -> int:
     return cycles
 
 
-def _input_words(source: InputEngines) -> int:
-    """Words that are really loaded, borders apart: at most the tensor, each time it is walked."""
+def _input_words(source: InputEngines) -> tuple[int, int]:
+    """Words that are loaded, borders apart, and the runs in which they lie in memory."""
+    tensor, machine = source.tensor, source.mapping.machine
     outside = source.mapping.levels[: source.boundary]
-    again = product(x.bound for x in outside if x.dimension not in source.tensor.tensor.dimensions)
-    indexing = [x for x in outside if x.dimension in source.tensor.tensor.dimensions]
-    if source.slides:
-        indexing = indexing[:-1]
-    tiles = product(level.bound for level in indexing)
-    tile = source.tile_words
-    if source.slides:
-        tile = tile // source.pieces(source.slides) * source.sweep_rows
-    return again * min(tiles * tile, 2 * source.tensor.words)
+    again = product(x.bound for x in outside if x.dimension not in tensor.tensor.dimensions)
+    tiles: dict[str, int] = {}
+    for level in outside:
+        tiles[level.dimension] = tiles.get(level.dimension, 1) * level.bound
+    words = runs = again
+    for name in source.order:
+        rank = tensor.tensor.rank(name)
+        moved = product(tiles.get(d, 1) for d in rank.dimensions)
+        if name == source.slides:
+            held = source.sweep_rows
+            moved //= outside[-1].bound
+        else:
+            held = source.pieces(name)
+        # Halos are loaded again; what lies outside the tensor is not.
+        count = min(held, tensor.count(name)) * moved
+        count = min(count, 2 * tensor.count(name)) if moved > 1 else count
+        words *= count
+        runs *= moved if name == machine.contiguous_rank else count
+    return words, runs
 
 
 def _linear_words(engines: LinearEngines) -> int:

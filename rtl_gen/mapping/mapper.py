@@ -1,6 +1,7 @@
 """Choosing tile sizes and loop order for a layer."""
 
 import itertools
+from collections.abc import Container
 
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
@@ -10,8 +11,11 @@ from .mapping import Mapping, MappingError
 
 __all__ = ["choose_mapping", "loop_orders", "tile_choices"]
 
-CUTS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+CUTS = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256)
 """Into how many tiles a dimension may be cut."""
+
+CUTS_ALONG = (1, 2, 4, 8, 16)
+"""The same for dimensions along which words follow each other in memory: short runs are slow."""
 
 GAIN = 0.99
 """Smaller tiles are taken only for fewer cycles than this part of the best so far."""
@@ -26,7 +30,18 @@ def choose_mapping(machine: Machine, layer: Layer) -> Mapping:
         If no mapping fits the design; the message is that of the smallest tiles.
     """
     Mapping(machine, layer)  # refuses what does not belong to this design at all
-    choices = tile_choices(machine, layer)
+    operation, along = machine.operation, _along(machine)
+    kept = [{*along, *operation.reduced}, set(operation.reduced), set()]
+    for whole in kept:  # short runs and sums in pieces only where nothing else fits
+        choices = tile_choices(machine, layer, whole)
+        best, reason = _best(machine, layer, choices)
+        if best is not None:
+            return best
+    raise reason
+
+
+def _best(machine, layer, choices) -> tuple[Mapping | None, MappingError | None]:
+    """The cheapest of some tile sizes, or why the last of them does not fit."""
     best, least, reason = None, 0, None
     for order in loop_orders(machine):
         for tiles in itertools.product(*choices.values()):
@@ -38,24 +53,32 @@ def choose_mapping(machine: Machine, layer: Layer) -> Mapping:
                 continue
             if best is None or cycles < GAIN * least:
                 best, least = mapping, cycles
-    if best is None:
-        raise reason
-    return best
+    return best, reason
 
 
-def tile_choices(machine: Machine, layer: Layer) -> dict[str, list[int]]:
-    """Tile sizes worth trying, by dimension: outputs, and reductions along which words lie."""
+def tile_choices(
+    machine: Machine, layer: Layer, whole: Container[str] = ()
+) -> dict[str, list[int]]:
+    """Tile sizes worth trying, by dimension, the largest first.
+
+    Parameters
+    ----------
+    whole
+        Dimensions that are not to be cut.
+    """
     operation, choices = machine.operation, {}
+    uncut = Mapping(machine, layer)
     for dimension in operation.dimensions:
         size = layer.sizes[dimension]
         cut = dimension in blocked_dimensions(machine) or (
             dimension in operation.output.dimensions and dimension not in operation.batch
         )
-        step = Mapping(machine, layer).tile_step(dimension)
+        step = uncut.tile_step(dimension)
         tiles = {size}
-        if cut:
-            tiles |= {min(size, -(-(-(-size // n)) // step) * step) for n in CUTS if n <= size}
-        choices[dimension] = sorted(tiles - {0}, reverse=True)
+        if cut and dimension not in whole:
+            cuts = CUTS_ALONG if dimension in _along(machine) else CUTS
+            tiles |= {min(size, -(-(-(-size // n)) // step) * step) for n in cuts if n <= size}
+        choices[dimension] = sorted(tiles, reverse=True)
     return choices
 
 
@@ -65,8 +88,7 @@ def loop_orders(machine: Machine) -> list[tuple[str, ...]]:
     Rows go innermost of what moves over the image, so that the window can slide.
     """
     operation = machine.operation
-    contiguous = machine.contiguous_rank
-    along = operation.activation.rank(contiguous).dimensions if contiguous else ()
+    along = _along(machine)
     image, others, reduced = [], [], []
     for dimension in operation.dimensions:
         if dimension in operation.reduced:
@@ -80,3 +102,9 @@ def loop_orders(machine: Machine) -> list[tuple[str, ...]]:
     image.sort(key=lambda dimension: dimension not in along)
     orders = {(*image, *others, *reduced), (*others, *image, *reduced)}
     return sorted(orders)
+
+
+def _along(machine: Machine) -> tuple[str, ...]:
+    """Dimensions that move along the contiguous rank of the input."""
+    contiguous = machine.contiguous_rank
+    return machine.operation.activation.rank(contiguous).dimensions if contiguous else ()

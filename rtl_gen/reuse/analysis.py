@@ -184,8 +184,8 @@ def analyse(placement: Placement, formats: Formats | None = None) -> Reuse:
     dataflow = placement.dataflow
     if dataflow.moving:
         raise SpecError(
-            f"links.moving: no moving link of {dataflow.moving[0]} can be built; "
-            f"its elements enter at lanes"
+            f"no moving link of {dataflow.moving[0]} can be built; its elements enter at lanes",
+            key="links.moving",
         )
     output = dataflow.operation.output
     skew = dataflow.skew or _default_skew(placement)
@@ -319,16 +319,17 @@ def _shift_axis(placement, tensor, skew) -> int | None:
 
 
 def _check_shift(placement, tensor, axis):
-    dataflow = placement.dataflow
+    dataflow, key = placement.dataflow, f"links.shift.{tensor.name}"
     if dataflow.inner in tensor.dimensions:
         raise SpecError(
-            f"links.shift: {tensor.name} is not stationary, the inner loop "
-            f"{dataflow.inner!r} indexes it"
+            f"{tensor.name} is not stationary, the inner loop {dataflow.inner!r} indexes it; only "
+            f"what stays in the PEs can be shifted",
+            key=key,
         )
     if placement.extent[axis] > 1 and not _varies(placement, tensor, axis):
         raise SpecError(
-            f"links.shift: {tensor.name} is the same all along {AXES[axis]}; there is "
-            f"nothing to shift"
+            f"{tensor.name} is the same all along the {AXES[axis]}; there is nothing to shift",
+            key=key,
         )
 
 

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from ..isa.descriptors import Widths, records
 from ..isa.fields import Record
+from ..spec.dataflow import AXES
 from ..spec.design import Design
 from ..spec.operation import SpecError, Tensor
 from .analysis import HeldOperand, Reuse, analyse
@@ -32,7 +33,7 @@ class Machine:
     ------
     SpecError
         If the design cannot be built: the array's lanes cannot be fed from words, a buffer is
-        smaller than a word's worth of work.
+        smaller than what the array takes at once.
     """
 
     design: Design
@@ -41,20 +42,29 @@ class Machine:
         dataflow = self.design.dataflow
         if dataflow.pe:
             raise SpecError(
-                f"nest: the loop {dataflow.pe[0].dimension!r} lies in the PE; an accelerator is "
-                f"built only for nests whose loops are spatial or outside the PE"
+                f"the loop over {dataflow.pe[0].dimension!r} lies in the PE; an accelerator is "
+                f"built only for nests whose loops are spatial or outside the PE",
+                key=f"nest.pe.{dataflow.pe[0].dimension}",
             )
         if len(dataflow.operation.operands) != 2:
             raise SpecError(
-                f"operation: an accelerator multiplies two operands, not "
-                f"{len(dataflow.operation.operands)}"
+                f"an accelerator multiplies two operands, not {len(dataflow.operation.operands)}",
+                key="operation.einsum",
             )
         if self.design.bus_bits // 8 > self.design.block:
             raise SpecError(
-                f"bus.width: {self.design.bus_bits} bits are more than a block of "
-                f"{self.design.block} bytes"
+                f"{self.design.bus_bits} bits are more than a block of {self.design.block} bytes; "
+                f"at most {8 * self.design.block} are allowed",
+                key="bus.width",
             )
         _ = (self.input_lanes, self.output_lanes)
+        for name, words in self.smallest_tiles.items():
+            if words > self.buffer_words(name):
+                raise SpecError(
+                    f"{self.buffer_words(name)} words of {self.block} bytes are less than the "
+                    f"smallest tile; at least {words * self.block} bytes are needed",
+                    key=f"buffers.{name}",
+                )
 
     @cached_property
     def reuse(self) -> Reuse:
@@ -100,7 +110,8 @@ class Machine:
         rank = tensor.rank(tensor.blocked)
         if not rank.is_plain:
             raise SpecError(
-                f"operation: the blocked rank of {tensor.name} must be one dimension, not {rank}"
+                f"the blocked rank of {tensor.name} must be one dimension, not {rank}",
+                key=f"operation.blocked.{tensor.name}",
             )
         return rank.terms[0].dimension
 
@@ -130,8 +141,8 @@ class Machine:
         on_shift = {self.design.dataflow.spatial[n].dimension for n in self.input_tick_loops}
         if blocked in on_shift:
             raise SpecError(
-                f"links.shift: {tensor.name} cannot be shifted along {blocked!r}, along which its "
-                f"words lie"
+                f"{tensor.name} cannot be shifted along {blocked!r}, along which its words lie",
+                key=f"links.shift.{tensor.name}",
             )
         return self._lanes(operand, blocked, self.input_word_loops)
 
@@ -182,17 +193,19 @@ class Machine:
         on_drain = {self.design.dataflow.spatial[n].dimension for n in self.output_tick_loops}
         if blocked in on_drain:
             raise SpecError(
-                f"links.shift: {self.operation.output.name} cannot be shifted out along "
-                f"{blocked!r}, along which its words lie"
+                f"{self.operation.output.name} cannot be shifted out along {blocked!r}, along "
+                f"which its words lie",
+                key=f"links.shift.{self.operation.output.name}",
+            )
+        if self.spatial_size(blocked) > self.block:
+            axis = next(s.axis for s in self.design.dataflow.spatial if s.dimension == blocked)
+            raise SpecError(
+                f"{self.spatial_size(blocked)} outputs along {blocked!r} are more than a block of "
+                f"{self.block} holds",
+                key=f"array.{AXES[axis]}",
             )
         output = self.reuse.output
-        lanes = self._lanes(output, blocked, self.output_word_loops, pes=output.exits)
-        if any(lane.byte >= self.block for lane in lanes):
-            raise SpecError(
-                f"array: {self.spatial_size(blocked)} outputs along {blocked!r} are more than a "
-                f"block of {self.block}"
-            )
-        return lanes
+        return self._lanes(output, blocked, self.output_word_loops, pes=output.exits)
 
     @property
     def output_words(self) -> int:
@@ -232,6 +245,24 @@ class Machine:
 
     def buffer_words(self, name: str) -> int:
         return getattr(self.design.buffers, name) // self.block
+
+    @cached_property
+    def smallest_tiles(self) -> dict[str, int]:
+        """Words of the smallest tile of each buffer: what the array takes of it at once.
+
+        Of the input and the output every word between those touched, at stride 1; of the weights
+        those of a step, or of all load ticks; of the parameters those of a channel block.
+        """
+        weights = self.weight_words
+        if self.weights_held:
+            ticks = self.load_ticks(self.weight_operand)
+            weights = -(-ticks // self.weight_vectors) * self.weight_words
+        return {
+            "input": self._touched_words(self.operation.activation),
+            "weights": weights,
+            "parameters": self.parameter_words,
+            "output": self._touched_words(self.operation.output),
+        }
 
     @property
     def contiguous_rank(self) -> str | None:
@@ -284,6 +315,18 @@ class Machine:
         for loop, n in zip(self.design.dataflow.spatial, self.reuse.placement.sizes):
             size *= n if loop.dimension == dimension else 1
         return size
+
+    def _touched_words(self, tensor) -> int:
+        """Words of the box around what all PEs touch of a tensor, strides and dilations 1."""
+        words = 1
+        for rank in tensor.ranks:
+            reach = sum(
+                abs(term.coefficient) * (self.spatial_size(term.dimension) - 1)
+                for term in rank.terms
+                if term.dimension
+            )
+            words *= reach // self.block + 1 if rank.name == tensor.blocked else reach + 1
+        return words
 
     def _batch(self, rank) -> bool:
         return rank.is_plain and rank.terms[0].dimension in self.operation.batch

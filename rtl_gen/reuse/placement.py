@@ -30,16 +30,18 @@ class Placement:
             whole = [loop.dimension for loop in loops if loop.size is None]
             if len(whole) > 1:
                 raise SpecError(
-                    f"{AXES[axis]}: the loops {' and '.join(whole)} both take the whole axis; "
-                    f"give sizes"
+                    f"the loops over {' and '.join(whole)} each take what is left of the "
+                    f"{AXES[axis]}; only one may be without a size",
+                    key=f"nest.{AXES[axis]}.{whole[-1]}",
                 )
             fixed = 1
             for loop in loops:
                 fixed *= loop.size or 1
             if fixed > self.shape[axis]:
                 raise SpecError(
-                    f"{AXES[axis]}: {fixed} PEs are asked for by the loops on it, "
-                    f"the array has {self.shape[axis]}"
+                    f"the {AXES[axis]} are filled beyond their number: the loops on them take "
+                    f"{fixed} PEs; at most {self.shape[axis]} are allowed",
+                    key=f"nest.{AXES[axis]}.{loops[-1].dimension}",
                 )
 
     @cached_property

@@ -198,6 +198,7 @@ class _Process:
             "COCOTB_RANDOM_SEED": str(self.simulation.seed),
             "COCOTB_TRUST_INERTIAL_WRITES": "1",
             "COCOTB_RESULTS_FILE": "results.xml",
+            "COCOTB_REWRITE_ASSERTION_FILES": "",  # else cocotb imports pytest, a tenth of a second
             "TOPLEVEL_LANG": "verilog",
             "RTL_GEN_CHANNEL": str(channel.fileno()),
             "RTL_GEN_MEMORY_BASE": str(self.simulation.memory_base),

@@ -241,7 +241,11 @@ def first_error(log: Path) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock on ``path`` against other processes."""
+    """Hold a lock on ``path`` against other processes; remove it when all went well.
+
+    Who waits for it meanwhile finds that the build is there.
+    """
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+        path.unlink(missing_ok=True)

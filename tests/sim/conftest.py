@@ -1,7 +1,10 @@
 """Builds that several files share: kept in build/sim, so that only the first run makes them."""
 
+import shutil
+import time
+
 import pytest
-from copier_jobs import COPIER, FAULTY, NOTHING
+from copier_jobs import FAULTY, NOTHING
 
 from rtl_gen.sim.run import Simulation
 from rtl_gen.sim.verilator import build
@@ -9,14 +12,19 @@ from rtl_gen.sim.verilator import build
 
 @pytest.fixture(scope="session")
 def copier():
-    return Simulation(build("copier", COPIER), seed=1)
+    """The copier, inside the wrapper that breaks rules only when told to."""
+    return Simulation(build("faulty", FAULTY, name="copier"), seed=1)
 
 
 @pytest.fixture(scope="session")
-def faulty():
-    return Simulation(build("faulty", FAULTY), seed=1)
+def nothing_text():
+    """The device that does nothing, as nobody has built it before."""
+    return f"{NOTHING}// {time.time_ns()}\n"
 
 
 @pytest.fixture(scope="session")
-def nothing():
-    return Simulation(build("nothing", NOTHING), seed=1)
+def nothing(nothing_text):
+    built = build("nothing", nothing_text)
+    assert built.new
+    yield Simulation(built, seed=1)
+    shutil.rmtree(built.directory)

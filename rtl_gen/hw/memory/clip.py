@@ -1,7 +1,7 @@
 """From a nest's items to runs of words inside the tensor."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..layouts import layout_of
@@ -68,18 +68,21 @@ class Clip(wiring.Component):
             return m
 
         start, stop, inside = self._elaborate_bounds(m)
-        empty = Signal()
-        m.d.comb += empty.eq(~inside | (stop <= start))
+        tag = data.View(params.tag, run.tag)
         with m.If(moves):
             m.d.sync += [
                 run.address.eq(first + start),
-                run.words.eq(Mux(empty, 0, stop - start)),
-                run.tag.eq(Cat(Mux(empty, size, start), Mux(empty, 0, size - stop)[:RUN_BITS])),
+                run.words.eq(Mux(inside, stop - start, 0)),
+                tag.skip.eq(Mux(inside, start, size)),
+                tag.after.eq(Mux(inside, size - stop, 0)),
             ]
         return m
 
     def _elaborate_bounds(self, m):
-        """The words of the run from the tensor's first coordinate to its last, a cycle later."""
+        """The run's first word inside, the one behind the last; whether its other coordinates are.
+
+        All a cycle later. ``start <= stop``, as the limit is not negative.
+        """
         config, item = self.config, self.i.payload
         bits = len(item.x) + 1
         size = Signal(RUN_BITS, name="item_size")

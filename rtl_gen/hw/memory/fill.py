@@ -81,7 +81,8 @@ class Fill(wiring.Component):
         part = Signal(range(beats))
         m.d.comb += last.eq(part == beats - 1)
         with m.If(self.moved):
-            m.d.sync += part.eq(part + 1)
-            with m.If(~last):
-                m.d.sync += kept.eq(Cat(kept, self.beats.payload)[bus_bits:])
+            m.d.sync += [
+                part.eq(part + 1),
+                kept.eq(Cat(kept, self.beats.payload)[bus_bits:]),
+            ]
         return Cat(kept, self.beats.payload)

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..buffer.fifo import Fifo
+from ..control.configure import configure
 from ..control.nest import Nest
 from ..layouts import layout_of
 from ..place import place
@@ -13,7 +14,6 @@ from .bursts import Bursts
 from .clip import Clip
 from .fill import Fill
 from .load_params import LoadParams
-from .nests import drive_nest
 from .reserve import Reserve
 from .skips import Skips
 from .streams import feed
@@ -86,7 +86,7 @@ class LoadEngine(wiring.Component):
         reserve = place(m, platform, "reserve", Reserve, params)
         fill = place(m, platform, "fill", Fill, params)
 
-        drive_nest(m, params.nest, nest, self.config)
+        configure(m, nest, self.config)
         m.d.comb += [nest.start.eq(self.start), clip.config.eq(self.config)]
         feed(m, nest.item, clip.i)
         feed(m, clip.o, bursts.i)

@@ -106,7 +106,7 @@ class LoadParams:
     def chunk(self) -> data.StructLayout:
         """``skip`` words that are not loaded, then a burst of ``words``; either may be 0.
 
-        ``needs`` is their sum.
+        ``needs`` is their sum. Without words ``address`` means nothing and may change.
         """
         skip = {"skip": self.amount, "needs": self.amount} if self.clips else {}
         return data.StructLayout({"address": self.bus.address, "words": self.bus.count} | skip)

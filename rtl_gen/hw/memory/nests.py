@@ -3,7 +3,7 @@
 from ...isa.fields import Record
 from ..control.nest import NestParams
 
-__all__ = ["drive_nest", "nest_of"]
+__all__ = ["nest_of"]
 
 
 def nest_of(record: Record) -> NestParams:
@@ -32,9 +32,3 @@ def nest_of(record: Record) -> NestParams:
     if missing:
         raise ValueError(f"record {record.name} must have the field {missing[0]} of its nest")
     return params
-
-
-def drive_nest(m, params: NestParams, nest, config) -> None:
-    """Give the nest its part of an engine's configuration."""
-    for field in params.fields:
-        m.d.comb += nest.config[field.name].eq(config[field.name])

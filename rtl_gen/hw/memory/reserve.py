@@ -69,7 +69,7 @@ class Reserve(wiring.Component):
         entry = Signal(params.order)
 
         m.d.comb += [
-            free.eq((chunk.words == 0) | ~self.request.valid | self.request.ready),
+            free.eq(~self.request.valid | self.request.ready),
             goes.eq(
                 self.i.valid
                 & queue.i.ready

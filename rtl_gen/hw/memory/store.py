@@ -4,13 +4,13 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..control.configure import configure
 from ..control.nest import Nest
 from ..layouts import layout_of
 from ..place import place
 from .axi import ADDRESS, ADDRESS_BITS, RESPONSE, write_data
 from .bursts import Bursts
 from .fetch import Fetch
-from .nests import drive_nest
 from .send import Send
 from .store_params import StoreParams
 from .streams import feed
@@ -79,7 +79,7 @@ class StoreEngine(wiring.Component):
         fetch = place(m, platform, "fetch", Fetch, params)
         send = place(m, platform, "send", Send, params)
 
-        drive_nest(m, params.nest, nest, self.config)
+        configure(m, nest, self.config)
         run = self._elaborate_runs(m, nest.item, bursts.i)
         feed(m, bursts.o, fetch.i)
         feed(m, fetch.bursts, send.bursts)

@@ -109,6 +109,7 @@ class Reader:
         self.descriptors = list(descriptors)
         self.expected = [w for values in descriptors for w in expected_words(params, values)]
         self.got, self.times = 0, []
+        self.started, self.retired, self.present = 0, 0, None
         self.starting, self.asking, self.taking = 0, 0, 0
         self.beats, self.most_flying, self.idle = 0, 0, False
 
@@ -127,15 +128,24 @@ class Reader:
             self.port("idle"),
             self.port("moved"),
             self.port("overrun"),
+            self.port("space"),
             self.port("request").ready,
             response.valid,
             response.payload.data,
         )
 
-    def step(self, ctx, now, busy, idle, moved, overrun, request_ready, valid, word):
+    def step(self, ctx, now, busy, idle, moved, overrun, space, request_ready, valid, word):
         assert not overrun, f"engine {self.n} fills more than was free"
         self.beats += moved
         self.idle = idle
+        if self.starting:
+            self.started += len(list(expected_words(self.params, self.present)))
+        elif idle:
+            committed = self.retired + self.params.capacity - space
+            assert committed == self.started, f"engine {self.n} is idle too early"
+            assert not busy
+        if self.asking and request_ready:
+            self.retired += self.shrink
         if valid and self.taking:
             assert self.got < len(self.expected), f"engine {self.n} filled too many words"
             expected = self.expected[self.got]
@@ -147,7 +157,8 @@ class Reader:
         ctx.set(self.port("start"), start)
         if start:
             config = self.port("config")
-            ctx.set(config, self.descriptors.pop(0))
+            self.present = self.descriptors.pop(0)
+            ctx.set(config, self.present)
         self.starting = start
 
         open_ = now >= self.opens

@@ -180,19 +180,19 @@ def test_it_is_urgent_while_less_than_the_watermark_is_there_or_coming():
         ctx.set(dut.config0, linear(1, 24, 16))
         ctx.set(dut.start0, axi.now == 5)
         ctx.set(dut.response0.ready, 1)
-        ctx.set(dut.request0.valid, axi.now > 150)
+        ctx.set(dut.request0.valid, 150 < axi.now <= 154 or axi.now == 164)
         ctx.set(dut.request0.payload, {"index": 0, "read": 1, "shrink": 1})
         seen.append(samples[4:])
-        return axi.now == 170
+        return axi.now == 175
 
     ar = raw(dut.ar.valid, dut.ar.payload.address, dut.ar.payload.length, dut.r.ready)
     simulate(dut, 200, [*ar, dut.urgent0, dut.space0, dut.idle0], step)
     requested = next(n for n, (urgent, _, _) in enumerate(seen[5:], 5) if not urgent)
     assert all(urgent for urgent, _, _ in seen[2:requested])
     assert seen[requested][1] == 64, "nothing has come yet"
-    assert not any(urgent for urgent, _, _ in seen[requested:150])
-    again = next(n for n, (urgent, _, _) in enumerate(seen[150:], 150) if urgent)
-    assert 64 - seen[again][1] <= 19
+    assert not any(urgent for urgent, _, _ in seen[requested:165])
+    assert seen[160][1] == 64 - 20
+    assert all(urgent for urgent, _, _ in seen[168:])
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_lane_is_exact(params):
         assert a == b, item
     # The test means something: outputs within the limits, and both roundings tell apart.
     inside = [y for item, (y, _) in zip(items, want) if item["act_min"] < y < item["act_max"]]
-    assert len(inside) > 800 and len(set(inside)) > 200
+    assert len(inside) > 600 and len(set(inside)) > 200
     other = [expected(params, {**i, "single_rounding": 1 - i["single_rounding"]}) for i in items]
     assert sum(a != b for a, b in zip(want, other)) > 20
     assert sum(overflow for _, overflow in want) > 10

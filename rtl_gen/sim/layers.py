@@ -1,0 +1,175 @@
+"""Layers on the simulator: their numbers, what they should give, and how they compare."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..golden.einsum import affine_einsum
+from ..golden.quantize import output_int8
+from ..mapping.mapper import choose_mapping
+from ..mapping.mapping import Mapping
+from ..mapping.program import LayerData, Program
+from ..reuse.machine import Machine
+from ..spec.layer import Layer
+from ..spec.operation import Operation
+from .job import MemoryTiming
+from .programs import ProgramResult, run_programs
+from .run import Simulation
+
+__all__ = ["LayerCheck", "check_layers", "golden_output", "random_data"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerCheck:
+    """A layer that ran, and whether it is exact.
+
+    Parameters
+    ----------
+    wrong
+        Outputs that differ.
+    first
+        Coordinates of the first that differs, in the ranks of the operation's output; None if
+        none does.
+    """
+
+    mapping: Mapping
+    done: ProgramResult
+    wrong: int
+    first: tuple[int, ...] | None
+
+    @property
+    def exact(self) -> bool:
+        return not self.wrong and not self.done.problems
+
+
+def operand_shapes(operation: Operation, layer: Layer) -> dict[str, tuple[int, ...]]:
+    """The array shape of each operand: sizes of dimensions, extents of other ranks."""
+    return {
+        tensor.name: tuple(
+            layer.sizes[rank.terms[0].dimension] if rank.is_plain else layer.extents[rank.name]
+            for rank in tensor.ranks
+        )
+        for tensor in operation.operands
+    }
+
+
+def random_data(
+    operation: Operation, layer: Layer, seed: int, *, extreme: bool = False
+) -> tuple[np.ndarray, LayerData]:
+    """An input and the numbers of a layer, scaled so that outputs spread over int8.
+
+    Parameters
+    ----------
+    extreme
+        All operands are -128: the largest sums there are.
+    """
+    rng = np.random.default_rng(seed)
+    shapes = operand_shapes(operation, layer)
+    draw = {
+        name: np.full(shape, -128) if extreme else rng.integers(-128, 128, shape)
+        for name, shape in shapes.items()
+    }
+    weights = draw[operation.weights].astype(np.int8)
+    channels = [
+        layer.sizes[rank.terms[0].dimension]
+        for rank in operation.output.ranks
+        if rank.terms[0].dimension in operation.weight.dimensions
+    ]
+    reduction = 1
+    for dimension in operation.reduced:
+        reduction *= layer.sizes[dimension]
+    # A sum of n random products has a deviation of about 74 * 74 * sqrt(n); aim at 40 of 127.
+    scale = 40 / (5476 * np.sqrt(reduction)) * rng.uniform(0.5, 2, channels)
+    fraction, shift = np.frexp(scale)
+    multiplier = np.minimum(np.round(fraction * (1 << 31)), (1 << 31) - 1).astype(np.int64)
+    bias = rng.integers(-(1 << 14), 1 << 14, channels)
+    return (
+        draw[operation.activation.name].astype(np.int8),
+        LayerData(weights, bias, multiplier, shift.astype(np.int64)),
+    )
+
+
+def golden_output(
+    operation: Operation, layer: Layer, source: np.ndarray, data: LayerData
+) -> np.ndarray:
+    """The int8 output that is right, of the shape of the operation's output."""
+    arrays = {operation.activation.name: source, operation.weights: data.weights}
+    zeros = [
+        layer.quantization.input_zero if tensor.name == operation.activation.name else 0
+        for tensor in operation.operands
+    ]
+    operands = [
+        (arrays[tensor.name], [_form(rank, layer) for rank in tensor.ranks])
+        for tensor in operation.operands
+    ]
+    output = [_form(rank, layer) for rank in operation.output.ranks]
+    shape = tuple(layer.sizes[rank.terms[0].dimension] for rank in operation.output.ranks)
+    sums = affine_einsum(layer.sizes, output, operands, shape, zeros=zeros)
+    names = [rank.terms[0].dimension for rank in operation.output.ranks]
+    spread = [layer.sizes[name] if name in operation.weight.dimensions else 1 for name in names]
+    parts = [
+        np.asarray(x, dtype=np.int64).reshape(spread)
+        for x in (data.bias, data.multiplier, data.shift)
+    ]
+    bias, multiplier, shift = (np.broadcast_to(part, shape) for part in parts)
+    quantization = layer.quantization
+    return output_int8(
+        sums + bias,
+        multiplier,
+        shift,
+        output_zero=quantization.output_zero,
+        act_min=quantization.act_min,
+        act_max=quantization.act_max,
+        rounding=quantization.rounding,
+    )
+
+
+def _form(rank, layer: Layer):
+    coefficients = {d: rank.coefficient(d, layer.symbols) for d in set(rank.dimensions)}
+    return coefficients, rank.offset(layer.symbols)
+
+
+def check_layers(
+    machine: Machine,
+    simulation: Simulation,
+    layers: Iterable[tuple[Layer, np.ndarray, LayerData]],
+    *,
+    mappings: Iterable[Mapping] | None = None,
+    timing: MemoryTiming | None = None,
+    on_check: Callable[[LayerCheck], None] | None = None,
+    on_progress: Callable[[str, int], None] | None = None,
+) -> list[LayerCheck]:
+    """Run layers, each a program of its own, and compare every output with the golden model.
+
+    Raises
+    ------
+    MappingError
+        If a layer does not fit the design.
+    """
+    layers = list(layers)
+    mappings = list(mappings or (choose_mapping(machine, layer) for layer, _, _ in layers))
+    programs, golden = [], []
+    for mapping, (layer, source, data) in zip(mappings, layers):
+        program = Program()
+        program.add(mapping, data, source=source)
+        programs.append((layer.name, program))
+        golden.append(golden_output(machine.operation, layer, source, data))
+    checks: list[LayerCheck] = []
+
+    def compare(_, done: ProgramResult):
+        n = len(checks)
+        checks.append(_compare(mappings[n], done, golden[n]))
+        if on_check:
+            on_check(checks[-1])
+
+    run_programs(simulation, programs, timing=timing, on_progress=on_progress, on_result=compare)
+    return checks
+
+
+def _compare(mapping: Mapping, done: ProgramResult, golden: np.ndarray) -> LayerCheck:
+    if not done.outputs:
+        return LayerCheck(mapping, done, golden.size, None)
+    different = np.argwhere(done.outputs[0] != golden)
+    first = tuple(int(x) for x in different[0]) if len(different) else None
+    return LayerCheck(mapping, done, len(different), first)

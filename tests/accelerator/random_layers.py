@@ -1,0 +1,187 @@
+"""Random layers and random legal mappings: what an accelerator must compute bit by bit.
+
+Everything follows from a seed, so that a failure is repeated by its number.
+"""
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtl_gen.mapping.mapping import Mapping, MappingError
+from rtl_gen.mapping.program import LayerData, Step
+from rtl_gen.reuse.machine import Machine
+from rtl_gen.sim.layers import operand_shapes, random_data
+from rtl_gen.spec.layer import Layer, Quantization, conv2d, matmul
+
+__all__ = ["Case", "Limits", "draw_case", "is_legal", "is_ragged", "tiled_dimensions"]
+
+TRIES = 20_000
+"""Draws before a design is held to be unable to run what is asked."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large random layers may be.
+
+    Parameters
+    ----------
+    pixels
+        Rows and columns of an image.
+    channels
+        Of the whole layer; of a matmul, each of its sizes.
+    macs
+        Of a layer.
+    """
+
+    pixels: int = 20
+    channels: int = 70
+    macs: int = 2_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A layer, how it is mapped, and its numbers."""
+
+    seed: int
+    mapping: Mapping
+    source: np.ndarray
+    data: LayerData
+
+    @property
+    def layer(self) -> Layer:
+        return self.mapping.layer
+
+    def __str__(self) -> str:
+        layer, mapping = self.layer, self.mapping
+        cut = {d: mapping.tile(d) for d, size in layer.sizes.items() if mapping.tile(d) < size}
+        return (
+            f"seed {self.seed}: {layer.sizes} {layer.symbols} {layer.extents} "
+            f"{layer.quantization}, tiles {cut}, order {''.join(mapping.order)}"
+        )
+
+
+def tiled_dimensions(machine: Machine) -> tuple[str, ...]:
+    """The dimensions that shall be tiled all at once: k c p q of a convolution, m k n of a matmul."""
+    return ("m", "k", "n") if machine.operation.name == "matmul" else ("k", "c", "p", "q")
+
+
+def is_ragged(mapping: Mapping, dimension: str) -> bool:
+    """Whether a dimension has two or more tiles and a smaller last one."""
+    size, tile = mapping.layer.sizes[dimension], mapping.tile(dimension)
+    return tile < size and size % tile != 0
+
+
+def is_legal(mapping: Mapping) -> bool:
+    """Whether the design can run a mapping: its tiles fit, and its numbers their fields."""
+    try:
+        Step(mapping, None, 0, 0, 0, 0, 0).descriptors(last=True)
+    except MappingError:
+        return False
+    return True
+
+
+def draw_case(machine: Machine, seed: int, *, tiled: bool, limits: Limits) -> Case:
+    """A layer with a legal mapping and its numbers; ``tiled``: all of :func:`tiled_dimensions`."""
+    rng = random.Random(f"{machine.design.name}/{seed}")
+    draw_layer = draw_matmul if machine.operation.name == "matmul" else draw_conv2d
+    for _ in range(TRIES):
+        layer = draw_layer(rng, f"seed{seed}", limits)
+        if layer is None or layer.macs > limits.macs:
+            continue
+        mapping = draw_mapping(rng, machine, layer, tiled=tiled)
+        if mapping is not None:
+            return Case(seed, mapping, *draw_data(rng, machine, layer))
+    raise AssertionError(f"no legal mapping in {TRIES} draws for {machine.design.name}, seed {seed}")
+
+
+def draw_quantization(rng: random.Random) -> Quantization:
+    low, high = sorted(rng.choice([-128, 127, rng.randint(-128, 127)]) for _ in range(2))
+    clamp = (low, high) if rng.random() < 0.3 and low < high else (-128, 127)
+    return Quantization(
+        input_zero=rng.choice([0, -128, 127, rng.randint(-128, 127)]),
+        output_zero=rng.choice([0, -128, 127, rng.randint(-128, 127)]),
+        act_min=clamp[0],
+        act_max=clamp[1],
+        rounding=rng.choice(["double", "single"]),
+    )
+
+
+def draw_conv2d(rng: random.Random, name: str, limits: Limits) -> Layer | None:
+    """A convolution; None where what was drawn has no output."""
+    groups = rng.choice([1, 1, 1, 1, 2, 3, 5])
+    per_group = limits.channels // groups
+    r, s = rng.randint(1, 7), rng.randint(1, 7)
+    dilation = (rng.randint(1, 2), rng.randint(1, 2))
+    reach = ((r - 1) * dilation[0] + 1, (s - 1) * dilation[1] + 1)
+    pad = tuple(rng.choice([0, 0, rng.randint(0, reach[n % 2])]) for n in range(4))
+    try:
+        return conv2d(
+            name=name,
+            k=groups * rng.randint(1, per_group),
+            c=groups * rng.randint(1, per_group),
+            h=rng.randint(1, limits.pixels),
+            w=rng.randint(1, limits.pixels),
+            r=r,
+            s=s,
+            n=rng.choice([1, 1, 1, 1, 2]),
+            groups=groups,
+            stride=(rng.randint(1, 3), rng.randint(1, 3)),
+            dilation=dilation,
+            pad=pad,
+            quantization=draw_quantization(rng),
+        )
+    except ValueError:
+        return None
+
+
+def draw_matmul(rng: random.Random, name: str, limits: Limits) -> Layer:
+    m, k, n = (rng.randint(1, limits.channels) for _ in range(3))
+    return matmul(name=name, m=m, k=k, n=n, quantization=draw_quantization(rng))
+
+
+def draw_mapping(
+    rng: random.Random, machine: Machine, layer: Layer, *, tiled: bool
+) -> Mapping | None:
+    """A legal mapping with drawn tiles and order; None if a few draws find none."""
+    cut = tiled_dimensions(machine) if tiled else ()
+    whole = Mapping.__new__(Mapping)  # tile_step needs no tiles, and a layer may not fit whole
+    object.__setattr__(whole, "machine", machine)
+    choices = {}
+    for dimension, size in layer.sizes.items():
+        step = whole.tile_step(dimension)
+        tiles = [t for t in range(step, size, step) if dimension not in cut or size % t]
+        if dimension not in cut:
+            tiles = [size] * (1 + len(tiles)) + tiles
+        if not tiles:
+            return None
+        choices[dimension] = tiles
+    for _ in range(10):
+        tiles = {d: rng.choice(some) for d, some in choices.items()}
+        if rng.random() < 0.5:  # small tiles of all that may be cut
+            tiles |= {d: some[0] if d in cut else min(some) for d, some in choices.items()}
+        order = rng.sample(sorted(layer.sizes), rng.choice([0, len(layer.sizes)]))
+        try:
+            mapping = Mapping(machine, layer, tiles, tuple(order))
+        except MappingError:
+            continue
+        if is_legal(mapping):
+            return mapping
+    return None
+
+
+def draw_data(rng: random.Random, machine: Machine, layer: Layer) -> tuple[np.ndarray, LayerData]:
+    """Random operands; in one of five cases extreme ones, of both signs or of one."""
+    source, data = random_data(machine.operation, layer, rng.randrange(1 << 32))
+    kind = rng.choice(["spread"] * 4 + ["extreme"])
+    if kind == "spread":
+        return source, data
+    draw = np.random.default_rng(rng.randrange(1 << 32))
+    ends = rng.choice([(-128, -128), (127, -128), (-128, 127), (127, 127), None])
+    shapes = operand_shapes(machine.operation, layer)
+    names = (machine.operation.activation.name, machine.operation.weights)
+    if ends is None:
+        arrays = [draw.choice(np.array([-128, 127], np.int8), shapes[name]) for name in names]
+    else:
+        arrays = [np.full(shapes[name], end, np.int8) for name, end in zip(names, ends)]
+    return arrays[0], LayerData(arrays[1], data.bias, data.multiplier, data.shift)

@@ -1,0 +1,133 @@
+"""One layer of a dataflow, walked as a plain loop nest: which PE uses which element when."""
+
+import itertools
+import random
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtl_gen.golden.einsum import affine_einsum
+from rtl_gen.reuse import Placement
+
+__all__ = ["LayerShape", "NestLayer"]
+
+Loop = tuple[str, int | str]
+Counters = dict[Loop, int]
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """Run-time numbers of a layer: sizes of dimensions, symbols, extents of affine ranks."""
+
+    sizes: dict[str, int]
+    symbols: dict[str, int]
+    extents: dict[str, int]
+
+
+class NestLayer:
+    """A layer on a placement, with operands drawn from a seed.
+
+    A loop is named by where it runs: ``("tile", d)`` outermost, for what no loop of the dataflow
+    covers; ``("for", d)``; ``("pe", number)``; ``("spatial", number)``.
+    """
+
+    def __init__(self, placement: Placement, shape: LayerShape, seed):
+        self.placement, self.shape = placement, shape
+        self.dataflow = placement.dataflow
+        self.operation = placement.dataflow.operation
+        self.tensors = self._draw(random.Random(f"{seed} kind"), seed)
+        self.spans = self._spans()
+
+    def _draw(self, rng, seed) -> dict[str, np.ndarray]:
+        """Operands: mostly any values, sometimes all the most negative, sometimes extremes."""
+        tensors = {}
+        kind = rng.choice(["any", "any", "any", "lowest", "extremes"])
+        for n, tensor in enumerate(self.operation.operands):
+            values = np.random.default_rng([n, *str(seed).encode()])
+            dims = [self.extent(rank) for rank in tensor.ranks]
+            if kind == "lowest":
+                tensors[tensor.name] = np.full(dims, -128)
+            elif kind == "extremes":
+                tensors[tensor.name] = values.choice([-128, -1, 0, 1, 127], dims)
+            else:
+                tensors[tensor.name] = values.integers(-128, 128, dims)
+        return tensors
+
+    def extent(self, rank) -> int:
+        if rank.is_plain:
+            return self.shape.sizes[rank.terms[0].dimension]
+        return self.shape.extents[rank.name]
+
+    def _spans(self) -> dict[Loop, tuple[str, int, int]]:
+        """For each loop its dimension, trips and unit; spatial loops are the fastest."""
+        sizes, flow = self.shape.sizes, self.dataflow
+        left, spans = dict.fromkeys(sizes, 1), {}
+        for n, loop in reversed(list(enumerate(flow.spatial))):
+            trips = self.placement.sizes[n]
+            spans["spatial", n] = (loop.dimension, trips, left[loop.dimension])
+            left[loop.dimension] *= trips
+        for n, loop in reversed(list(enumerate(flow.pe))):
+            trips = min(loop.maximum, -(-sizes[loop.dimension] // left[loop.dimension]))
+            spans["pe", n] = (loop.dimension, trips, left[loop.dimension])
+            left[loop.dimension] *= trips
+        for d in (*reversed(flow.temporal), *sizes):
+            kind = "tile" if ("for", d) in spans or d not in flow.temporal else "for"
+            trips = -(-sizes[d] // left[d])
+            if kind == "for" or trips > 1:
+                spans[kind, d] = (d, trips, left[d])
+                left[d] *= trips
+        return spans
+
+    def trips(self, loop: Loop) -> int:
+        return self.spans[loop][1]
+
+    def counts(self, loops: list[Loop]):
+        """Every state of some loops, in order."""
+        for values in itertools.product(*(range(self.trips(loop)) for loop in loops)):
+            yield dict(zip(loops, values))
+
+    def index(self, counters: Counters, pe) -> dict[str, int]:
+        """The value of each dimension at a PE."""
+        value = dict.fromkeys(self.shape.sizes, 0)
+        for n, position in enumerate(self.placement.indices(pe)):
+            d, _, unit = self.spans["spatial", n]
+            value[d] += position * unit
+        for loop, counter in counters.items():
+            d, _, unit = self.spans[loop]
+            value[d] += counter * unit
+        return value
+
+    def place(self, tensor, counters: Counters, pe) -> tuple[int, ...] | None:
+        """Coordinates of what a PE uses of a tensor, or None where that lies outside it."""
+        index, found = self.index(counters, pe), []
+        for rank in tensor.ranks:
+            at = rank.offset(self.shape.symbols) + sum(
+                rank.coefficient(d, self.shape.symbols) * index[d] for d in set(rank.dimensions)
+            )
+            if not 0 <= at < self.extent(rank):
+                return None
+            found.append(at)
+        return tuple(found)
+
+    def value(self, number: int, counters: Counters, pe) -> int:
+        """The word of an operand at a PE; 0 outside its tensor."""
+        tensor = self.operation.operands[number]
+        at = self.place(tensor, counters, pe)
+        return 0 if at is None else int(self.tensors[tensor.name][at])
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        return tuple(self.extent(rank) for rank in self.operation.output.ranks)
+
+    def golden(self) -> np.ndarray:
+        """What the layer sums to."""
+        operands = [(self.tensors[t.name], self._forms(t)) for t in self.operation.operands]
+        forms = self._forms(self.operation.output)
+        return affine_einsum(self.shape.sizes, forms, operands, self.result_shape)
+
+    def _forms(self, tensor):
+        symbols = self.shape.symbols
+        return [
+            ({d: rank.coefficient(d, symbols) for d in rank.dimensions}, rank.offset(symbols))
+            for rank in tensor.ranks
+        ]
