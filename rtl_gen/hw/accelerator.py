@@ -116,7 +116,7 @@ class AcceleratorParams:
             rows=machine.design.rows,
             columns=machine.design.columns,
             operand_bits=machine.design.formats.operand_bits,
-            accumulator_bits=self.compute.sum_bits,
+            accumulator_bits=machine.sum_bits,
             bus_bits=machine.design.bus_bits,
             post_lanes=machine.post_lanes,
             queue_words=machine.design.queue_words,

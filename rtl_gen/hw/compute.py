@@ -99,16 +99,9 @@ class ComputeParams:
             block=machine.block,
             channel_moves=machine.channel_moves,
             lanes=machine.post_lanes,
-            acc_bits=self.sum_bits,
+            acc_bits=machine.sum_bits,
             tag_bits=self.collector.tag.size,
         )
-
-    @property
-    def sum_bits(self) -> int:
-        """Bits of a complete sum."""
-        if self.machine.accumulators:
-            return self.machine.design.formats.accumulator_bits
-        return self.machine.reuse.psum_bits
 
 
 class Compute(wiring.Component):
@@ -300,7 +293,7 @@ class Compute(wiring.Component):
             Accumulators,
             len(machine.output_lanes),
             width,
-            params.sum_bits,
+            params.machine.sum_bits,
             machine.accumulators,
         )
         m.d.comb += [

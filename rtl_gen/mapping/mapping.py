@@ -46,6 +46,14 @@ class Mapping:
         missing = [d for d in operation.dimensions if d not in layer.sizes]
         if missing:
             raise MappingError(f"{layer.name}: the size of dimension {missing[0]!r} is not given")
+        products, formats = 1, self.machine.design.formats
+        for dimension in operation.reduced:
+            products *= layer.sizes[dimension]
+        if products > formats.reduction:
+            raise MappingError(
+                f"{layer.name}: a sum of {products} products can overflow; the design's formats "
+                f"hold {formats.reduction}"
+            )
         for dimension, tile in self.tiles.items():
             size = layer.sizes[dimension]
             step = self.tile_step(dimension)
@@ -74,22 +82,18 @@ class Mapping:
 
     @cached_property
     def levels(self) -> tuple[Level, ...]:
-        """All loop levels, outermost first: from tile to tile, then as the dataflow orders them."""
-        dataflow, operation = self.machine.design.dataflow, self.machine.operation
+        """All loop levels, outermost first: from tile to tile, then as the dataflow orders them.
+
+        Where sums stay in the PEs, every loop that reduces lies inside every loop that does not.
+        """
+        place = {d: n for n, d in enumerate(self.machine.design.dataflow.temporal)}
+        inside = sorted(self._dims, key=lambda d: place.get(d, -1))
         cut = {d: cut_dimension(self.machine, self.layer, d, self.tile(d)) for d in self._dims}
-        outer = [level for d in self._outer_order for level in cut[d] if level.outer]
-        place = {d: n for n, d in enumerate(dataflow.temporal)}
-        dims = sorted(self._dims, key=lambda d: place.get(d, -1))
+        levels = [level for d in self._outer_order for level in cut[d] if level.outer]
+        levels += [level for d in inside for level in cut[d] if not level.outer]
         if self.machine.reuse.output.stationary:
-            dims.sort(key=lambda d: d in operation.reduced)
-            outer.sort(key=lambda level: level.dimension in operation.reduced)
-            inside = [d for d in dims if d not in operation.reduced]
-            kept = [level for level in outer if level.dimension not in operation.reduced]
-            reducing = [level for level in outer if level.dimension in operation.reduced]
-            inner = [x for d in inside for x in cut[d] if not x.outer]
-            rest = [d for d in dims if d in operation.reduced]
-            return tuple(kept + inner + reducing + [x for d in rest for x in cut[d] if not x.outer])
-        return tuple(outer + [level for d in dims for level in cut[d] if not level.outer])
+            levels.sort(key=self.reduces)
+        return tuple(levels)
 
     @property
     def _dims(self) -> tuple[str, ...]:

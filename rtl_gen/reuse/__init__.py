@@ -2,15 +2,18 @@
 
 from .analysis import HeldOperand, Link, OutputReuse, Reuse, StreamedOperand, analyse
 from .legality import check_links
+from .optional import OptionalLink, optional_links
 from .placement import Placement
 
 __all__ = [
     "HeldOperand",
     "Link",
+    "OptionalLink",
     "OutputReuse",
     "Placement",
     "Reuse",
     "StreamedOperand",
     "analyse",
     "check_links",
+    "optional_links",
 ]

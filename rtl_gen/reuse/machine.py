@@ -227,6 +227,14 @@ class Machine:
         return 0 if self.reuse.output.stationary else self.design.buffers.accumulators
 
     @property
+    def sum_bits(self) -> int:
+        """Bits of a complete sum: what the formats' largest reduction needs, at most."""
+        formats = self.design.formats
+        if not self.accumulators:
+            return self.reuse.psum_bits
+        return min(formats.accumulator_bits, formats.bits_for(formats.reduction))
+
+    @property
     def post_lanes(self) -> int:
         """Requantizers: no more than sums that leave together."""
         return min(self.design.post_lanes, len(self.output_lanes))

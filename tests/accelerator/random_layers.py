@@ -92,7 +92,9 @@ def draw_case(machine: Machine, seed: int, *, tiled: bool, limits: Limits) -> Ca
         mapping = draw_mapping(rng, machine, layer, tiled=tiled)
         if mapping is not None:
             return Case(seed, mapping, *draw_data(rng, machine, layer))
-    raise AssertionError(f"no legal mapping in {TRIES} draws for {machine.design.name}, seed {seed}")
+    raise AssertionError(
+        f"no legal mapping in {TRIES} draws for {machine.design.name}, seed {seed}"
+    )
 
 
 def draw_quantization(rng: random.Random) -> Quantization:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -113,98 +113,115 @@ class Nest(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        levels, config = range(self._params.levels), self.config
+        params, levels = self._params, range(self._params.levels)
 
-        remaining = [Signal(self._params.bound_bits, name=f"remaining{j}") for j in levels]
         at_first = Signal(len(levels))
         at_last = Signal(len(levels))
+        inner = Signal(len(levels) + 1)  # bit j: all levels inside level j are on their last trip
         advance = Signal()
-        carry = Signal(range(max(2, len(levels))))  # the level that advances after this item
-        done = Signal()                             # no level is left to advance
-        moving = Signal(len(levels))                # levels that begin anew
+        done = Signal()  # no level is left to advance
 
         m.d.comb += [
             self.item.valid.eq(self.busy),
             advance.eq(self.busy & self.item.ready),
-            at_last.eq(_bits(remaining[j] == 0 for j in levels)),
-            done.eq(at_last.all()),
+            inner.eq(Cat(at_last[:j].all() for j in range(len(levels) + 1))),
+            done.eq(inner[-1]),
             self.item.payload.end.eq(done),
         ]
-        if self._params.run:
-            m.d.comb += [
-                at_last[0].eq(1),
-                self.item.payload.run.eq(remaining[0]),
-            ]
-        for j in reversed(levels):
-            with m.If(~at_last[j]):
-                m.d.comb += carry.eq(j)
-        for j in levels:
-            m.d.comb += moving[j].eq(self.start | at_last[: j + 1].all())
         with m.If(self.start):
             m.d.sync += self.busy.eq(1)
         with m.Elif(advance & done):
             m.d.sync += self.busy.eq(0)
 
-        self._elaborate_counters(m, remaining, at_first, at_last, moving, advance, carry)
-        for name, bits in self._params.forms:
-            self._elaborate_form(m, name, bits, moving, advance, carry)
-        for name, bits in self._params.events:
-            amounts = Array(config[f"{name}{j}"] for j in levels)
-            m.d.comb += self.item.payload[name].eq(
-                Mux(done, config[f"{name}_end"], amounts[carry])
-            )
-        for name in self._params.masks:
-            outside = ~config[f"{name}_levels"]
+        moves = [self.start | (advance & inner[j]) for j in levels]
+        self._elaborate_counters(m, at_first, at_last, inner, advance, moves)
+        self._elaborate_forms(m, at_last, done, moves)
+        for name in params.masks:
+            outside = ~self.config[f"{name}_levels"]
             m.d.comb += [
                 self.item.payload[f"{name}_first"].eq((at_first | outside).all()),
                 self.item.payload[f"{name}_last"].eq((at_last | outside).all()),
             ]
         return m
 
-    def _elaborate_counters(self, m, remaining, at_first, at_last, moving, advance, carry):
+    def _elaborate_counters(self, m, at_first, at_last, inner, advance, moves):
         """Count down; a level that begins anew asks its parent whether this is the last tile."""
-        config, levels = self.config, range(len(remaining))
-        chain = Signal(len(levels))  # after this advance: on the last trip, and all parents too
+        config, levels = self.config, range(self._params.levels)
+        bits = self._params.bound_bits
+        # After this advance: the level is on its last trip, and all its parents too.
+        whole = [Signal(name=f"whole{j}") for j in levels]
         for j in reversed(levels):
             parent = config[f"parent{j}"]
-            outer = Signal(name=f"outer{j}")
-            if j + 1 < len(levels):
-                with m.Switch(parent):
-                    for k in levels[j + 1 :]:
-                        with m.Case(k):
-                            m.d.comb += outer.eq(chain[k])
-            trips = Signal(self._params.bound_bits, name=f"trips{j}")
-            m.d.comb += trips.eq(Mux(outer, config[f"last{j}"], config[f"bound{j}"]))
-            after = Signal(name=f"after{j}")  # on its last trip after this advance
-            with m.If(moving[j]):
+            remaining = Signal(bits, name=f"remaining{j}")
+            anew = Signal(name=f"anew{j}")
+            outer = Signal(name=f"outer{j}")  # the parent will be on its last trip
+            trips = Signal(bits, name=f"trips{j}")
+            after = Signal(name=f"after{j}")  # the level itself will be
+            m.d.comb += [
+                anew.eq(self.start | inner[j + 1]),
+                outer.eq(Cat(Const(0, j + 1), whole[j + 1 :]).bit_select(parent, 1)),
+                trips.eq(Mux(outer, config[f"last{j}"], config[f"bound{j}"])),
+                whole[j].eq(after & ((parent == 0) | outer)),
+            ]
+            with m.If(anew):
                 m.d.comb += after.eq(trips == 0)
-            with m.Elif(carry == j):
-                m.d.comb += after.eq(remaining[j] == 1)
+            with m.Elif(inner[j]):
+                m.d.comb += after.eq(remaining == 1)
             with m.Else():
                 m.d.comb += after.eq(at_last[j])
-            m.d.comb += chain[j].eq(after & ((parent == 0) | outer))
-            with m.If(self.start | (advance & moving[j])):
-                m.d.sync += [remaining[j].eq(trips), at_first[j].eq(1)]
-            with m.Elif(advance & (carry == j)):
-                m.d.sync += [remaining[j].eq(remaining[j] - 1), at_first[j].eq(0)]
+            with m.If(moves[j]):
+                m.d.sync += [remaining.eq(Mux(anew, trips, remaining - 1)), at_first[j].eq(anew)]
+            if j == 0 and self._params.run:
+                m.d.comb += [at_last[0].eq(1), self.item.payload.run.eq(remaining)]
+            else:
+                with m.If(self.start | advance):
+                    m.d.sync += at_last[j].eq(after)
 
-    def _elaborate_form(self, m, name, bits, moving, advance, carry):
-        """Value of a linear form; ``begin[j]`` is its value when level j's trip began."""
-        config, levels = self.config, range(self._params.levels)
-        begin = [Signal(signed(bits), name=f"{name}_begin{j}") for j in levels]
-        stride, origin = Signal(signed(bits), name=f"{name}_stride"), Signal(signed(bits))
-        stepped = Signal(signed(bits), name=f"{name}_next")
+    def _elaborate_forms(self, m, at_last, done, moves):
+        """Values of the forms, and the amounts of the level that advances.
+
+        The forms lie side by side, in their order, in the configuration's bases, in the strides of
+        each level, where the amounts stand before them, and in the item, where these stand behind.
+        """
+        params, levels = self._params, range(self._params.levels)
+        width = sum(bits for _, bits in params.forms)
+        amounts = sum(bits for _, bits in params.events)
+        # The forms' values when the present trip of each level began.
+        begin = [Signal(width, name=f"begin{j}") for j in levels]
+        carry = Signal(range(max(2, len(levels))))  # the level that advances
+        origin = Signal(width)  # where its trip began
+        row = Signal(amounts + width)  # its amounts and strides
+        stepped = Signal(width)
+        for j in reversed(levels):
+            with m.If(~at_last[j]):
+                m.d.comb += carry.eq(j)
+        names = [name for name, _ in (*params.events, *params.forms)]
+        with m.Switch(carry):
+            for j in levels:
+                with m.Case(j):
+                    fields = self._fields([f"{name}{j}" for name in names])
+                    m.d.comb += [origin.eq(begin[j]), row.eq(fields)]
+        sums, low = [], 0
+        for _, bits in params.forms:
+            old, stride = origin[low : low + bits], row[amounts + low : amounts + low + bits]
+            sums.append((old + stride)[:bits])
+            low += bits
+        bases = self._fields([f"{name}_base" for name, _ in params.forms])
+        ends = self._fields([f"{name}_end" for name, _ in params.events])
+        item = Value.cast(self.item.payload)
         m.d.comb += [
-            self.item.payload[name].eq(begin[0]),
-            origin.eq(Array(begin)[carry]),
-            stride.eq(Array(config[f"{name}{j}"] for j in levels)[carry]),
-            stepped.eq(Mux(self.start, config[f"{name}_base"], origin + stride)),
+            stepped.eq(Mux(self.start, bases, Cat(sums))),
+            item[:width].eq(begin[0]),
+            item[width : width + amounts].eq(Mux(done, ends, row[:amounts])),
         ]
         for j in levels:
-            with m.If(self.start | (advance & (moving[j] | (carry == j)))):
+            with m.If(moves[j]):
                 m.d.sync += begin[j].eq(stepped)
 
-
-def _bits(conditions):
-    """A value with a bit for each condition, the first lowest."""
-    return Cat(*conditions)
+    def _fields(self, names):
+        """Fields of the configuration that lie side by side, as bits."""
+        if not names:
+            return Const(0, 0)
+        layout = self.config.shape()
+        last = layout[names[-1]]
+        return Value.cast(self.config)[layout[names[0]].offset : last.offset + last.width]

@@ -1,281 +1,293 @@
-"""Runs any nest on an array in Amaranth's simulator: schedule, drive, collect, compare.
+"""Runs nests on an array in Amaranth's simulator: schedule, drive, collect, compare.
 
 The bench plays everything around the array: it walks the nest, gives each lane its element, loads
 what is held ahead of its use, leaves bubbles, and adds at the edge what the array did not reduce.
+The array may be that of another nest: then the bench does what it can, as legality would have it.
 """
 
-import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from amaranth.hdl import ClockDomain, Module
 from amaranth.sim import Simulator
+from nest_layer import NestLayer
 
 from rtl_gen.hw.array.array import Array, ArrayParams
-from rtl_gen.reuse import HeldOperand, analyse
-from rtl_gen.reuse.placement import Placement
-from rtl_gen.spec.dataflow import Dataflow
+from rtl_gen.reuse import HeldOperand, Reuse
+
+__all__ = ["ArrayBench"]
 
 
 @dataclass
 class Cycle:
-    """What the bench drives in one cycle."""
+    """What the bench drives in one cycle; ``emit`` says which outputs leave with it."""
 
     operands: dict[int, list[int]] = field(default_factory=dict)
     control: dict[str, int] = field(default_factory=dict)
     emit: list | None = None
+    layer: int = 0
 
 
-class NestRun:
-    """One layer of a dataflow on one array."""
+@dataclass
+class Pass:
+    """The run of the array's own loops between two changes of what is held."""
 
-    def __init__(self, dataflow: Dataflow, shape, sizes, symbols, extents, seed):
-        self.rng = random.Random(seed)
-        self.dataflow, self.sizes, self.symbols = dataflow, sizes, symbols
-        self.placement = Placement(dataflow, shape)
-        self.reuse = analyse(self.placement)
-        self.operation = dataflow.operation
-        values = np.random.default_rng(seed)
-        extremes = self.rng.random() < 0.2
-        self.tensors = {}
-        for tensor in self.operation.operands:
-            dims = [
-                sizes[rank.terms[0].dimension] if rank.is_plain else extents[rank.name]
-                for rank in tensor.ranks
+    loads: dict[int, list[Cycle]]  # of each held operand
+    cycles: list[Cycle]            # steps, then drain ticks
+
+
+class ArrayBench:
+    """An array and what surrounds it.
+
+    Parameters
+    ----------
+    reuse
+        What the array is built from.
+    multiplier_registers
+        As for the array.
+    array
+        The component; another one with the same ports may stand in.
+    """
+
+    def __init__(self, reuse: Reuse, multiplier_registers: int = 0, array=Array):
+        self.reuse = reuse
+        self.params = ArrayParams(reuse, multiplier_registers)
+        self._array = array
+        self._held = [n for n, o in enumerate(reuse.operands) if isinstance(o, HeldOperand)]
+        # PEs that use one element of an operand, or add to one output, by element
+        tensors = [*reuse.placement.dataflow.operation.operands]
+        self._users = [
+            self._by_key(tensor, operand.elements)
+            for tensor, operand in zip(tensors, reuse.operands)
+        ]
+        output = reuse.placement.dataflow.operation.output
+        self._adders = self._by_key(output, reuse.output.elements)
+
+    def _by_key(self, tensor, elements):
+        found = {key: [] for key in elements}
+        for pe in self.reuse.placement.pes:
+            key = self.reuse.placement.element(tensor, pe)
+            if key in found:
+                found[key].append(pe)
+        return [found[key] for key in elements]
+
+    def run(self, layers: Sequence[NestLayer], seed, bubbles: float = 0.1) -> list[np.ndarray]:
+        """Run layers one behind the other; returns the output tensor of each.
+
+        Raises
+        ------
+        ValueError
+            If a step gives one output element from two exits: nothing behind the array adds them.
+        """
+        rng = random.Random(seed)
+        passes = [one for n, layer in enumerate(layers) for one in self._passes(n, layer)]
+        cycles = self._interleave(passes, rng, bubbles)
+        results = [np.zeros(layer.result_shape, dtype=np.int64) for layer in layers]
+        self._simulate(cycles, results)
+        return results
+
+    # Scheduling
+
+    def _passes(self, number: int, layer: NestLayer):
+        """The passes of a layer; reductions innermost, so that sums may stay in the PEs."""
+        reduced, flow = set(layer.operation.reduced), layer.dataflow
+        outer = [loop for loop in layer.spans if loop[0] == "tile"]
+        outer += [("for", d) for d in flow.temporal[:-1]]
+        outer.sort(key=lambda loop: layer.spans[loop][0] in reduced)
+        inside = [("for", flow.inner), *(("pe", n) for n in range(len(flow.pe)))]
+        watched = [loop for loop in inside if layer.spans[loop][0] in reduced]
+        carried = []
+        if flow.inner in reduced:
+            carried = [loop for loop in outer if layer.spans[loop][0] in reduced]
+        for counters in layer.counts(outer):
+            cycles = [
+                self._step(layer, counters | inner, watched + carried)
+                for inner in layer.counts(inside)
             ]
-            low = np.full(dims, -128) if extremes else values.integers(-128, 128, dims)
-            self.tensors[tensor.name] = low
-        self.spans = self._spans()
+            last = all(counters[loop] == layer.trips(loop) - 1 for loop in carried)
+            if self.reuse.output.drain is not None and last:
+                cycles += self._drains(layer, counters)
+            for cycle in cycles:
+                cycle.layer = number
+            loads = {n: self._loads(layer, n, counters) for n in self._held}
+            yield Pass(loads, cycles)
 
-    def _spans(self):
-        """For each loop its dimension, trip count and unit: spatial fastest, then PE, inner, outer."""
-        left, spans = {d: 1 for d in self.sizes}, {}
-        order = reversed(list(enumerate(self.dataflow.spatial)))
-        for n, loop in order:
-            spans["spatial", n] = (loop.dimension, self.placement.sizes[n], left[loop.dimension])
-            left[loop.dimension] *= self.placement.sizes[n]
-        for n, loop in reversed(list(enumerate(self.dataflow.pe))):
-            trips = min(loop.maximum, -(-self.sizes[loop.dimension] // left[loop.dimension]))
-            spans["pe", n] = (loop.dimension, trips, left[loop.dimension])
-            left[loop.dimension] *= trips
-        for d in reversed(self.dataflow.temporal):
-            trips = -(-self.sizes[d] // left[d])
-            spans["for", d] = (d, trips, left[d])
-            left[d] *= trips
-        for d in self.sizes:  # what no `for` covers runs outermost
-            trips = -(-self.sizes[d] // left[d])
-            if trips > 1:
-                spans["tile", d] = (d, trips, left[d])
-        return spans
-
-    def index(self, counters, pe):
-        """The value of each dimension at a PE."""
-        value = dict.fromkeys(self.sizes, 0)
-        for n, position in enumerate(self.placement.indices(pe)):
-            d, _, unit = self.spans["spatial", n]
-            value[d] += position * unit
-        for loop, counter in counters.items():
-            d, _, unit = self.spans[loop]
-            value[d] += counter * unit
-        return value
-
-    def element(self, tensor, index):
-        """Coordinates of a tensor, or None where they lie outside it."""
-        place = []
-        shape = self.tensors[tensor.name].shape if tensor.name in self.tensors else None
-        for k, rank in enumerate(tensor.ranks):
-            at = rank.offset(self.symbols) + sum(
-                rank.coefficient(d, self.symbols) * index[d] for d in set(rank.dimensions)
-            )
-            limit = shape[k] if shape else self.sizes[rank.terms[0].dimension]
-            if not 0 <= at < limit:
-                return None
-            place.append(at)
-        return tuple(place)
-
-    def lane_values(self, number, counters, moved=None):
-        """The word of each element of an operand; 0 outside its tensor."""
-        operand, tensor = self.reuse.operands[number], self.operation.operands[number]
-        words = []
-        for key in operand.elements:
-            pe = list(operand.lanes[operand.keys.index(key)])
-            if moved is not None:
-                pe[operand.shift] = moved
-            at = self.element(tensor, self.index(counters, pe))
-            words.append(0 if at is None else int(self.tensors[tensor.name][at]))
-        return words
-
-    def schedule(self):
-        """The cycles of the whole layer."""
-        output = self.reuse.output
-        outer = [key for key in self.spans if key[0] == "tile"]
-        outer += [("for", d) for d in self.dataflow.temporal[:-1]]
-        reduced = set(self.operation.reduced)
-        outer.sort(key=lambda key: self.spans[key][0] in reduced)  # reductions inside
-        inside = [("for", self.dataflow.inner)]
-        inside += [("pe", n) for n in range(len(self.dataflow.pe))]
-        carried = [key for key in outer if self.spans[key][0] in reduced]
-        in_pe = [key for key in inside if self.spans[key][0] in reduced]
-        passes = []
-        for counts in itertools.product(*(range(self.spans[key][1]) for key in outer)):
-            counters = dict(zip(outer, counts))
-            steps = []
-            for inner in itertools.product(*(range(self.spans[key][1]) for key in inside)):
-                now = counters | dict(zip(inside, inner))
-                watched = in_pe + (carried if output.stationary else [])
-                steps.append(self._step(now, watched))
-            drains = self._drains(counters, carried) if output.drain is not None else []
-            passes.append((self._loads(counters), steps, drains))
-        return self._interleave(passes)
-
-    def _step(self, now, watched):
-        cycle = Cycle()
+    def _step(self, layer, now, watched) -> Cycle:
+        cycle, output = Cycle(), self.reuse.output
         for n, operand in enumerate(self.reuse.operands):
-            if isinstance(operand, HeldOperand):
-                if operand.depth > 1:
-                    cycle.control[f"read_address{n}"] = self._address(operand.loops, now)
-            else:
-                cycle.operands[n] = self.lane_values(n, now)
-        output = self.reuse.output
+            if n not in self._held:
+                cycle.operands[n] = self._words(layer, n, now)
+            elif operand.depth > 1:
+                tensor = layer.operation.operands[n]
+                cycle.control[f"read_address{n}"] = self._address(layer, tensor, now)
         if output.accumulate:
-            cycle.control["first"] = all(now[key] == 0 for key in watched)
+            cycle.control["first"] = all(now[loop] == 0 for loop in watched)
             if output.depth > 1:
-                cycle.control["sum_address"] = self._address(output.loops, now)
-        last = all(now[key] == self.spans[key][1] - 1 for key in watched)
-        if output.drain is None and (last or not output.accumulate):
-            exits = [output.exits[output.keys.index(key)] for key in output.elements]
-            cycle.emit = [self.element(self.operation.output, self.index(now, pe)) for pe in exits]
+                cycle.control["sum_address"] = self._sum_address(layer, now)
+        complete = all(now[loop] == layer.trips(loop) - 1 for loop in watched)
+        if output.drain is None and (complete or not output.accumulate):
+            cycle.emit = [self._place(layer, now, pes) for pes in self._adders]
         return cycle
 
-    def _address(self, loops, now):
+    def _words(self, layer, n, now, axis=None, position=None) -> list[int]:
+        """The word of each element of an operand, or of those at a position along an axis."""
+        words = []
+        for pes in self._users[n]:
+            if axis is not None:
+                pes = [_moved(pe, axis, position) for pe in pes]
+            inside = [pe for pe in pes if pe in layer.placement.pes]
+            words.append(layer.value(n, now, inside[0]) if inside else 0)
+        return words
+
+    def _place(self, layer, now, pes):
+        """Where in the output a sum over some PEs belongs; None if nowhere."""
+        inside = [pe for pe in pes if pe in layer.placement.pes]
+        return layer.place(layer.operation.output, now, inside[0]) if inside else None
+
+    def _address(self, layer, tensor, now) -> int:
+        """The register of the PE that holds an element: mixed radix over the loops in the PE."""
         address = 0
-        for dimension, maximum in loops:
-            n = [p.dimension for p in self.dataflow.pe].index(dimension)
-            address = address * maximum + now["pe", n]
+        for n, loop in enumerate(layer.dataflow.pe):
+            if loop.dimension in tensor.dimensions:
+                address = address * loop.maximum + now["pe", n]
         return address
 
-    def _loads(self, counters):
-        """Load ticks of every held operand, in order."""
-        loads = []
-        for n, operand in enumerate(self.reuse.operands):
-            if not isinstance(operand, HeldOperand):
-                continue
-            held = [
-                k
-                for k, p in enumerate(self.dataflow.pe)
-                if (p.dimension, p.maximum) in operand.loops
-            ]
-            for inner in itertools.product(*(range(self.spans["pe", k][1]) for k in held)):
-                now = counters | {("pe", k): c for k, c in zip(held, inner)}
-                if operand.shift is None:
-                    positions = [None]
-                else:
-                    positions = list(range(self.placement.extent[operand.shift]))
-                    if self.reuse.skew[operand.shift] >= 0:
-                        positions.reverse()  # what enters first goes farthest
-                for position in positions:
-                    control = {f"load{n}": 1}
-                    if operand.depth > 1:
-                        control[f"load_address{n}"] = self._address(operand.loops, now)
-                    loads.append((n, self.lane_values(n, now, position), control))
-        return loads
+    def _sum_address(self, layer, now) -> int:
+        """The accumulator of the PE: over the loops inside its outermost reduction."""
+        address, reducing = 0, layer.dataflow.inner in layer.operation.reduced
+        for n, loop in enumerate(layer.dataflow.pe):
+            if loop.dimension in layer.operation.reduced:
+                reducing = True
+            elif reducing:
+                address = address * loop.maximum + now["pe", n]
+        return address
 
-    def _drains(self, counters, carried):
-        if any(counters[key] != self.spans[key][1] - 1 for key in carried):
-            return []
-        output, drains = self.reuse.output, []
-        loops = [
-            k for k, p in enumerate(self.dataflow.pe) if (p.dimension, p.maximum) in output.loops
-        ]
-        for inner in itertools.product(*(range(self.spans["pe", k][1]) for k in loops)):
-            now = counters | {("pe", k): c for k, c in zip(loops, inner)}
-            positions = list(range(self.placement.extent[output.drain]))
-            if self.reuse.skew[output.drain] >= 0:
-                positions.reverse()
-            for position in positions:
-                cycle = Cycle(control={"drain": 1}, emit=[])
-                if output.depth > 1:
-                    cycle.control["sum_address"] = self._address(output.loops, now)
-                for key in output.elements:
-                    pe = list(output.exits[output.keys.index(key)])
-                    pe[output.drain] = position
-                    cycle.emit.append(self.element(self.operation.output, self.index(now, pe)))
-                drains.append(cycle)
-        return drains
+    def _loads(self, layer, n, counters) -> list[Cycle]:
+        """Load ticks of a held operand, in order."""
+        operand, tensor = self.reuse.operands[n], layer.operation.operands[n]
+        flow, ticks = layer.dataflow, []
+        inside = [("pe", k) for k, p in enumerate(flow.pe) if p.dimension in tensor.dimensions]
+        for inner in layer.counts(inside):
+            now = counters | inner
+            control = {f"load{n}": 1}
+            if operand.depth > 1:
+                control[f"load_address{n}"] = self._address(layer, tensor, now)
+            for position in self._positions(operand.shift):
+                words = self._words(layer, n, now, operand.shift, position)
+                ticks.append(Cycle({n: words}, dict(control)))
+        return ticks
 
-    def _interleave(self, passes):
+    def _drains(self, layer, counters) -> list[Cycle]:
+        """Ticks that shift all accumulators out."""
+        flow, drain, ticks = layer.dataflow, self.reuse.output.drain, []
+        output = layer.operation.output
+        inside = [("pe", k) for k, p in enumerate(flow.pe) if p.dimension in output.dimensions]
+        for inner in layer.counts(inside):
+            now = counters | inner
+            for position in self._positions(drain):
+                control = {"drain": 1}
+                if self.reuse.output.depth > 1:
+                    control["sum_address"] = self._sum_address(layer, now)
+                emit = [
+                    self._place(layer, now, [_moved(pe, drain, position) for pe in pes])
+                    for pes in self._adders
+                ]
+                ticks.append(Cycle({}, control, emit))
+        return ticks
+
+    def _positions(self, axis):
+        """Positions along an axis as they are shifted: what goes farthest, or leaves, first."""
+        if axis is None:
+            return [None]
+        positions = list(range(self.reuse.placement.extent[axis]))
+        return positions if self.reuse.skew[axis] < 0 else positions[::-1]
+
+    def _interleave(self, passes, rng, bubbles) -> list[Cycle]:
         """Loads of the next pass under the steps of this one; bubbles anywhere."""
-        held = [n for n, o in enumerate(self.reuse.operands) if isinstance(o, HeldOperand)]
-        cycles = [self._load_cycle(load) for load in passes[0][0]] + [Cycle()]
-        for k, (_, steps, drains) in enumerate(passes):
-            for n in held:
-                cycles[-1].control[f"swap{n}"] = 1
-            loads = list(passes[k + 1][0]) if k + 1 < len(passes) else []
-            todo = steps + drains
+        cycles = [Cycle()]
+        held, loads = {}, self._due(passes[0], {}, rng)
+        while loads:
+            cycles.append(_merged(Cycle(), loads.pop(0)))
+        for k, one in enumerate(passes):
+            if any(f"load{n}" in cycles[-1].control for n in self._held):
+                cycles.append(Cycle())  # a word is in the shadow one cycle after its tick
+            for n in self._held:
+                if held.get(n) != one.loads[n]:
+                    cycles[-1].control[f"swap{n}"] = 1
+                    held[n] = one.loads[n]
+            loads = self._due(passes[k + 1], held, rng) if k + 1 < len(passes) else []
+            todo = list(one.cycles)
             while todo or loads:
-                step = bool(todo) and (not loads or self.rng.random() < 0.7)
+                step = bool(todo) and (not loads or rng.random() < 0.7)
                 cycle = todo.pop(0) if step else Cycle()
-                if loads and self.rng.random() < 0.7:
-                    n, words, control = loads.pop(0)
-                    cycle.operands[n] = words
-                    cycle.control |= control
+                if loads and rng.random() < 0.7:
+                    _merged(cycle, loads.pop(0))
                 cycles.append(cycle)
-                if self.rng.random() < 0.1:
+                while rng.random() < bubbles:
                     cycles.append(Cycle())
-            if any(cycles[-1].control.get(f"load{n}") for n in held):
-                cycles.append(Cycle())  # the last word is in the shadow one cycle after its tick
         return cycles
 
-    def _load_cycle(self, load):
-        n, words, control = load
-        return Cycle(operands={n: words}, control=dict(control))
+    def _due(self, one, held, rng) -> list[Cycle]:
+        """The loads before a pass: of what is not held already, one operand mixed with another."""
+        queues = [list(one.loads[n]) for n in self._held if held.get(n) != one.loads[n]]
+        mixed = []
+        while any(queues):
+            mixed.append(rng.choice([queue for queue in queues if queue]).pop(0))
+        return mixed
 
-    def simulate(self, multiplier_registers=0, array=Array):
-        """Run it; returns the output tensor the array and the edge added up."""
-        params = ArrayParams(self.reuse, multiplier_registers)
-        dut = array(params)
-        cycles = self.schedule()
-        sizes = [self.sizes[rank.terms[0].dimension] for rank in self.operation.output.ranks]
-        result = np.zeros(sizes, dtype=np.int64)
-        width, outputs = params.pe.psum_bits, len(self.reuse.output.elements)
+    # Simulation
+
+    def _simulate(self, cycles, results):
+        dut = self._array(self.params)
+        latency, emits = self.params.latency, {}
+        width, operands = self.params.pe.psum_bits, self.reuse.operands
 
         async def bench(ctx):
-            emits = {}
-            for time in range(len(cycles) + params.latency + 2):
+            for time in range(len(cycles) + latency + 1):
                 cycle = cycles[time] if time < len(cycles) else Cycle()
-                for n, operand in enumerate(self.reuse.operands):
+                for n, operand in enumerate(operands):
                     words = cycle.operands.get(n, [0] * len(operand.elements))
-                    packed = sum((w & 255) << (8 * k) for k, w in enumerate(words))
-                    ctx.set(getattr(dut, f"a{n}"), packed)
-                if params.control.size:
+                    ctx.set(getattr(dut, f"a{n}"), _packed(words, self.params.pe.bits))
+                if self.params.control.size:
                     ctx.set(dut.control, cycle.control)
                 if cycle.emit is not None:
-                    emits[time + params.latency] = cycle.emit
+                    emits[time + latency] = cycle
                 if time in emits:
-                    sums = ctx.get(dut.sums)
-                    for k in range(outputs):
-                        at = emits[time][k]
-                        if at is not None:
-                            raw = sums >> (width * k) & ((1 << width) - 1)
-                            result[at] += raw - ((raw >> (width - 1)) << width)
+                    self._collect(emits.pop(time), ctx.get(dut.sums), width, results)
                 await ctx.tick()
 
-        simulator = Simulator(dut)
+        # An array without a register has no clock of its own.
+        m = Module()
+        m.domains.sync = ClockDomain()
+        m.submodules.dut = dut
+        simulator = Simulator(m)
         simulator.add_clock(1e-6)
         simulator.add_testbench(bench)
         simulator.run()
-        return result
 
-    def golden(self):
-        """The einsum, straight from its definition."""
-        sizes = [self.sizes[rank.terms[0].dimension] for rank in self.operation.output.ranks]
-        result = np.zeros(sizes, dtype=np.int64)
-        names = list(self.sizes)
-        for counters in itertools.product(*(range(self.sizes[d]) for d in names)):
-            index = dict(zip(names, counters))
-            product = 1
-            for tensor in self.operation.operands:
-                at = self.element(tensor, index)
-                product *= 0 if at is None else int(self.tensors[tensor.name][at])
-            result[self.element(self.operation.output, index)] += product
-        return result
+    def _collect(self, cycle, sums, width, results):
+        """Add the sums that leave in a cycle to the outputs they belong to."""
+        places = [at for at in cycle.emit if at is not None]
+        if len(set(places)) < len(places):
+            raise ValueError(f"two exits give one output in a step: {sorted(places)}")
+        for k, at in enumerate(cycle.emit):
+            if at is not None:
+                raw = sums >> (width * k) & ((1 << width) - 1)
+                results[cycle.layer][at] += raw - ((raw >> (width - 1)) << width)
+
+
+def _merged(cycle: Cycle, load: Cycle) -> Cycle:
+    """A cycle with a load tick under it."""
+    cycle.operands |= load.operands
+    cycle.control |= load.control
+    return cycle
+
+
+def _moved(pe, axis, position):
+    return (position, pe[1]) if axis == 0 else (pe[0], position)
+
+
+def _packed(words, bits) -> int:
+    return sum((word & ((1 << bits) - 1)) << (bits * k) for k, word in enumerate(words))

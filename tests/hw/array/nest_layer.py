@@ -70,12 +70,9 @@ class NestLayer:
             trips = min(loop.maximum, -(-sizes[loop.dimension] // left[loop.dimension]))
             spans["pe", n] = (loop.dimension, trips, left[loop.dimension])
             left[loop.dimension] *= trips
-        for d in (*reversed(flow.temporal), *sizes):
-            kind = "tile" if ("for", d) in spans or d not in flow.temporal else "for"
-            trips = -(-sizes[d] // left[d])
-            if kind == "for" or trips > 1:
-                spans[kind, d] = (d, trips, left[d])
-                left[d] *= trips
+        for d in sizes:
+            kind = "for" if d in flow.temporal else "tile"
+            spans[kind, d] = (d, -(-sizes[d] // left[d]), left[d])
         return spans
 
     def trips(self, loop: Loop) -> int:

@@ -1,0 +1,87 @@
+"""Random nests over four operations, and random layers for them."""
+
+import random
+
+from nest_layer import LayerShape
+
+from rtl_gen.spec.dataflow import Dataflow, PELoop, SpatialLoop
+from rtl_gen.spec.operation import Operation, parse_einsum
+
+__all__ = ["CONV1D", "CONV2D", "DEPTHWISE", "MATMUL", "draw_layer", "draw_nest"]
+
+CONV2D = parse_einsum(
+    "O[n,g,p,q,k] += I[n,g,h=u*p+d*r-t,w=v*q+e*s-l,c] * W[g,r,s,c,k]",
+    name="conv2d",
+    symbols=tuple("uvdetl"),
+    batch=("n", "g"),
+)
+DEPTHWISE = parse_einsum(
+    "O[n,p,q,c] += I[n,h=u*p+d*r-t,w=v*q+e*s-l,c] * W[r,s,c]",
+    name="depthwise",
+    symbols=tuple("uvdetl"),
+    batch=("n",),
+)
+MATMUL = parse_einsum("O[m,n] += A[m,k] * B[k,n]", name="matmul")
+CONV1D = parse_einsum("O[q,k] += I[w=v*q+e*s-l,c] * W[s,c,k]", name="conv1d", symbols=tuple("vel"))
+
+OPERATIONS = (CONV2D, DEPTHWISE, MATMUL, CONV1D)
+SKEWS = (None, (0, 0), (1, 0), (0, 1), (1, 1), (1, -1), (-1, 0), (-1, 1), (0, -1))
+
+
+def draw_nest(rng: random.Random, operations=OPERATIONS, side: int = 4, shape=None):
+    """A dataflow and the shape of its array; None where an axis has no loop."""
+    operation = rng.choice(operations)
+    dims = list(operation.dimensions)
+    shape = shape or (rng.randint(1, side), rng.randint(1, side))
+    spatial = []
+    for axis in (0, 1):
+        kind = rng.random()
+        if kind < 0.65:
+            spatial.append(SpatialLoop(rng.choice(dims), axis))
+        elif kind < 0.9 and shape[axis] > 1:
+            spatial += _folded(rng, dims, axis, shape[axis])
+    if not spatial:
+        spatial = [SpatialLoop(rng.choice(dims), 0)]
+    pe = [PELoop(d, rng.randint(1, 3)) for d in rng.sample(dims, rng.choice([0, 0, 1, 2]))]
+    temporal = rng.sample(dims, len(dims))
+    dataflow = Dataflow(
+        name="random",
+        operation=operation,
+        temporal=tuple(temporal),
+        pe=tuple(pe),
+        spatial=tuple(spatial),
+        skew=rng.choice(SKEWS),
+    )
+    return dataflow, shape
+
+
+def _folded(rng, dims, axis, size) -> list[SpatialLoop]:
+    """Two or three loops on one axis; one of them may take what the others leave."""
+    loops, left = [], size
+    for d in rng.sample(dims, rng.choice([2, 2, 3])):
+        taken = rng.randint(1, left)
+        loops.append(SpatialLoop(d, axis, taken))
+        left //= taken
+    if rng.random() < 0.3:
+        whole = rng.randrange(len(loops))
+        loops[whole] = SpatialLoop(loops[whole].dimension, axis)
+    return loops
+
+
+def draw_layer(rng: random.Random, dataflow: Dataflow) -> LayerShape:
+    """Sizes up to 6 where the array lays a dimension out, strides and dilations to 2, borders."""
+    operation: Operation = dataflow.operation
+    laid_out = {loop.dimension for loop in dataflow.spatial}
+    sizes = {}
+    for d in operation.dimensions:
+        most = 6 if d in laid_out else 3
+        sizes[d] = rng.randint(1, 2 if d in operation.batch else most)
+    symbols = {s: rng.randint(0, 1) if s in "tl" else rng.randint(1, 2) for s in operation.symbols}
+    extents = {}
+    for tensor in operation.operands:
+        for rank in tensor.ranks:
+            if not rank.is_plain:
+                reach = sum(rank.coefficient(d, symbols) * (sizes[d] - 1) for d in rank.dimensions)
+                extent = 1 + rank.offset(symbols) + reach - rng.randint(0, 1)
+                extents[rank.name] = max(1, extent)
+    return LayerShape(sizes, symbols, extents)
