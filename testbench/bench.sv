@@ -250,6 +250,7 @@ module bench #(
       .stall_w(memory_stall_w),
       .stall_b(memory_stall_b),
       .seed(memory_seed),
+      .reseed(begins),
       .error_first(memory_error_first),
       .error_last(memory_error_last),
       .error_response(memory_error_response)

@@ -8,7 +8,8 @@
 // latency    cycles from the address' transfer to the first beat's (2 or more), and from the last
 //            written beat's transfer to its response's (3 or more), when nothing queues
 // bandwidth  beats a cycle, reads and writes together, in 1/256; both in turn when both want
-// stall_*    how many cycles in 1000 a channel stalls: no ready, or no new valid
+// stall_*    how many cycles in 1000 a channel stalls: no ready, or no new valid; at random, anew
+//            from the seed at reseed
 // error_*    addresses error_first..error_last answer error_response (0: none do);
 //            addresses outside the file answer DECERR
 
@@ -59,6 +60,7 @@ module memory #(
     input wire [ 9:0] stall_w,
     input wire [ 9:0] stall_b,
     input wire [63:0] seed,
+    input wire        reseed,
     input wire [63:0] error_first,
     input wire [63:0] error_last,
     input wire [ 1:0] error_response
@@ -111,7 +113,7 @@ module memory #(
   endfunction
 
   always_ff @(posedge aclk) begin
-    if (!aresetn) noise <= seed == 0 ? 64'h9e37_79b9_7f4a_7c15 : seed;
+    if (reseed) noise <= seed == 0 ? 64'h9e37_79b9_7f4a_7c15 : seed;
     else if ((stall_ar | stall_r | stall_aw | stall_w | stall_b) != 0) noise <= next_noise(noise);
   end
   wire ar_stalls = stalls(noise[11:0], stall_ar);
@@ -135,7 +137,7 @@ module memory #(
   wire write_beat = write_wants && one_beat && (two_beats || !read_wants || write_first);
 
   always_ff @(posedge aclk) begin
-    if (!aresetn) begin
+    if (!aresetn || reseed) begin
       credit <= 0;
       write_first <= 0;
     end else begin

@@ -180,15 +180,22 @@ class Accelerator(wiring.Component):
                 EngineControl,
                 record,
                 params.machine.design.queue_words,
+                tied={"words": host.queues[n]},
             )
             controls[engine] = control
-            wiring.connect(m, host.queues[n], control.words)
             m.d.comb += [
                 host.room[n].eq(control.room),
                 host.busy[n].eq(control.busy),
                 control.go.eq(host.go),
             ]
-        compute = place(m, platform, "compute", Compute, params.compute)
+        compute = place(
+            m,
+            platform,
+            "compute",
+            Compute,
+            params.compute,
+            tied={"config": controls["compute"].config},
+        )
         self._start(m, compute, controls["compute"])
         m.d.comb += [host.overflow.eq(compute.overflow), host.step.eq(compute.step)]
         progress = {"compute": compute.moved}
@@ -219,22 +226,47 @@ class Accelerator(wiring.Component):
         bus_bits = params.machine.design.bus_bits
         arbiter = place(m, platform, "read_arbiter", ReadArbiter, len(LOADS), bus_bits)
         for n, name in enumerate(LOADS):
-            buffet = place(m, platform, f"{name}_buffet", Buffet, *_arguments(params.buffet(name)))
-            load = place(m, platform, f"load_{name}", LoadEngine, params.load(name))
-            feed = place(m, platform, f"feed_{name}", Feeder, params.feed(name))
-            control = controls[f"load_{name}"]
+            control, feeding = controls[f"load_{name}"], controls[f"feed_{name}"]
+            load = place(
+                m,
+                platform,
+                f"load_{name}",
+                LoadEngine,
+                params.load(name),
+                tied={
+                    "config": control.config,
+                    "request": arbiter.request[n],
+                    "beats": arbiter.beats[n],
+                },
+            )
+            feed = place(
+                m,
+                platform,
+                f"feed_{name}",
+                Feeder,
+                params.feed(name),
+                tied={"config": feeding.config},
+            )
+            place(
+                m,
+                platform,
+                f"{name}_buffet",
+                Buffet,
+                *_arguments(params.buffet(name)),
+                tied={
+                    "write": load.write,
+                    "commit": load.commit,
+                    "space": load.space,
+                    "request": feed.request,
+                    "response": getattr(compute, name),
+                },
+            )
             if name == "input":
                 self._start_fenced(m, platform, load, control, host)
             else:
                 self._start(m, load, control)
-            self._start(m, feed, controls[f"feed_{name}"])
-            wiring.connect(m, load.request, arbiter.request[n])
-            wiring.connect(m, arbiter.beats[n], load.beats)
-            wiring.connect(m, load.write, buffet.write)
-            wiring.connect(m, load.commit, buffet.commit)
-            wiring.connect(m, feed.request, buffet.request)
-            wiring.connect(m, buffet.response, getattr(compute, name))
-            m.d.comb += [load.space.eq(buffet.space), arbiter.urgent[n].eq(load.urgent)]
+            self._start(m, feed, feeding)
+            m.d.comb += arbiter.urgent[n].eq(load.urgent)
             progress[f"load_{name}"] = load.moved
             progress[f"feed_{name}"] = feed.request.valid & feed.request.ready
         return arbiter
@@ -242,19 +274,27 @@ class Accelerator(wiring.Component):
     def _elaborate_store(self, m, platform, controls, host, compute, progress):
         """The output buffer and its store engine."""
         params = self._params
-        output = place(
-            m, platform, "output_buffet", Buffet, *_arguments(params.compute.output_buffet)
-        )
-        store = place(m, platform, "store", StoreEngine, params.store)
         control = controls["store"]
+        store = place(
+            m, platform, "store", StoreEngine, params.store, tied={"config": control.config}
+        )
+        place(
+            m,
+            platform,
+            "output_buffet",
+            Buffet,
+            *_arguments(params.compute.output_buffet),
+            tied={
+                "write": compute.write,
+                "commit": compute.commit,
+                "space": compute.space,
+                "request": store.request,
+                "response": store.response,
+            },
+        )
         self._start(m, store, control)
         # A descriptor begins before the responses of the one before it have come.
         interrupts = place(m, platform, "interrupts", Fifo, 1, LAYERS_STORED)
-        wiring.connect(m, compute.write, output.write)
-        wiring.connect(m, compute.commit, output.commit)
-        m.d.comb += compute.space.eq(output.space)
-        wiring.connect(m, store.request, output.request)
-        wiring.connect(m, output.response, store.response)
         progress["store"] = store.moved
         m.d.comb += [
             host.layer_done.eq(store.completed),
@@ -279,7 +319,6 @@ class Accelerator(wiring.Component):
         """As :meth:`_start`, behind the fence of the descriptor."""
         fence = place(m, platform, "fence", Fence)
         m.d.comb += [
-            part.config.eq(control.config),
             fence.start.eq(control.start),
             fence.fenced.eq(control.config.fenced),
             fence.after.eq(control.config.fence),
@@ -289,9 +328,8 @@ class Accelerator(wiring.Component):
         ]
 
     def _start(self, m, part, control):
-        """Give an engine its configuration and its start."""
+        """Start an engine that has its configuration."""
         m.d.comb += [
-            part.config.eq(control.config),
             part.start.eq(control.start),
             control.idle.eq(~part.busy),
         ]

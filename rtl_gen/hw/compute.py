@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -76,6 +76,7 @@ class ComputeParams:
             drain_sizes=tuple(sizes[n] for n in machine.output_tick_loops),
             post_phases=machine.post_phases,
             gathered_words=machine.output_words,
+            gather_loops=len(machine.output_word_loops) if machine.gathers else 0,
         )
 
     @cached_property
@@ -146,10 +147,9 @@ class Compute(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         params = self._params
-        issue = place(m, platform, "issue", Issue, params.issue)
+        issue = place(m, platform, "issue", Issue, params.issue, tied={"config": self.config})
         array = place(m, platform, "array", Array, params.array)
         m.d.comb += [
-            issue.config.eq(self.config),
             issue.start.eq(self.start),
             self.busy.eq(issue.busy),
             issue.space.eq(self.space),
@@ -180,6 +180,7 @@ class Compute(wiring.Component):
             machine.input_words,
             fill_bits=PAD_BITS,
             name="input_words",
+            tied={"response": self.input},
         )
         lanes = place(
             m,
@@ -189,9 +190,8 @@ class Compute(wiring.Component):
             tuple((lane.word, lane.byte) for lane in machine.input_lanes),
             machine.block,
             machine.input_byte_moves,
+            tied={"words": words.words},
         )
-        wiring.connect(m, wiring.flipped(self.input), words.response)
-        m.d.comb += lanes.words.eq(words.words)
         number = machine.input_number
         if not machine.input_held:
             m.d.comb += [
@@ -221,6 +221,7 @@ class Compute(wiring.Component):
             params.weight_buffet,
             machine.weight_words,
             name="weight_words",
+            tied={"response": self.weights},
         )
         lanes = place(
             m,
@@ -231,9 +232,9 @@ class Compute(wiring.Component):
             machine.weight_vectors,
             machine.block,
             machine.weight_words,
+            tied={"words": words.words},
         )
-        wiring.connect(m, wiring.flipped(self.weights), words.response)
-        m.d.comb += [lanes.words.eq(words.words), words.done.eq(lanes.done)]
+        m.d.comb += words.done.eq(lanes.done)
         number = machine.weight_number
         if not machine.weights_held:
             m.d.comb += [
@@ -320,12 +321,24 @@ class Compute(wiring.Component):
             params.parameter_buffet,
             machine.parameter_words,
             name="parameter_words",
+            tied={"response": self.parameters},
         )
-        post = place(m, platform, "post", Post, params.post)
-        collector = place(m, platform, "collector", Collector, params.collector)
-        wiring.connect(m, wiring.flipped(self.parameters), parameters.response)
-        wiring.connect(m, collector.write, wiring.flipped(self.write))
-        wiring.connect(m, collector.commit, wiring.flipped(self.commit))
+        post = place(
+            m,
+            platform,
+            "post",
+            Post,
+            params.post,
+            tied={"sums": sums, "parameters": parameters.words, "layer": parameters.tag},
+        )
+        collector = place(
+            m,
+            platform,
+            "collector",
+            Collector,
+            params.collector,
+            tied={"write": self.write, "commit": self.commit, "outputs": post.outputs},
+        )
         written = params.collector.tag
         out_tag = Signal(written, name="collector_tag")
         m.d.comb += [
@@ -334,17 +347,13 @@ class Compute(wiring.Component):
             out_tag.word_done.eq(tag.word_done),
             out_tag.commit.eq(tag.commit),
             post.valid.eq(valid),
-            post.sums.eq(sums),
             post.channel.eq(tag.channel),
             post.last.eq(tag.parameters_done),
             post.tag.eq(out_tag),
-            post.parameters.eq(parameters.words),
-            post.layer.eq(parameters.tag),
             parameters.done.eq(post.used),
             issue.parameters_used.eq(post.used),
             issue.parameter_sets.eq(parameters.valid + parameters.waiting),
             collector.valid.eq(post.out_valid),
-            collector.outputs.eq(post.outputs),
             collector.phase.eq(post.phase),
             collector.tag.eq(post.out_tag),
             issue.committed.eq(Mux(collector.commit.valid, collector.commit.payload.count, 0)),
@@ -353,7 +362,4 @@ class Compute(wiring.Component):
         with m.If(post.overflow):
             m.d.comb += self.overflow.eq(1)
         if params.collector.words > 1:
-            ticks = len(machine.output_tick_loops)
-            count = len(machine.output_word_loops)
-            strides = [self.config[f"stride{ticks + n}"] for n in range(count)]
-            m.d.comb += collector.strides.eq(Cat(strides))
+            m.d.comb += out_tag.strides.eq(tag.strides)

@@ -87,19 +87,38 @@ class ModuleLibrary:
         return Instance(name, **pins, **self._clocks[name])
 
 
-def place(m: Module, platform, name: str, kind, /, *args, **kwargs):
+def _check_widths(component, ports):
+    """Raise ValueError where a value is not as wide as the port it is for.
+
+    Amaranth would cut or extend it silently.
+    """
+    inner = _pins(component.signature, component)
+    outer = _pins(component.signature, ports)
+    for (name, _, port), (_, _, value) in zip(inner, outer, strict=True):
+        if len(port) != len(value):
+            raise ValueError(
+                f"{component.module_name}.{name} has {len(port)} bits and cannot be tied to "
+                f"{len(value)}"
+            )
+
+
+def place(m: Module, platform, name: str, kind, /, *args, tied=None, **kwargs):
     """Add a ``kind(*args, **kwargs)`` to ``m`` as ``name``; return its ports as wires of ``m``.
 
-    The wires are named ``{name}__{port}``, in the simulator as in Verilog.
+    The wires are named ``{name}__{port}``, in the simulator as in Verilog. A port in ``tied`` gets
+    no wire of its own but the value given: any for an input, a signal for an output. That is for
+    what is wide and only passes through.
     """
-    if isinstance(platform, ModuleLibrary):
-        component = platform.component(kind, *args, **kwargs)
-        ports = component.signature.create(path=(name,))
+    library = isinstance(platform, ModuleLibrary)
+    component = platform.component(kind, *args, **kwargs) if library else kind(*args, **kwargs)
+    ports = component.signature.create(path=(name,))
+    for port, value in (tied or {}).items():
+        setattr(ports, port, value)
+    _check_widths(component, ports)
+    if library:
         m.submodules[name] = platform.instance(component, ports)
         return ports
-    component = kind(*args, **kwargs)
     m.submodules[name] = component
-    ports = component.signature.create(path=(name,))
     inner = _pins(component.signature, component)
     outer = _pins(component.signature, ports)
     for (_, flow, inside), (_, _, outside) in zip(inner, outer, strict=True):

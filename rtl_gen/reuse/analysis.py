@@ -203,20 +203,25 @@ def _vectors(placement: Placement, tensor: Tensor) -> list[Coordinate]:
     On a folded axis a vector of loops is one of PEs by the weights of the loops; whether it
     holds at a PE (no carry from loop to loop) is looked up there.
     """
-    loops = placement.dataflow.spatial
+    # A loop of one PE goes nowhere.
+    loops = [n for n, size in enumerate(placement.sizes) if size > 1]
+    sizes = [placement.sizes[n] for n in loops]
+    axes = [placement.dataflow.spatial[n].axis for n in loops]
     weights, below = [], [1, 1]
-    for loop, size in reversed(list(zip(loops, placement.sizes))):
-        weights.append(below[loop.axis])
-        below[loop.axis] *= size
+    for size, axis in reversed(list(zip(sizes, axes))):
+        weights.append(below[axis])
+        below[axis] *= size
     weights.reverse()
+    rows = [[row[n] for n in loops] for row in placement.spatial_rows(tensor)]
     vectors = []
-    for basis in null_basis(placement.spatial_rows(tensor), len(loops)):
+    for basis in null_basis(rows, len(loops)):
+        if any(abs(step) >= size for step, size in zip(basis, sizes)):
+            continue  # it joins no two PEs
         vector = [0, 0]
-        for step, weight, loop in zip(basis, weights, loops):
-            vector[loop.axis] += step * weight
+        for step, weight, axis in zip(basis, weights, axes):
+            vector[axis] += step * weight
         vectors.append((vector[0], vector[1]))
-    # An axis that no loop lies on has one PE; a loop of one PE shares nothing.
-    return [v for v in vectors if all(abs(a) < n for a, n in zip(v, placement.extent)) and any(v)]
+    return vectors
 
 
 def _default_skew(placement: Placement) -> tuple[int, int]:
@@ -229,14 +234,18 @@ def _default_skew(placement: Placement) -> tuple[int, int]:
 
 
 def _links(placement, tensor, skew) -> tuple[Link, ...]:
-    """Links of a tensor, wires before registers, each oriented so that time goes forward."""
+    """Links of a tensor, wires before registers, each oriented so that time goes forward.
+
+    Wires all go one way, down or else to the right: on a folded axis two of them may be parallel,
+    and must not close a circle.
+    """
     links = []
     for vector in _vectors(placement, tensor):
         delay = sum(s * v for s, v in zip(skew, vector))
-        if delay < 0:
+        if delay < 0 or (delay == 0 and vector < (0, 0)):
             vector, delay = (-vector[0], -vector[1]), -delay
         links.append(Link(vector, delay))
-    return tuple(sorted(links, key=lambda link: link.delay))
+    return tuple(sorted(dict.fromkeys(links), key=lambda link: link.delay))
 
 
 def _sources(placement, tensor, links) -> dict[Coordinate, tuple[Coordinate, Link]]:
@@ -340,9 +349,17 @@ def _output(placement, tensor, skew) -> OutputReuse:
     outermost = dataflow.hardware_loops.index(reduced[0]) if reduced else 0
     deeper = [p for p in dataflow.pe if p.dimension in dataflow.hardware_loops[outermost + 1 :]]
     links = tuple(reversed(_links(placement, tensor, skew)))
+    # Sums that the edge must add, as no vector of the basis joins their PEs, cannot be shifted.
+    alone = len({placement.element(tensor, pe) for pe in placement.pes}) == len(placement.pes)
     drain = None
-    if stationary and not links:
+    if stationary and alone:
         drain = dataflow.shift.get(tensor.name, _drain_axis(placement, skew))
+    elif stationary and tensor.name in dataflow.shift:
+        raise SpecError(
+            f"sums of {tensor.name} are added from PE to PE and leave there; there is nothing to "
+            f"shift",
+            key=f"links.shift.{tensor.name}",
+        )
     successors = _sources(placement, tensor, tuple(_reverse(link) for link in links))
     exits = tuple(
         pe

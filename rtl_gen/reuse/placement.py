@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from operator import mul
 
 from ..spec.dataflow import AXES, Dataflow
 from ..spec.operation import SpecError, Tensor
@@ -97,10 +98,15 @@ class Placement:
 
     def element(self, tensor: Tensor, pe: Coordinate) -> tuple[int, ...]:
         """Which element a PE uses in a step, relative to the others: equal keys, equal elements."""
+        if tensor.name not in self._rows:
+            self._rows[tensor.name] = self.spatial_rows(tensor)
         indices = self.indices(pe)
-        return tuple(
-            sum(a * x for a, x in zip(row, indices)) for row in self.spatial_rows(tensor)
-        )
+        return tuple(sum(map(mul, row, indices)) for row in self._rows[tensor.name])
+
+    @cached_property
+    def _rows(self) -> dict[str, list[list[int]]]:
+        """The projections found so far: of each tensor, every PE asks several times."""
+        return {}
 
 
 def projection(tensor: Tensor, dimensions: list[str]) -> list[list[int]]:

@@ -6,6 +6,7 @@ partial sum. A simulation's waveform can be read along this list.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -116,7 +117,7 @@ def _guesses(mapping: Mapping, taken: list[IssuedStep], ending: _Ending, got: in
     """Simple faults that would give the value that came out."""
     whole = taken[-1].psum
     parts = [0, *(step.psum for step in taken)]
-    own = [after - before for before, after in zip(parts, parts[1:])]
+    own = [after - before for before, after in pairwise(parts)]
     constant = ending.bias + ending.correction
     faults = {
         "without the bias": whole + ending.correction,

@@ -102,7 +102,7 @@ def _number(mapping: Mapping, counters: tuple[int, ...]) -> int:
 
 
 def _inside(levels, ends: dict[str, bool]) -> int:
-    """Trips of the innermost of some levels; ``ends``: a dimension's outer ones are on their last."""
+    """Trips of the innermost of some levels; ``ends``: whether outer ones are on their last."""
     total = 1
     for dimension, end in ends.items():
         full = part = 1

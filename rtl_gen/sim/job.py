@@ -135,5 +135,7 @@ class Job:
             raise ValueError(f"cycle_limit must be at least 1 cycle, not {self.cycle_limit!r}")
         if not 0 <= self.host_stall <= MAX_STALL:
             raise ValueError(f"host_stall must be 0..{MAX_STALL} per mille, not {self.host_stall}")
+        if self.seed is not None and not 0 <= self.seed < 1 << 64:
+            raise ValueError(f"seed must be an unsigned 64-bit value, not {self.seed!r}")
         if len(self.windows) > MAX_WINDOWS:
             raise ValueError(f"windows must be at most {MAX_WINDOWS}, not {len(self.windows)}")

@@ -14,9 +14,13 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Missing", "main", "missing_parts", "require"]
+__all__ = ["Missing", "MissingPartError", "main", "missing_parts", "require"]
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class MissingPartError(RuntimeError):
+    """System parts are missing; a line for each, with the command that installs it."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,10 @@ def missing_parts() -> list[Missing]:
 
 
 def require() -> None:
-    """Raise RuntimeError, a line for each missing part, if there is one."""
+    """Raise MissingPartError, a line for each missing part, if there is one."""
     missing = missing_parts()
     if missing:
-        raise RuntimeError("\n".join(map(str, missing)))
+        raise MissingPartError("\n".join(map(str, missing)))
 
 
 def main() -> int:

@@ -3,15 +3,17 @@
 Everything follows from a seed, so that a failure is repeated by its number.
 """
 
+import math
 import random
 from dataclasses import dataclass
 
 import numpy as np
 
+from rtl_gen.golden.quantize import quantize_multiplier
 from rtl_gen.mapping.mapping import Mapping, MappingError
 from rtl_gen.mapping.program import LayerData, Step
 from rtl_gen.reuse.machine import Machine
-from rtl_gen.sim.layers import operand_shapes, random_data
+from rtl_gen.sim.layers import operand_shapes
 from rtl_gen.spec.layer import Layer, Quantization, conv2d, matmul
 
 __all__ = ["Case", "Limits", "draw_case", "is_legal", "is_ragged", "tiled_dimensions"]
@@ -62,7 +64,7 @@ class Case:
 
 
 def tiled_dimensions(machine: Machine) -> tuple[str, ...]:
-    """The dimensions that shall be tiled all at once: k c p q of a convolution, m k n of a matmul."""
+    """The dimensions that shall all be tiled: k c p q of a convolution, m k n of a matmul."""
     return ("m", "k", "n") if machine.operation.name == "matmul" else ("k", "c", "p", "q")
 
 
@@ -173,17 +175,43 @@ def draw_mapping(
 
 
 def draw_data(rng: random.Random, machine: Machine, layer: Layer) -> tuple[np.ndarray, LayerData]:
-    """Random operands; in one of five cases extreme ones, of both signs or of one."""
-    source, data = random_data(machine.operation, layer, rng.randrange(1 << 32))
-    kind = rng.choice(["spread"] * 4 + ["extreme"])
-    if kind == "spread":
-        return source, data
+    """Random operands, or extreme ones, with numbers for which the outputs spread over int8."""
     draw = np.random.default_rng(rng.randrange(1 << 32))
-    ends = rng.choice([(-128, -128), (127, -128), (-128, 127), (127, 127), None])
     shapes = operand_shapes(machine.operation, layer)
-    names = (machine.operation.activation.name, machine.operation.weights)
-    if ends is None:
-        arrays = [draw.choice(np.array([-128, 127], np.int8), shapes[name]) for name in names]
-    else:
-        arrays = [np.full(shapes[name], end, np.int8) for name, end in zip(names, ends)]
-    return arrays[0], LayerData(arrays[1], data.bias, data.multiplier, data.shift)
+    operation = machine.operation
+    kind = rng.choice(["spread", "spread", "spread", "spread", "ends", "constant"])
+    arrays = []
+    for name in (operation.activation.name, operation.weights):
+        if kind == "spread":
+            values = draw.integers(-128, 128, shapes[name])
+        elif kind == "ends":
+            values = draw.choice([-128, 127], shapes[name])
+        else:
+            values = np.full(shapes[name], rng.choice([-128, -128, 127]))
+        arrays.append(values.astype(np.int8))
+    return arrays[0], LayerData(arrays[1], *scale_outputs(draw, machine, layer, *arrays))
+
+
+def scale_outputs(draw, machine: Machine, layer: Layer, source, weights):
+    """Bias, multiplier and shift by which few outputs are clamped, whatever the operands are."""
+    operation = machine.operation
+    reduced = tuple(
+        n
+        for n, rank in enumerate(operation.weight.ranks)
+        if rank.terms[0].dimension in operation.reduced
+    )
+    products = math.prod(weights.shape[n] for n in reduced)
+    sums = weights.sum(axis=reduced, dtype=np.int64)  # of each output channel
+    offset = source.mean() - layer.quantization.input_zero
+    random_part = math.sqrt(products) * weights.std() * (source.std() + abs(offset))
+    constant_part = products * abs(offset * weights.mean()) / 2  # missing where there is padding
+    # Half of the outputs within a third of the clamp's range, around its middle.
+    q = layer.quantization
+    half = (q.act_max - q.act_min) / 2
+    scale = (half / 3 + 1) / (random_part + constant_part + 1000)
+    scale = scale * draw.uniform(0.5, 2, sums.shape)
+    taken_out = 1 if weights.std() else 0.5
+    bias = (q.act_min + half - q.output_zero) / scale - taken_out * offset * sums
+    bias = np.round(bias + draw.uniform(-1000, 1000, sums.shape))
+    multiplier, shift = quantize_multiplier(scale)
+    return bias.astype(np.int64), multiplier, shift

@@ -102,7 +102,7 @@ def test_stalls_of_each_channel(copier):
 def test_stalls_keep_the_data_and_repeat_with_their_seed(copier):
     timing = MemoryTiming.stalling(400)
     seeds = [1, 2, 1]
-    jobs = [copy_job(512, timing=timing, host_stall=400, seed=seed, reset=True) for seed in seeds]
+    jobs = [copy_job(512, timing=timing, host_stall=400, seed=seed) for seed in seeds]
     results = copier.run(jobs)
     assert all(copied(job, result) for job, result in zip(jobs, results))
     assert not any(result.problems for result in results)

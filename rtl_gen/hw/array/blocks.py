@@ -8,7 +8,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..place import place
-
 from .netlist import Coordinate, Netlist
 from .pe import PE, PEParams
 
@@ -95,6 +94,15 @@ class _Cutter:
                 return True
         return False
 
+    @cached_property
+    def widths(self) -> dict[str, int]:
+        """Bits of each port; equal on every kind of PE that has it."""
+        return {
+            port: Shape.cast(member.shape).width
+            for kind in dict.fromkeys(self.net.kinds.values())
+            for port, member in kind.ports.items()
+        }
+
 
 def cut(net: Netlist) -> tuple[BlockPlan, str, dict[str, list]]:
     """Plan the blocks of an array.
@@ -149,11 +157,10 @@ def _block(cutter, origin, size):
         cells.append(Cell(name, module, part, tuple(pins)))
     gives = _outputs(cutter, origin, size, children)
     drivers = tuple((net, tuple(provides[what] for what in made)) for net, made in gives.items())
-    width = {net: _width(tuple(cutter.net.kinds.values()), net) for net in (*inputs, *gives)}
     plan = BlockPlan(
         *size,
-        tuple(Bus(net, width[net], len(found)) for net, found in inputs.items()),
-        tuple(Bus(net, width[net], len(found)) for net, found in gives.items()),
+        tuple(Bus(net, cutter.widths[net], len(found)) for net, found in inputs.items()),
+        tuple(Bus(net, cutter.widths[net], len(found)) for net, found in gives.items()),
         tuple(cells),
         drivers,
     )
@@ -194,12 +201,6 @@ def _child_size(size: Coordinate) -> Coordinate:
 @cache
 def _ports(kind: PEParams, flow) -> tuple[str, ...]:
     return tuple(name for name, member in kind.ports.items() if member.flow == flow)
-
-
-def _width(kinds: tuple[PEParams, ...], port: str) -> int:
-    """Bits of a port; equal on every kind of PE that has it."""
-    kind = next(kind for kind in kinds if port in (*_ports(kind, In), *_ports(kind, Out)))
-    return Shape.cast(kind.ports[port].shape).width
 
 
 class Block(wiring.Component):

@@ -60,11 +60,14 @@ def netlist(reuse: Reuse, *, multiplier_registers: int = 0, bits: int = 8) -> Ne
     control_delay = _join_control(reuse, sources, lanes)
     output = reuse.output
     successors = _successors(reuse)
+    predecessors: dict[Coordinate, list[Coordinate]] = {}
+    for pe, (after, _) in successors.items():
+        predecessors.setdefault(after, []).append(pe)
     drain = reuse.shift_link(output.drain) if output.drain is not None else None
     default = max((link.delay for link in output.links), default=1)
     kinds = {}
     for pe in pes:
-        before = sorted(source for source, (after, _) in successors.items() if after == pe)
+        before = sorted(predecessors.get(pe, ()))
         for k, source in enumerate(before):
             sources[pe, f"psum{k}"] = ("pe", source, "psum")
         inputs = max(len(before), 1 if output.links else 0)

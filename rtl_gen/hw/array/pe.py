@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..delayed import delayed
 
-__all__ = ["OperandParams", "PE", "PEParams"]
+__all__ = ["PE", "OperandParams", "PEParams"]
 
 
 def address_bits(depth: int) -> int:

@@ -1,12 +1,12 @@
-"""Handing a part of an engine its fields of the descriptor."""
+"""What a part of an engine gets of the engine's descriptor."""
 
 from amaranth.hdl import Value
 
-__all__ = ["configure"]
+__all__ = ["fields_of"]
 
 
-def configure(m, part, config):
-    """Drive ``part.config`` from the fields of the same names in ``config``.
+def fields_of(config, part):
+    """The fields of the layout ``part`` out of ``config``, as bits.
 
     They lie side by side and in the same order in both, so that one slice carries them all.
 
@@ -15,9 +15,9 @@ def configure(m, part, config):
     ValueError
         If they do not.
     """
-    inner, outer = part.config.shape(), config.shape()
-    start = min(outer[name].offset for name, _ in inner)
-    for name, field in inner:
-        if (outer[name].offset, outer[name].shape) != (start + field.offset, field.shape):
-            raise ValueError(f"the field {name} must lie at bit {field.offset} of the part's own")
-    m.d.comb += Value.cast(part.config).eq(Value.cast(config)[start : start + inner.size])
+    whole = config.shape()
+    start = min(whole[name].offset for name, _ in part)
+    for name, field in part:
+        if (whole[name].offset, whole[name].shape) != (start + field.offset, field.shape):
+            raise ValueError(f"the field {name} must lie at bit {start + field.offset}")
+    return Value.cast(config)[start : start + part.size]

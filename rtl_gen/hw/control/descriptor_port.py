@@ -78,7 +78,7 @@ class DescriptorPort(wiring.Component):
                 self.error.eq(illegal),
                 position.eq(0),
                 remaining.eq(payload.words),
-                loading.eq((illegal == errors.NONE) & (payload.words != 0)),
+                loading.eq(payload.words != 0),
                 self.ready_config.eq((illegal == errors.NONE) & (payload.words == 0)),
             ]
         with m.Elif(taken):

@@ -68,15 +68,16 @@ class EngineControl(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         queue = place(m, platform, "queue", DescriptorQueue, self._depth)
-        port = place(m, platform, "port", DescriptorPort, self._record)
+        port = place(
+            m, platform, "port", DescriptorPort, self._record, tied={"config": self.config}
+        )
         wiring.connect(m, wiring.flipped(self.words), queue.push)
         wiring.connect(m, queue.pop, port.words)
         m.d.comb += [
             self.room.eq(queue.room),
             self.error.eq(port.error),
-            self.config.eq(port.config),
-            # In the cycle of start the engine still says idle.
-            port.take.eq(port.ready_config & self.go & self.idle & ~self.start),
+            # In the cycle of start the engine still says idle, but the shadow is empty.
+            port.take.eq(port.ready_config & self.go & self.idle),
             self.busy.eq(self.start | ~self.idle),
         ]
         m.d.sync += self.start.eq(port.take)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,7 @@ from ...isa.descriptors import COMPUTE_MASKS
 from ...isa.fields import Record
 from ..layouts import layout_of
 from ..place import place
-from .configure import configure
+from .configure import fields_of
 from .index_walk import IndexWalk
 from .nest import Nest, NestParams
 
@@ -42,6 +42,9 @@ class IssueParams:
         Cycles that post-processing takes for the sums of a step.
     gathered_words
         Output words gathered together; 1 where a step gives whole words or parts of one.
+    gather_loops
+        Loops over those words, whose strides go with each step: the next layer may have begun
+        before they are written. 0 where nothing is gathered.
     """
 
     record: Record
@@ -52,6 +55,7 @@ class IssueParams:
     drain_sizes: tuple[int, ...]
     post_phases: int
     gathered_words: int
+    gather_loops: int
 
     @property
     def nest(self) -> NestParams:
@@ -67,7 +71,7 @@ class IssueParams:
         """What travels beside a step, to where its sums come out.
 
         ``first``: the sum starts anew; ``emit``: it is complete; ``out``, ``channel``: where the
-        outputs go; ``parameters_done``, ``word_done``: the channel block's parameters, the gathered
+        outputs go, and by which ``strides``; ``parameters_done``, ``word_done``: the channel block's parameters, the gathered
         word end here; ``commit``: output words that are complete with it.
         """
         forms = dict(self.forms)
@@ -76,6 +80,8 @@ class IssueParams:
         members |= {"out": signed(forms["out"]), "channel": signed(forms["channel"])}
         if self.accumulators:
             members["accumulator"] = signed(forms["accumulator"])
+        if self.gather_loops:
+            members["strides"] = unsigned(forms["out"] * self.gather_loops)
         return data.StructLayout(members)
 
     @property
@@ -144,8 +150,8 @@ class Issue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         params = self._params
-        nest = place(m, platform, "nest", Nest, params.nest)
-        configure(m, nest, self.config)
+        fields = fields_of(self.config, params.nest.config)
+        nest = place(m, platform, "nest", Nest, params.nest, tied={"config": fields})
         item = nest.item.payload
         draining = Signal()
         may_emit, hazard = Signal(), Signal()
@@ -192,6 +198,10 @@ class Issue(wiring.Component):
         ]
         if self._params.accumulators:
             m.d.comb += self.tag.accumulator.eq(item.accumulator)
+        if self._params.gather_loops:
+            first = len(self._params.drain_sizes)
+            loops = range(first, first + self._params.gather_loops)
+            m.d.comb += self.tag.strides.eq(Cat(self.config[f"stride{n}"] for n in loops))
 
     def _elaborate_drain(self, m, platform, item, draining, may_emit):
         """Ticks that shift complete sums out, each with the tag of the step that completed them."""
@@ -226,7 +236,7 @@ class Issue(wiring.Component):
         params = self._params
         emitted = Signal()
         promised = Signal(params.amount_bits)  # words whose commit is on its way
-        owed = Signal(range(4))                # parameter sets whose end is on its way
+        owed = Signal(range(4))  # parameter sets whose end is on its way
         m.d.comb += emitted.eq(self.tag_valid & self.tag.emit)
         m.d.sync += [
             promised.eq(promised + Mux(emitted, self.tag.commit, 0) - self.committed),

@@ -8,6 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from ...isa.fields import nest_fields
 from ..layouts import layout_of
+from ..place import place
+from .nest_level import NestLevel
 
 __all__ = ["Nest", "NestParams"]
 
@@ -113,18 +115,17 @@ class Nest(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        params, levels = self._params, range(self._params.levels)
-
-        at_first = Signal(len(levels))
-        at_last = Signal(len(levels))
-        inner = Signal(len(levels) + 1)  # bit j: all levels inside level j are on their last trip
+        count = self._params.levels
+        at_first, at_last = Signal(count), Signal(count)
+        inner = Signal(count + 1)  # bit j: all levels inside level j are on their last trip
         advance = Signal()
         done = Signal()  # no level is left to advance
+        stepped = Signal(self._width)  # the forms behind this item
 
         m.d.comb += [
             self.item.valid.eq(self.busy),
             advance.eq(self.busy & self.item.ready),
-            inner.eq(Cat(at_last[:j].all() for j in range(len(levels) + 1))),
+            inner.eq(Cat(at_last[:j].all() for j in range(count + 1))),
             done.eq(inner[-1]),
             self.item.payload.end.eq(done),
         ]
@@ -133,10 +134,15 @@ class Nest(wiring.Component):
         with m.Elif(advance & done):
             m.d.sync += self.busy.eq(0)
 
-        moves = [self.start | (advance & inner[j]) for j in levels]
-        self._elaborate_counters(m, at_first, at_last, inner, advance, moves)
-        self._elaborate_forms(m, at_last, done, moves)
-        for name in params.masks:
+        levels = self._elaborate_levels(m, platform, advance, inner, stepped)
+        m.d.comb += [
+            at_first.eq(Cat(level.at_first for level in levels)),
+            at_last.eq(Cat(level.at_last for level in levels)),
+        ]
+        if self._params.run:
+            m.d.comb += self.item.payload.run.eq(levels[0].remaining)
+        self._elaborate_forms(m, [level.begin for level in levels], at_last, done, stepped)
+        for name in self._params.masks:
             outside = ~self.config[f"{name}_levels"]
             m.d.comb += [
                 self.item.payload[f"{name}_first"].eq((at_first | outside).all()),
@@ -144,60 +150,56 @@ class Nest(wiring.Component):
             ]
         return m
 
-    def _elaborate_counters(self, m, at_first, at_last, inner, advance, moves):
-        """Count down; a level that begins anew asks its parent whether this is the last tile."""
-        config, levels = self.config, range(self._params.levels)
-        bits = self._params.bound_bits
-        # After this advance: the level is on its last trip, and all its parents too.
-        whole = [Signal(name=f"whole{j}") for j in levels]
-        for j in reversed(levels):
-            parent = config[f"parent{j}"]
-            remaining = Signal(bits, name=f"remaining{j}")
-            anew = Signal(name=f"anew{j}")
-            outer = Signal(name=f"outer{j}")  # the parent will be on its last trip
-            trips = Signal(bits, name=f"trips{j}")
-            after = Signal(name=f"after{j}")  # the level itself will be
-            m.d.comb += [
-                anew.eq(self.start | inner[j + 1]),
-                outer.eq(Cat(Const(0, j + 1), whole[j + 1 :]).bit_select(parent, 1)),
-                trips.eq(Mux(outer, config[f"last{j}"], config[f"bound{j}"])),
-                whole[j].eq(after & ((parent == 0) | outer)),
-            ]
-            with m.If(anew):
-                m.d.comb += after.eq(trips == 0)
-            with m.Elif(inner[j]):
-                m.d.comb += after.eq(remaining == 1)
-            with m.Else():
-                m.d.comb += after.eq(at_last[j])
-            with m.If(moves[j]):
-                m.d.sync += [remaining.eq(Mux(anew, trips, remaining - 1)), at_first[j].eq(anew)]
-            if j == 0 and self._params.run:
-                m.d.comb += [at_last[0].eq(1), self.item.payload.run.eq(remaining)]
-            else:
-                with m.If(self.start | advance):
-                    m.d.sync += at_last[j].eq(after)
+    @property
+    def _width(self) -> int:
+        """Bits of all forms."""
+        return sum(bits for _, bits in self._params.forms)
 
-    def _elaborate_forms(self, m, at_last, done, moves):
+    def _elaborate_levels(self, m, platform, advance, inner, stepped):
+        """The levels; one that begins anew asks its parent, further out, for its bound."""
+        params, config = self._params, self.config
+        levels = []
+        for j in reversed(range(params.levels)):
+            level = place(
+                m,
+                platform,
+                f"level{j}",
+                NestLevel,
+                params.levels,
+                params.bound_bits,
+                self._width,
+                params.run and j == 0,
+                tied={
+                    "bound": config[f"bound{j}"],
+                    "last": config[f"last{j}"],
+                    "parent": config[f"parent{j}"],
+                    "start": self.start,
+                    "advance": advance,
+                    "inner": inner[j],
+                    "wholes": Cat(Const(0, j + 1), [outer.whole for outer in levels]),
+                    "stepped": stepped,
+                },
+            )
+            levels.insert(0, level)
+        return levels
+
+    def _elaborate_forms(self, m, begin, at_last, done, stepped):
         """Values of the forms, and the amounts of the level that advances.
 
         The forms lie side by side, in their order, in the configuration's bases, in the strides of
         each level, where the amounts stand before them, and in the item, where these stand behind.
         """
-        params, levels = self._params, range(self._params.levels)
-        width = sum(bits for _, bits in params.forms)
+        params = self._params
         amounts = sum(bits for _, bits in params.events)
-        # The forms' values when the present trip of each level began.
-        begin = [Signal(width, name=f"begin{j}") for j in levels]
-        carry = Signal(range(max(2, len(levels))))  # the level that advances
-        origin = Signal(width)  # where its trip began
-        row = Signal(amounts + width)  # its amounts and strides
-        stepped = Signal(width)
-        for j in reversed(levels):
+        carry = Signal(range(max(2, params.levels)))  # the level that advances
+        origin = Signal(self._width)  # where its trip began
+        row = Signal(amounts + self._width)  # its amounts and strides
+        for j in reversed(range(params.levels)):
             with m.If(~at_last[j]):
                 m.d.comb += carry.eq(j)
         names = [name for name, _ in (*params.events, *params.forms)]
         with m.Switch(carry):
-            for j in levels:
+            for j in range(params.levels):
                 with m.Case(j):
                     fields = self._fields([f"{name}{j}" for name in names])
                     m.d.comb += [origin.eq(begin[j]), row.eq(fields)]
@@ -211,12 +213,10 @@ class Nest(wiring.Component):
         item = Value.cast(self.item.payload)
         m.d.comb += [
             stepped.eq(Mux(self.start, bases, Cat(sums))),
-            item[:width].eq(begin[0]),
-            item[width : width + amounts].eq(Mux(done, ends, row[:amounts])),
+            item[: self._width].eq(begin[0]),
         ]
-        for j in levels:
-            with m.If(moves[j]):
-                m.d.sync += begin[j].eq(stepped)
+        if amounts:
+            m.d.comb += item[self._width : self._width + amounts].eq(Mux(done, ends, row[:amounts]))
 
     def _fields(self, names):
         """Fields of the configuration that lie side by side, as bits."""

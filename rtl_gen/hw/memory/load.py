@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..buffer.fifo import Fifo
-from ..control.configure import configure
+from ..control.configure import fields_of
 from ..control.nest import Nest
 from ..layouts import layout_of
 from ..place import place
@@ -79,15 +79,15 @@ class LoadEngine(wiring.Component):
 
     def elaborate(self, platform):
         m, params = Module(), self._params
-        nest = place(m, platform, "nest", Nest, params.nest)
-        clip = place(m, platform, "clip", Clip, params)
+        fields = fields_of(self.config, params.nest.config)
+        nest = place(m, platform, "nest", Nest, params.nest, tied={"config": fields})
+        clip = place(m, platform, "clip", Clip, params, tied={"config": self.config})
         bursts = place(m, platform, "bursts", Bursts, params.bus, params.tag.size)
         chunks = place(m, platform, "chunks", Fifo, params.chunk.size, 2)
         reserve = place(m, platform, "reserve", Reserve, params)
         fill = place(m, platform, "fill", Fill, params)
 
-        configure(m, nest, self.config)
-        m.d.comb += [nest.start.eq(self.start), clip.config.eq(self.config)]
+        m.d.comb += nest.start.eq(self.start)
         feed(m, nest.item, clip.i)
         feed(m, clip.o, bursts.i)
         busy = nest.busy | clip.busy | bursts.busy | chunks.o.valid

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..control.configure import configure
+from ..control.configure import fields_of
 from ..control.nest import Nest
 from ..layouts import layout_of
 from ..place import place
@@ -74,12 +74,12 @@ class StoreEngine(wiring.Component):
 
     def elaborate(self, platform):
         m, params = Module(), self._params
-        nest = place(m, platform, "nest", Nest, params.nest)
+        fields = fields_of(self.config, params.nest.config)
+        nest = place(m, platform, "nest", Nest, params.nest, tied={"config": fields})
         bursts = place(m, platform, "bursts", Bursts, params.bus, params.tag.size)
         fetch = place(m, platform, "fetch", Fetch, params)
         send = place(m, platform, "send", Send, params)
 
-        configure(m, nest, self.config)
         run = self._elaborate_runs(m, nest.item, bursts.i)
         feed(m, bursts.o, fetch.i)
         feed(m, fetch.bursts, send.bursts)

@@ -53,15 +53,19 @@ class CollectorParams:
 
     @property
     def tag(self) -> data.StructLayout:
-        """What comes with the outputs: the word's index, the first channel, what ends here."""
-        return data.StructLayout(
-            {
-                "out": signed(self.out_bits),
-                "channel": unsigned((self.block - 1).bit_length()),
-                "word_done": 1,
-                "commit": self.buffet.amount,
-            }
-        )
+        """What comes with the outputs: the word's index, the first channel, what ends here.
+
+        Where words are gathered, also the ``strides``, in words, of the loops over them.
+        """
+        members = {
+            "out": signed(self.out_bits),
+            "channel": unsigned((self.block - 1).bit_length()),
+            "word_done": 1,
+            "commit": self.buffet.amount,
+        }
+        if self.words > 1:
+            members["strides"] = unsigned(self.out_bits * len(self.word_sizes))
+        return data.StructLayout(members)
 
 
 class Collector(wiring.Component):
@@ -74,8 +78,6 @@ class Collector(wiring.Component):
     Members
     -------
     valid, outputs, phase, tag : ``In``
-    strides : ``In``
-        Words from one trip to the next of each loop over the words of a step.
     write, commit : ``Out(stream)``
         To the output buffer, which has room: ``ready`` is not looked at.
     """
@@ -91,8 +93,6 @@ class Collector(wiring.Component):
             "write": Out(stream.Signature(params.buffet.write)),
             "commit": Out(stream.Signature(params.buffet.commit)),
         }
-        if params.words > 1:
-            ports["strides"] = In(params.out_bits * len(params.word_sizes))
         super().__init__(ports)
 
     def elaborate(self, platform):
@@ -166,12 +166,13 @@ class Collector(wiring.Component):
         out = Signal(bits * params.words, name="leaving")
         out_mask = Signal(params.block * params.words, name="leaving_mask")
         commit = Signal(params.buffet.amount)
+        strides = Signal(params.out_bits * len(params.word_sizes))
         busy = Signal()
         walk = place(m, platform, "walk", IndexWalk, params.word_sizes, params.out_bits)
         m.d.comb += [
             walk.load.eq(whole),
             walk.origin.eq(self.tag.out),
-            walk.strides.eq(self.strides),
+            walk.strides.eq(strides),
             walk.advance.eq(busy),
             self.write.valid.eq(busy),
             self.write.payload.index.eq(walk.index),
@@ -185,6 +186,7 @@ class Collector(wiring.Component):
                 out.eq(Cat(words)),
                 out_mask.eq(Cat(masks)),
                 commit.eq(self.tag.commit),
+                strides.eq(self.tag.strides),
                 busy.eq(1),
             ]
         with m.Elif(busy):

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...isa.fields import Record
 from ..buffer.buffet import BuffetParams
-from ..control.configure import configure
+from ..control.configure import fields_of
 from ..control.nest import Nest, NestParams
 from ..layouts import layout_of
 from ..place import place
@@ -76,8 +76,8 @@ class Feeder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         params = self._params
-        nest = place(m, platform, "nest", Nest, params.nest)
-        configure(m, nest, self.config)
+        fields = fields_of(self.config, params.nest.config)
+        nest = place(m, platform, "nest", Nest, params.nest, tied={"config": fields})
         item, request = nest.item.payload, self.request.payload
         checks = [name for name, _ in params.forms if name.startswith("y")]
         inside = [

@@ -5,7 +5,7 @@ import random
 import pytest
 from amaranth.lib.wiring import In, Out
 from axi_lite_bench import OKAY, SLVERR, Master, obeys_axi_rules
-from control_bench import run
+from control_bench import run, stalls, until
 
 from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.control.axi_lite import AXI_LITE_PORTS, AxiLiteSlave
@@ -71,6 +71,70 @@ def test_reads_and_writes_do_not_wait_for_each_other():
             assert await master.read(ctx, 4 * (n % 8)) == 1000 + n % 8
 
     run(dut, writer, reader, checks=[registers(dut, memory)])
+
+
+@pytest.mark.parametrize("stall", [0, 0.7])
+def test_a_master_that_does_not_wait_for_responses(stall):
+    """Address after address, data after data: a response each, in order, none lost."""
+    dut, memory = AxiLiteSlave(), {}
+    words = [3, BAD_WORD, 4, 3, 5, BAD_WORD, 6, 7] * 5
+    got, read = [], []
+
+    def send(valid, ready, pins, items, seed):
+        async def testbench(ctx):
+            waits = stalls(seed, stall)
+            for values in items:
+                while next(waits):
+                    await ctx.tick()
+                for pin, value in zip(pins, values):
+                    ctx.set(pin, value)
+                ctx.set(valid, 1)
+                await until(ctx, ready)
+                ctx.set(valid, 0)
+
+        return testbench
+
+    def receive(valid, ready, pin, into, seed):
+        async def testbench(ctx):
+            waits = stalls(seed, stall)
+            for _ in words:
+                while next(waits):
+                    await ctx.tick()
+                ctx.set(ready, 1)
+                into += await until(ctx, valid, pin)
+                ctx.set(ready, 0)
+
+        return testbench
+
+    addresses = [(4 * word,) for word in words]
+    data = [(n, 0b1111) for n in range(len(words))]
+    run(
+        dut,
+        send(dut.s_axi_awvalid, dut.s_axi_awready, [dut.s_axi_awaddr], addresses, 1),
+        send(dut.s_axi_wvalid, dut.s_axi_wready, [dut.s_axi_wdata, dut.s_axi_wstrb], data, 2),
+        receive(dut.s_axi_bvalid, dut.s_axi_bready, dut.s_axi_bresp, got, 3),
+        checks=[registers(dut, memory, stall), obeys_axi_rules(dut)],
+    )
+    assert got == [SLVERR if word == BAD_WORD else OKAY for word in words]
+    assert memory == {word: n for n, word in enumerate(words) if word != BAD_WORD}
+    dut = AxiLiteSlave()
+    run(
+        dut,
+        send(dut.s_axi_arvalid, dut.s_axi_arready, [dut.s_axi_araddr], addresses, 4),
+        receive(dut.s_axi_rvalid, dut.s_axi_rready, dut.s_axi_rdata, read, 5),
+        checks=[registers(dut, memory), obeys_axi_rules(dut)],
+    )
+    assert read == [memory.get(word, 0) for word in words]
+
+
+def test_a_part_of_a_word_waits_for_nothing():
+    dut = AxiLiteSlave()
+
+    async def writer(ctx):
+        response, cycles = await Master(dut).write(ctx, 0x10, 1, 0b0001)
+        assert response == SLVERR and cycles == 3
+
+    run(dut, writer, checks=[registers(dut, {}, stall=1.0)])
 
 
 @pytest.mark.parametrize("first", ["aw", "w"])

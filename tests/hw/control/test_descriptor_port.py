@@ -141,6 +141,7 @@ def test_a_word_a_cycle_and_the_next_descriptor_behind_the_present():
     [
         ({"words": 1, "version": VERSION + 1}, errors.BAD_VERSION),
         ({"words": 1, "version": 0}, errors.BAD_VERSION),
+        ({"words": 0, "version": VERSION + 1}, errors.BAD_VERSION),
         ({"words": 1000, "version": VERSION + 1}, errors.BAD_VERSION),
         ({"words": 8, "version": VERSION}, errors.DESCRIPTOR_TOO_LONG),
         ({"words": 1023, "version": VERSION}, errors.DESCRIPTOR_TOO_LONG),

@@ -109,6 +109,7 @@ class Reader:
         self.descriptors = list(descriptors)
         self.expected = [w for values in descriptors for w in expected_words(params, values)]
         self.got, self.times = 0, []
+        self.was_busy = self.was_starting = 0
         self.started, self.retired, self.present = 0, 0, None
         self.starting, self.asking, self.taking = 0, 0, 0
         self.beats, self.most_flying, self.idle = 0, 0, False
@@ -138,6 +139,8 @@ class Reader:
         assert not overrun, f"engine {self.n} fills more than was free"
         self.beats += moved
         self.idle = idle
+        assert not busy or self.was_busy or self.was_starting, "busy without a start"
+        self.was_busy, self.was_starting = busy, self.starting
         if self.starting:
             self.started += len(list(expected_words(self.params, self.present)))
         elif idle:

@@ -1,0 +1,261 @@
+"""rtl-gen from Python, in a few lines::
+
+import rtl_gen
+
+design = rtl_gen.load("dataflows/weight_stationary.yaml")
+print(design.explain())
+design.simulate("conv2d:k=16,c=16,h=8,w=8,r=3,s=3,pad=1", seed=1)
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from .flow.design import VerilogDesign, accelerator_verilog, array_verilog
+from .mapping.cost import estimate
+from .mapping.mapper import choose_mapping
+from .mapping.mapping import MappingError
+from .operands import Operands, random_operands, read_operands
+from .report.explain import explain, explanation_text, plain
+from .report.layer_result import LayerResult
+from .report.verilog_files import VerilogFiles, write_verilog
+from .reuse.machine import Machine
+from .sim.layers import LayerCheck, check_layers
+from .sim.programs import build_machine
+from .sim.run import Simulation
+from .sim.verilator import Build
+from .spec.design import Design
+from .spec.layer import Layer
+from .spec.layer_text import find_layer, load_layers
+from .spec.operation import SpecError
+from .spec.parse import load_design, place
+
+__all__ = ["LayerFit", "LayerResult", "LoadedDesign", "load"]
+
+BUILD = Path("build")
+"""Where files go by default, in the working directory."""
+
+
+@dataclass(frozen=True)
+class LayerFit:
+    """Whether a layer runs on a design.
+
+    Parameters
+    ----------
+    cycles
+        Estimated; None if it does not run.
+    reason
+        Why it does not run; empty if it does.
+    """
+
+    layer: Layer
+    cycles: int | None
+    reason: str = ""
+
+    @property
+    def fits(self) -> bool:
+        return self.cycles is not None
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedDesign:
+    """A dataflow or design file that was read.
+
+    Parameters
+    ----------
+    path
+        The file; None for a design made in Python.
+    design
+        What it says.
+    """
+
+    path: Path | None
+    design: Design
+
+    def __repr__(self) -> str:
+        design = self.design
+        return (
+            f"LoadedDesign({design.name}: {design.dataflow.operation.name} on "
+            f"{design.rows} x {design.columns} PEs)"
+        )
+
+    @property
+    def name(self) -> str:
+        return self.design.name
+
+    @cached_property
+    def machine(self) -> Machine:
+        """The design with everything derived from it.
+
+        Raises
+        ------
+        SpecError
+            If no accelerator can be built; with the file and line of its key.
+        """
+        return self._placed(Machine, self.design)
+
+    def check(self, layers: Iterable[str | Layer] = ()) -> list[LayerFit]:
+        """Whether an accelerator can be built, and which layers run on it.
+
+        Raises
+        ------
+        SpecError
+            If it cannot be built, or a layer's text cannot be read.
+        """
+        machine = self.machine
+        return [_fit(machine, self.layer(layer)) for layer in layers]
+
+    def explain(self) -> str:
+        """How each tensor moves, what is stored where, and what bounds the rate."""
+        return explanation_text(self._placed(explain, self.design))
+
+    def explain_data(self) -> dict:
+        """The same for machines: dicts, lists, numbers and texts."""
+        return plain(self._placed(explain, self.design))
+
+    def verilog(self, *, array: bool = False) -> str:
+        """The Verilog of the accelerator, or of the bare PE array."""
+        return self._verilog(array).text
+
+    def write_verilog(
+        self, folder: str | Path = BUILD / "verilog", *, array: bool = False
+    ) -> VerilogFiles:
+        """Write ``<design>.v`` (or ``<design>_array.v``) and a JSON file that describes it."""
+        stem = f"{self.name}_array" if array else self.name
+        return write_verilog(self.machine, self._verilog(array), folder, stem)
+
+    def layer(self, layer: str | Layer) -> Layer:
+        """A layer by its name in examples/layers.yaml, or from its text.
+
+        Raises
+        ------
+        SpecError
+            If the name is unknown or the text cannot be read.
+        """
+        if isinstance(layer, Layer):
+            return layer
+        return find_layer(layer, load_layers(), operations=[self.design.dataflow.operation])
+
+    def build(self, *, waves: bool = False) -> Build:
+        """Build the simulation, or find it built."""
+        return build_machine(self.machine, waves=waves)
+
+    def simulate(
+        self,
+        layer: str | Layer,
+        *,
+        seed: int | None = None,
+        data: str | Path | None = None,
+        waves: bool | str | Path = False,
+    ) -> LayerResult:
+        """Run a layer in RTL and compare it with the golden model, bit by bit.
+
+        Parameters
+        ----------
+        layer
+            A name of examples/layers.yaml, a text such as ``matmul:m=4,k=32,n=8``, or a layer.
+        seed
+            Of the random numbers; random by default, and part of the result.
+        data
+            An ``.npz`` file with x, w, b, multiplier and shift instead of random numbers.
+        waves
+            Write a waveform: to ``build/waves/<design>.vcd``, or to the file that is named.
+
+        Raises
+        ------
+        SpecError, MappingError, ModelError
+            If the layer cannot be read, does not run on the design, or the data do not fit it.
+        MissingPartError
+            If a system part such as g++ is missing.
+        """
+        return self.simulate_layers([layer], seed=seed, data=data, waves=waves)[0]
+
+    def simulate_layers(
+        self,
+        layers: Iterable[str | Layer],
+        *,
+        seed: int | None = None,
+        data: str | Path | None = None,
+        waves: bool | str | Path = False,
+        on_plan: Callable[[list[LayerFit]], None] | None = None,
+        on_built: Callable[[Build], None] | None = None,
+        on_progress: Callable[[str, int], None] | None = None,
+        on_result: Callable[[LayerResult], None] | None = None,
+    ) -> list[LayerResult]:
+        """Run layers on one simulation; as :meth:`simulate`.
+
+        ``on_plan`` is called with the layers before the simulation is built, ``on_built`` when it
+        is, ``on_progress`` with a layer's name and cycles as it runs, ``on_result`` with each
+        result.
+        """
+        asked = [self.layer(layer) for layer in layers]
+        seed = random.SystemRandom().randrange(1, 1 << 32) if seed is None else seed
+        loaded = [self._operands(layer, seed, data) for layer in asked]
+        mappings = [choose_mapping(self.machine, operands.layer) for operands in loaded]
+        if on_plan:
+            cycles = [estimate(mapping).cycles for mapping in mappings]
+            on_plan([LayerFit(*pair) for pair in zip(asked, cycles)])
+        vcd = None
+        if waves:
+            vcd = BUILD / "waves" / f"{self.name}.vcd" if waves is True else Path(waves)
+        build = self.build(waves=bool(waves))
+        if on_built:
+            on_built(build)
+        results: list[LayerResult] = []
+
+        def keep(check: LayerCheck) -> None:
+            n = len(results)
+            given = None if data else seed
+            results.append(LayerResult(asked[n], loaded[n], check, given, vcd))
+            if on_result:
+                on_result(results[-1])
+
+        check_layers(
+            self.machine,
+            Simulation(build, seed=seed, waves=vcd),
+            [(each.layer, each.source, each.data) for each in loaded],
+            mappings=mappings,
+            on_check=keep,
+            on_progress=on_progress,
+        )
+        return results
+
+    def _operands(self, layer: Layer, seed: int, data: str | Path | None) -> Operands:
+        operation = self.machine.operation
+        if data is not None:
+            return read_operands(operation, layer, data)
+        return random_operands(operation, layer, seed)
+
+    def _verilog(self, array: bool) -> VerilogDesign:
+        make = array_verilog if array else accelerator_verilog
+        return self._placed(make, self.machine)
+
+    def _placed(self, make: Callable, argument):
+        """Call ``make``; an error about the design gets the file and line of its key."""
+        try:
+            return make(argument)
+        except SpecError as error:
+            if self.path is None:
+                raise
+            raise place(error, self.path) from None
+
+
+def _fit(machine: Machine, layer: Layer) -> LayerFit:
+    try:
+        runs_as = random_operands(machine.operation, layer, seed=0).layer
+        return LayerFit(layer, estimate(choose_mapping(machine, runs_as)).cycles)
+    except MappingError as error:
+        return LayerFit(layer, None, str(error).removeprefix(f"{layer.name}: "))
+
+
+def load(path: str | Path) -> LoadedDesign:
+    """Read a dataflow file or a design file.
+
+    Raises
+    ------
+    SpecError
+        On one line: file, line, key, what is wrong, what is allowed.
+    """
+    return LoadedDesign(Path(path), load_design(path))

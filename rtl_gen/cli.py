@@ -1,0 +1,270 @@
+"""The `rtl-gen` command: reads the command line, calls the API, prints.
+
+Exit codes: 0, all is well; 1, a check failed (a layer that does not fit or is not bit-exact);
+2, bad input.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+__all__ = ["app", "main"]
+
+FAILED, BAD_INPUT = 1, 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="DNN accelerators in Verilog, generated from a dataflow.\n\n"
+    "FILE is a dataflow file such as dataflows/weight_stationary.yaml, or a design file that names "
+    "one. Exit codes: 0, all is well; 1, a check failed; 2, bad input.",
+)
+
+File = Annotated[Path, typer.Argument(help="A dataflow or design file.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Layers = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Layers: names of examples/layers.yaml, or text such as "
+        "conv2d:k=32,c=16,p=14,q=14,r=3,s=3,stride=2,pad=1 or matmul:m=8,k=64,n=10.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def check(file: File, layers: Layers = None, as_json: Json = False) -> None:
+    """Check that FILE can be built, and that LAYERS run on it.
+
+    Says for each layer how many cycles it is estimated to take, or why it does not run (exit
+    code 1). A file that cannot be built is bad input (exit code 2).
+    """
+    with _user_errors():
+        design = _load(file)
+        fits = design.check(layers or [])
+    if as_json:
+        plain = [
+            {"layer": fit.layer.name, "fits": fit.fits, "cycles": fit.cycles, "reason": fit.reason}
+            for fit in fits
+        ]
+        _print_json({"design": design.name, "layers": plain})
+    else:
+        from .report.tables import fit_table
+
+        console = _console()
+        shape = f"{design.design.rows} x {design.design.columns}"
+        console.print(f"{file}: {design.name}, {shape} PEs, can be built", highlight=False)
+        if fits:
+            console.print(fit_table(fits))
+    _exit(all(fit.fits for fit in fits))
+
+
+@app.command()
+def explain(file: File, as_json: Json = False) -> None:
+    """Explain the dataflow in FILE, tensor by tensor.
+
+    Prints links and why they exist, lanes at the array's edge, what a PE stores, the width of
+    partial sums and its formula, words per step and the step rate they allow, and the buffers.
+    """
+    with _user_errors():
+        design = _load(file)
+        found = design.explain_data() if as_json else design.explain()
+    if as_json:
+        _print_json(found)
+    else:
+        print(found, end="")
+
+
+@app.command()
+def verilog(
+    file: File,
+    array: Annotated[bool, typer.Option("--array", help="Only the PE array, bare.")] = False,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder to write into.", file_okay=False)
+    ] = Path("build/verilog"),
+    as_json: Json = False,
+) -> None:
+    """Write the Verilog of the accelerator, or of its bare PE array.
+
+    Writes <design>.v and beside it <design>.json: top module, ports, memories, versions of the
+    tools, hashes. What is generated belongs to you.
+    """
+    with _user_errors():
+        files = _load(file).write_verilog(out, array=array)
+    if as_json:
+        _print_json(files.facts | {"file": str(files.verilog)})
+    else:
+        lines = files.verilog.read_text().count("\n")
+        print(f"{files.verilog}: module {files.facts['top']}, {lines:,} lines")
+        print(f"{files.description}: ports, memories, versions, hashes")
+
+
+@app.command()
+def sim(
+    file: File,
+    layers: Layers = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="An .npz file with x, w, b, multiplier, shift instead of random numbers.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the random numbers.", min=0, show_default="random")
+    ] = None,
+    waves: Annotated[
+        bool, typer.Option("--waves", help="Write a waveform, build/waves/<design>.vcd.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run LAYERS on the generated Verilog and compare each output bit by bit with numpy.
+
+    Without LAYERS, lists the layers that have names. The first run of a design builds its
+    simulation, which takes about a minute; later ones find it built.
+    """
+    with _user_errors():
+        design = _load(file)
+        if not layers:
+            _print_names(as_json)
+            return
+        from .report.simulate import run_layers
+
+        results = run_layers(
+            design, layers, seed=seed, data=data, waves=waves, console=_console(stderr=True)
+        )
+    if as_json:
+        _print_json({"design": design.name, "layers": [result.plain() for result in results]})
+    else:
+        from .report.simulate import print_results
+
+        print_results(_console(), design, results)
+    _exit(all(result.exact for result in results))
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="A sweep file.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for results.", show_default="build/sweep/<name>"),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Points side by side.", min=1)] = 2,
+    as_json: Json = False,
+) -> None:
+    """Build, simulate and count the cells of every point of a sweep file.
+
+    Writes a table (CSV) and a plot of cycles against cells (SVG). An interrupted sweep goes on
+    where it was; points that fail are reported and do not stop the others (exit code 1).
+    """
+    with _user_errors():
+        run_sweep = _sweeper()
+        folder = out or Path("build/sweep") / file.stem
+        report = run_sweep(file, out=folder, jobs=jobs, console=_console(stderr=True))
+    if as_json:
+        _print_json(
+            {"csv": str(report.csv), "svg": str(report.svg), "failed": _plain(report.failed)}
+        )
+    else:
+        print(f"table {report.csv}\nplot  {report.svg}")
+    _exit(not report.failed)
+
+
+@app.command()
+def schema(
+    sweeps: Annotated[bool, typer.Option("--sweep", help="Of sweep files.")] = False,
+) -> None:
+    """Print the JSON schema of dataflow and design files, for editors."""
+    from .spec.schema import schema as design_schema
+    from .spec.schema import sweep_schema
+
+    _print_json(sweep_schema() if sweeps else design_schema())
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+def _load(file: Path):
+    from .api import load
+
+    return load(file)
+
+
+def _sweeper():
+    """The sweep, which needs packages that not everyone has."""
+    try:
+        from .explore.sweep import run_sweep
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("rtl_gen"):
+            raise
+        _refuse(f"{error.name} is missing; install it with: pip install 'rtl-gen[sweep]'")
+    return run_sweep
+
+
+def _print_names(as_json: bool) -> None:
+    """The layers of examples/layers.yaml."""
+    from .spec.layer_text import load_layers
+
+    layers = load_layers()
+    if as_json:
+        _print_json({name: layer.macs for name, layer in layers.items()})
+        return
+    from .report.tables import name_table
+
+    console = _console()
+    console.print(name_table(layers.values()))
+    console.print("or text such as conv2d:k=32,c=16,p=14,q=14,r=3,s=3,stride=2,pad=1")
+
+
+def _plain(failed) -> object:
+    """What failed, as texts or a number."""
+    return failed if isinstance(failed, int) else [str(point) for point in failed]
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """Errors that the user can mend: their message and an exit code, no traceback."""
+    from .mapping.mapping import MappingError
+    from .nn.graph import ModelError
+    from .sim.run import SimulationError
+    from .sim.system import MissingPartError
+    from .spec.operation import SpecError
+
+    try:
+        yield
+    except (SpecError, MappingError, ModelError, MissingPartError) as error:
+        _refuse(str(error))
+    except OSError as error:
+        _refuse(f"{error.filename or 'a file'}: {error.strerror or error}")
+    except SimulationError as error:
+        _refuse(str(error), FAILED)
+
+
+def _refuse(message: str, code: int = BAD_INPUT) -> None:
+    print(f"rtl-gen: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _exit(good: bool) -> None:
+    if not good:
+        raise typer.Exit(FAILED)
+
+
+def _print_json(found: object) -> None:
+    print(json.dumps(found, indent=2))
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A console; where nobody looks at it (a file, a pipe) lines are not broken."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=200)

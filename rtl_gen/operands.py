@@ -1,0 +1,204 @@
+"""The numbers of a layer: random ones from a seed, or a user's own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from .mapping.mapping import MappingError
+from .mapping.program import LayerData
+from .nn.graph import ModelError, Node
+from .nn.to_program import OperationNode, to_operation
+from .sim.layers import operand_shapes, random_data
+from .spec.layer import Layer
+from .spec.operation import Operation
+from .spec.operations import shipped_operations
+
+__all__ = ["Operands", "random_operands", "read_operands"]
+
+ARRAYS = ("x", "w", "b", "multiplier", "shift")
+LIMITS = {
+    "x": (-128, 127),
+    "w": (-128, 127),
+    "b": (-(1 << 31), (1 << 31) - 1),
+    "multiplier": (0, (1 << 31) - 1),
+    "shift": (-31, 31),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """A layer with its numbers, in the shapes of the operation that runs it.
+
+    Parameters
+    ----------
+    layer
+        As it runs: a matmul on a conv2d design is a 1x1 convolution.
+    source, data
+        The input and all other numbers.
+    node
+        The same in the shapes of frameworks; None for an operation that frameworks lack.
+    """
+
+    layer: Layer
+    source: np.ndarray
+    data: LayerData
+    node: OperationNode | None = None
+
+    def result(self, output: np.ndarray) -> np.ndarray:
+        """An output of the operation, as frameworks have it: (n, p, q, k) or (m, n)."""
+        return self.node.result(output) if self.node else output
+
+
+def random_operands(operation: Operation, layer: Layer, seed: int) -> Operands:
+    """A layer on a design of ``operation``, with numbers that only depend on layer and seed.
+
+    Raises
+    ------
+    MappingError
+        If the operation does not run such a layer.
+    """
+    own = _operation_of(layer, operation)
+    source, data = random_data(own, layer, seed)
+    if not _in_frameworks(own):
+        return Operands(layer, source, data)
+    node = _node(
+        layer,
+        weight=_as_framework(layer, data.weights),
+        bias=data.bias,
+        multiplier=data.multiplier,
+        shift=data.shift,
+    )
+    return _on(operation, node, _as_image(layer, source))
+
+
+def read_operands(operation: Operation, layer: Layer, path: str | Path) -> Operands:
+    """A layer with the arrays of an ``.npz`` file.
+
+    Parameters
+    ----------
+    path
+        Has x, w, b, multiplier and shift: integers. For a convolution x is (n, h, w, c), w is
+        (k, r, s, c / groups); for a matmul (m, k) and (k, n); b, multiplier (31 bits) and shift
+        (-31..31, negative to the right) have one number for each output channel. For any
+        other operation x and w have the ranks of the einsum.
+
+    Raises
+    ------
+    ModelError
+        If an array is missing, or has another shape or values out of range.
+    MappingError
+        If the operation does not run such a layer.
+    """
+    own = _operation_of(layer, operation)
+    arrays = _read(path)
+    shapes = _shapes(own, layer)
+    for name in ARRAYS:
+        arrays[name] = _checked(path, name, arrays[name], shapes[name])
+    if not _in_frameworks(own):
+        data = LayerData(arrays["w"], arrays["b"], arrays["multiplier"], arrays["shift"])
+        return Operands(layer, arrays["x"].astype(np.int8), data)
+    node = _node(
+        layer,
+        weight=arrays["w"],
+        bias=arrays["b"],
+        multiplier=arrays["multiplier"],
+        shift=arrays["shift"],
+    )
+    return _on(operation, node, arrays["x"])
+
+
+def _operation_of(layer: Layer, operation: Operation) -> Operation:
+    """The operation that a layer is written for, if a design of ``operation`` runs it."""
+    if layer.operation == operation.name:
+        return operation
+    if (layer.operation, operation.name) == ("matmul", "conv2d"):
+        return shipped_operations()["matmul"]
+    raise MappingError(f"{layer.name}: the design computes {operation.name}, not {layer.operation}")
+
+
+def _in_frameworks(operation: Operation) -> bool:
+    return operation.name in ("conv2d", "matmul")
+
+
+def _node(layer: Layer, *, weight, bias, multiplier, shift) -> Node:
+    return Node(
+        layer=layer,
+        weight=weight.astype(np.int8),
+        bias=bias.astype(np.int32).reshape(-1),
+        multiplier=multiplier.astype(np.int32).reshape(-1),
+        shift=shift.astype(np.int32).reshape(-1),
+        input="x",
+        output="y",
+    )
+
+
+def _on(operation: Operation, node: Node, x: np.ndarray) -> Operands:
+    made = to_operation(node, operation)
+    return Operands(made.layer, made.source(x), made.data, made)
+
+
+def _as_framework(layer: Layer, weights: np.ndarray) -> np.ndarray:
+    """Weights g r s c k as (k, r, s, c), those of a matmul as they are."""
+    if layer.operation == "matmul":
+        return weights
+    g, r, s, c, k = weights.shape
+    return weights.transpose(0, 4, 1, 2, 3).reshape(g * k, r, s, c)
+
+
+def _as_image(layer: Layer, source: np.ndarray) -> np.ndarray:
+    """An input n g h w c as (n, h, w, c), that of a matmul as it is."""
+    if layer.operation == "matmul":
+        return source
+    n, g, h, w, c = source.shape
+    return source.transpose(0, 2, 3, 1, 4).reshape(n, h, w, g * c)
+
+
+def _read(path: str | Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ModelError(f"{path}: an .npz file with several arrays is expected, not .npy")
+            arrays = {name: file[name] for name in file.files}
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}") from None
+    except (BadZipFile, ValueError, EOFError):
+        raise ModelError(f"{path}: not an .npz file of plain arrays") from None
+    missing = [name for name in ARRAYS if name not in arrays]
+    if missing:
+        raise ModelError(
+            f"{path}: {missing[0]} is missing; the file must have {', '.join(ARRAYS)}, "
+            f"it has {', '.join(arrays) or 'none'}"
+        )
+    return arrays
+
+
+def _shapes(operation: Operation, layer: Layer) -> dict[str, tuple[int, ...]]:
+    sizes = layer.sizes
+    if operation.name == "conv2d":
+        channels = sizes["g"] * sizes["k"]
+        x = (sizes["n"], layer.extents["h"], layer.extents["w"], sizes["g"] * sizes["c"])
+        w = (channels, sizes["r"], sizes["s"], sizes["c"])
+    else:
+        shapes = operand_shapes(operation, layer)
+        x, w = shapes[operation.activation.name], shapes[operation.weights]
+        channels = 1
+        for rank in operation.output.ranks:
+            dimension = rank.terms[0].dimension
+            channels *= sizes[dimension] if dimension in operation.weight.dimensions else 1
+    return {"x": x, "w": w} | {name: (channels,) for name in ("b", "multiplier", "shift")}
+
+
+def _checked(path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if array.dtype.kind not in "iu":
+        raise ModelError(f"{path}: {name} must hold integers, not {array.dtype}")
+    if array.shape != shape:
+        raise ModelError(f"{path}: {name} must have the shape {shape}, not {array.shape}")
+    low, high = LIMITS[name]
+    if array.size and not low <= int(array.min()) <= int(array.max()) <= high:
+        raise ModelError(
+            f"{path}: {name} must lie within {low}..{high}, "
+            f"not {int(array.min())}..{int(array.max())}"
+        )
+    return array

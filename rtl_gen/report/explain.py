@@ -1,0 +1,354 @@
+"""Explains a dataflow: how each tensor moves, what is stored where, and what bounds the rate."""
+
+import textwrap
+from dataclasses import asdict, dataclass, is_dataclass
+from fractions import Fraction
+
+from ..reuse import Placement, Reuse, analyse
+from ..reuse.machine import Machine
+from ..spec.dataflow import AXES
+from ..spec.design import Design
+from ..spec.operation import SpecError
+from .reuse_facts import LinkFacts, OperandFacts, OutputFacts, operand_facts, output_facts
+from .word_facts import (
+    BufferFacts,
+    HeldWords,
+    StreamWords,
+    buffer_facts,
+    operand_words,
+    output_words,
+)
+
+__all__ = ["Explanation", "explain", "explanation_text", "plain"]
+
+WIDTH = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Everything `explain` says, as data.
+
+    Parameters
+    ----------
+    words
+        Words of each tensor, by name; empty where no accelerator can be built.
+    accumulators
+        Entries behind each exit; 0 where sums are complete when they leave.
+    sum_bits
+        Bits of a complete sum.
+    refused
+        Why only the array can be built, not an accelerator around it; empty if it can.
+    """
+
+    design: Design
+    reuse: Reuse
+    operands: tuple[OperandFacts, ...]
+    output: OutputFacts
+    words: dict[str, StreamWords | HeldWords]
+    buffers: tuple[BufferFacts, ...]
+    accumulators: int
+    sum_bits: int
+    refused: str
+
+    @property
+    def steps_per_cycle(self) -> Fraction:
+        """The rate that the words of all streamed operands allow."""
+        rates = [
+            self.words[operand.name].steps_per_cycle
+            for operand in self.operands
+            if operand.how == "streamed" and self.words
+        ]
+        return min(rates, default=Fraction(1))
+
+
+def explain(design: Design) -> Explanation:
+    """Gather the facts of a design.
+
+    Raises
+    ------
+    SpecError
+        If the dataflow asks for what does not exist; without a file, see `parse.place`.
+    """
+    machine, refused = None, ""
+    try:
+        machine = Machine(design)
+        reuse = machine.reuse
+    except SpecError as error:
+        refused = str(error)
+        reuse = analyse(Placement(design.dataflow, design.shape), design.formats)
+    operation = design.dataflow.operation
+    roles = {operation.weights: "weights"}
+    operands = tuple(
+        operand_facts(reuse, operand, roles.get(operand.name, "input"))
+        for operand in reuse.operands
+    )
+    output = output_facts(reuse, design.formats.largest_product, design.formats.reduction)
+    words = {}
+    if machine:
+        words = {operand.name: operand_words(machine, operand.name) for operand in operands}
+        words[output.name] = output_words(machine)
+    return Explanation(
+        design=design,
+        reuse=reuse,
+        operands=operands,
+        output=output,
+        words=words,
+        buffers=buffer_facts(machine) if machine else (),
+        accumulators=machine.accumulators if machine else 0,
+        sum_bits=machine.sum_bits if machine else reuse.psum_bits,
+        refused=refused,
+    )
+
+
+def explanation_text(facts: Explanation) -> str:
+    """The explanation for people, at most 100 columns wide."""
+    parts = [_head(facts), _nest(facts), _steps(facts)]
+    parts += [_operand(facts, operand) for operand in facts.operands]
+    parts += [_output(facts), _rate(facts), _buffers(facts)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def plain(facts: Explanation) -> dict:
+    """The explanation for machines: dicts, lists, numbers and texts."""
+    design, reuse = facts.design, facts.reuse
+    tensors = [_plain_of(fact) for fact in (*facts.operands, facts.output)]
+    for tensor in tensors:
+        words = facts.words.get(tensor["name"])
+        tensor["words"] = _plain_of(words) if words else None
+        if isinstance(words, StreamWords):
+            tensor["words"] |= {
+                "per_step": float(words.per_step),
+                "steps_per_cycle": float(words.steps_per_cycle),
+            }
+    return {
+        "design": design.name,
+        "operation": design.dataflow.operation.name,
+        "einsum": design.dataflow.operation.einsum,
+        "array": {"rows": design.rows, "columns": design.columns},
+        "used": dict(zip(AXES, reuse.placement.extent)),
+        "skew": dict(zip(AXES, reuse.skew)),
+        "tensors": tensors,
+        "accumulators": {
+            "behind_each_exit": facts.accumulators,
+            "bits": facts.sum_bits,
+            "max_products": design.formats.reduction,
+        },
+        "steps_per_cycle": float(facts.steps_per_cycle) if facts.words else None,
+        "buffers": [_plain_of(buffer) for buffer in facts.buffers],
+        "refused": facts.refused or None,
+    }
+
+
+def _plain_of(fact) -> dict:
+    assert is_dataclass(fact)
+    return asdict(fact)
+
+
+# Sections
+
+
+def _head(facts: Explanation) -> str:
+    design, operation = facts.design, facts.design.dataflow.operation
+    lines = [
+        f"{design.name}: {operation.name} on {design.rows} x {design.columns} PEs (rows x columns)",
+        f"  {operation.einsum}",
+    ]
+    if operation.symbols:
+        lines += _wrapped(
+            f"{', '.join(operation.symbols)} are set at run time: a wire exists only for reuse "
+            f"that holds whatever their values.",
+            "  ",
+        )
+    return "\n".join(lines)
+
+
+def _nest(facts: Explanation) -> str:
+    dataflow = facts.design.dataflow
+    rows = []
+    if dataflow.temporal[:-1]:
+        rows.append((f"for {' '.join(dataflow.temporal[:-1])}", "outside the array, any bounds"))
+    rows.append((f"for {dataflow.inner}", "the inner loop of the array: a step each"))
+    for loop in dataflow.pe:
+        rows.append((f"for {loop.dimension}", f"in the PE: a step each, at most {loop.maximum}"))
+    for loop, size in zip(dataflow.spatial, facts.reuse.placement.sizes):
+        rows.append((f"spatial {loop.dimension}", f"{AXES[loop.axis]}: {size} PEs at once"))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(
+        ["Loop nest, outermost first", *(f"  {name:{width}}  {what}" for name, what in rows)]
+    )
+
+
+def _steps(facts: Explanation) -> str:
+    skewed = [(axis, s) for axis, s in zip(AXES, facts.reuse.skew) if s]
+    text = "A step is one MAC in every PE."
+    if not skewed:
+        text += " It reaches all PEs in one cycle: no skew (broadcast)."
+    for axis, skew in skewed:
+        which = axis.removesuffix("s")
+        side = "before" if skew > 0 else "after"
+        text += f" It reaches a {which} one cycle later than the {which} {side} it"
+        text += f" (skew {skew}, systolic)."
+    still = [axis for axis, s in zip(AXES, facts.reuse.skew) if not s]
+    if skewed and still:
+        text += f" All {still[0]} see it in the same cycle (skew 0, broadcast)."
+    return "\n".join(_wrapped(text, ""))
+
+
+def _operand(facts: Explanation, operand: OperandFacts) -> str:
+    lines = [f"{operand.name}, the {operand.role}: {operand.how}, because {operand.because}"]
+    lines += _links(operand.links, operand.declined)
+    when = "step"
+    bits = facts.design.formats.operand_bits
+    if operand.how == "stationary":
+        when = "load tick"
+        plural = "s" * (operand.storage > 1)
+        lines += _row(
+            "in the PE",
+            f"{operand.storage} word{plural} of {bits} bits, and as many in a shadow that is "
+            f"loaded while the PE works",
+        )
+    else:
+        lines += _row("in the PE", "nothing is stored but the registers of the links")
+    lines += _row("lanes", _lane_text(operand.lanes, when))
+    if operand.shift:
+        lines += _row(
+            "load",
+            f"shifted in along the {operand.shift}: {operand.load_ticks} load ticks fill all PEs",
+        )
+    words = facts.words.get(operand.name)
+    if isinstance(words, HeldWords):
+        lines += _row("words", _held_text(words))
+    elif words:
+        lines += _row("words", _stream_text(words))
+    return "\n".join(lines)
+
+
+def _output(facts: Explanation) -> str:
+    output, formats = facts.output, facts.design.formats
+    lines = [f"{output.name}, the output: {output.how}, because {output.because}"]
+    lines += _links(output.links, output.declined)
+    if output.storage:
+        plural = "s" * (output.storage > 1)
+        lines += _row(
+            "in the PE", f"{output.storage} accumulator{plural} of {output.psum_bits} bits"
+        )
+    lines += _row("psum", f"{output.psum_bits} bits: {output.psum_because}")
+    what = "drain tick" if output.drain else "step"
+    lines += _row("exits", _lane_text(output.exits, what, inward=False))
+    if output.drain:
+        lines += _row(
+            "drain",
+            f"complete sums are shifted out along the {output.drain}: {output.idle_steps} drain "
+            f"ticks a tile of the array, in which no step goes (idle steps)",
+        )
+    if facts.accumulators:
+        lines += _row(
+            "at the edge",
+            f"{facts.accumulators} accumulators of {facts.sum_bits} bits behind each exit add up "
+            f"what the array gives in pieces: up to {formats.reduction} products whatever their "
+            f"values",
+        )
+    words = facts.words.get(output.name)
+    if words:
+        lines += _row("words", _written_text(words, what))
+    return "\n".join(lines)
+
+
+def _rate(facts: Explanation) -> str:
+    if facts.refused:
+        text = f"Only the array can be built, no accelerator around it: {facts.refused}"
+        return "\n".join(_wrapped(text, ""))
+    rate = facts.steps_per_cycle
+    text = f"Step rate: at most {_ratio(rate)} a cycle"
+    streamed = [operand.name for operand in facts.operands if operand.how == "streamed"]
+    bound = [n for n in streamed if facts.words[n].steps_per_cycle == rate]
+    if rate == 1:
+        text += f": the words of {' and '.join(streamed)} come in time."
+    else:
+        text += f": the words of {' and '.join(bound)} are the bound."
+    if facts.output.idle_steps:
+        text += f" After each tile of sums the array idles for {facts.output.idle_steps} cycles."
+    return "\n".join(_wrapped(text, ""))
+
+
+def _buffers(facts: Explanation) -> str:
+    if not facts.buffers:
+        return ""
+    rows = [
+        (b.name, f"{b.words:>6} words of {b.bits} bits ({b.words * b.bits // 8192} KiB)", b.holds)
+        for b in facts.buffers
+    ]
+    wide = [max(len(row[n]) for row in rows) for n in range(2)]
+    lines = [f"  {a:{wide[0]}}  {b:{wide[1]}}  {c}" for a, b, c in rows]
+    return "\n".join(["Buffers, one word read and one written a cycle", *lines])
+
+
+# Sentences
+
+
+def _links(links: tuple[LinkFacts, ...], declined: tuple[str, ...]) -> list[str]:
+    lines = [line for link in links for line in _row("link", _link_text(link))]
+    return lines + [line for text in declined for line in _row("not taken", text)]
+
+
+def _link_text(link: LinkFacts) -> str:
+    if link.kind == "unicast":
+        return f"unicast: {link.because}"
+    ways = {(0, 1): "to the next column, ", (1, 0): "to the next row, "}
+    registers = _count(link.delay, "register") if link.delay else "a wire"
+    if link.kind == "shift":
+        registers = "once a tick" + (f" and {registers}" if link.delay else "")
+    text = f"{link.kind} along {link.vector}, delay {link.delay}: {ways.get(link.vector, '')}"
+    return f"{text}{registers}, because {link.because}"
+
+
+def _lane_text(lanes, when: str, inward: bool = True) -> str:
+    verb = "enter" if inward else "leave"
+    elements = f"{lanes.elements} element{'s' * (lanes.elements > 1)}"
+    if lanes.elements == 1:
+        verb += "s"
+    along = f", along {' and '.join(lanes.dimensions)}" if lanes.dimensions else ""
+    return f"{lanes.count}, {lanes.where}; {elements} {verb} in a {when}{along}"
+
+
+def _stream_text(words: StreamWords) -> str:
+    text = f"a step's elements lie in {_count(words.words, 'word')}"
+    if words.along:
+        serve = "it serves" if words.words == 1 else "each serves"
+        text += f"; {serve} up to {words.steps} steps of {words.along}"
+        text += " (all in turn)" if words.words > 1 else ""
+    text += f". {_ratio(words.per_step, 'word')} changed a step over 1 word read a cycle: "
+    return text + f"at most {_ratio(words.steps_per_cycle)} a cycle"
+
+
+def _held_text(words: HeldWords) -> str:
+    text = f"{_count(words.words, 'word')} a load of all PEs, {_count(words.cycles, 'cycle')}"
+    if words.hidden_by:
+        loops = " and ".join(words.hidden_by)
+        return f"{text}; hidden where the loops over {loops} give as many steps or more"
+    return text
+
+
+def _written_text(words: StreamWords, when: str) -> str:
+    text = f"the outputs of a {when} lie in {_count(words.words, 'word')}"
+    if words.along:
+        whose = "it is" if words.words == 1 else "each is"
+        text += f"; {whose} complete after up to {words.steps} steps of {words.along}"
+    return text + ". 1 word is written a cycle"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _ratio(ratio: Fraction, noun: str = "step") -> str:
+    plural = "s" * (ratio > 1)
+    return f"{ratio.numerator if ratio.denominator == 1 else ratio} {noun}{plural}"
+
+
+def _row(label: str, text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=f"  {label:<12}", subsequent_indent=" " * 14)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)

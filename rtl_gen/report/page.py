@@ -1,0 +1,78 @@
+"""The report of `make run`: a Markdown page."""
+
+import json
+from pathlib import Path
+
+from .digits import Show
+from .pictures import side_by_side
+
+__all__ = ["write_page"]
+
+
+def write_page(path: Path, show: Show) -> Path:
+    """Write the page, and beside it the same numbers as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_page(show))
+    layers = [
+        node.result.plain() | {"bit_exact": node.exact, "verdict": node.verdict}
+        for node in show.results
+    ]
+    facts = {
+        "design": show.design.name,
+        "digits": len(show.read),
+        "right": show.right,
+        "bit_exact": show.exact,
+        "read": show.read.tolist(),
+        "labels": show.digits.labels.tolist(),
+        "layers": layers,
+    }
+    path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
+    return path
+
+
+def _page(show: Show) -> str:
+    design = show.design.design
+    images, captions, _ = show.shown()
+    rows = [
+        f"| {node.result.name} | {node.result.macs:,} | {_or_dash(node.result.cycles, ',')} "
+        f"| {_or_dash(node.result.mac_use, '.1%')} | {node.verdict} |"
+        for node in show.results
+    ]
+    pictures = [
+        side_by_side(images[n : n + 4], captions[n : n + 4]) for n in range(0, len(images), 4)
+    ]
+    files = [f"- Verilog: `{show.files.verilog}`, described in `{show.files.description}`"]
+    if show.waves:
+        files.append(f"- waveform of {show.waves.name} on one image: `{show.waves.waves}`")
+    return "\n".join(
+        [
+            f"# {design.name} reads digits",
+            "",
+            f"{design.dataflow.operation.name} on {design.rows} x {design.columns} PEs, "
+            f"{len(show.read)} images, {show.cycles:,} cycles: {show.accuracy}.",
+            "",
+            "| layer | MACs | cycles | MAC use | result |",
+            "|---|---:|---:|---:|---|",
+            *rows,
+            "",
+            "Every tensor was compared with numpy, byte by byte; each layer read what the hardware",
+            "gave before. MAC use is useful MACs over PEs times cycles, memory included.",
+            "",
+            "```",
+            "\n\n".join(pictures),
+            "```",
+            "",
+            *files,
+            "",
+            "## The dataflow",
+            "",
+            "```",
+            show.design.explain().rstrip(),
+            "```",
+            "",
+        ]
+    )
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

@@ -1,0 +1,174 @@
+"""The show of `make run`: a network reads handwritten digits on generated hardware.
+
+Writes the Verilog of a design, builds its simulation, runs every layer on a hundred digits,
+compares every tensor with numpy, and says what it saw::
+
+    python -m rtl_gen.report.show
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+
+from ..api import LoadedDesign, load
+from ..mapping.mapping import MappingError
+from ..nn.graph import ModelError
+from ..sim.run import SimulationError
+from ..sim.system import MissingPartError
+from ..sim.verilator import Build
+from ..spec.layer import Layer
+from ..spec.operation import SpecError
+from .digits import SHOWN, Digits, Show, read_digits
+from .layer_result import LayerResult
+from .network import MappedNetwork, NodeResult, map_network, run_network
+from .page import write_page
+from .pictures import colored, side_by_side
+from .tables import network_table, progress
+
+__all__ = ["main", "print_show", "run_show"]
+
+PROJECT = Path(__file__).resolve().parents[2]
+DATAFLOW = PROJECT / "dataflows" / "weight_stationary.yaml"
+FOLDER = Path("build/show")
+
+
+def run_show(console: Console, design: LoadedDesign, digits: Digits, *, waves: bool) -> Show:
+    """Do everything, with a line for each thing that is done."""
+    shape = f"{design.design.rows} x {design.design.columns}"
+    console.print(f"[bold]{design.name}[/]: {design.design.dataflow.operation.name}, {shape} PEs")
+    began = time.perf_counter()
+    files = design.write_verilog()
+    _line(console, "Verilog", f"{files.verilog}, {files.facts['modules']} modules", began)
+    network = map_network(design, digits.graph)
+    build = _build(console, design, waves=False)
+    results, tensors = _run(console, network, build, digits)
+    scores = tensors[digits.graph.outputs[0].tensor]
+    golden = results[-1].golden
+    traced = _trace(console, design, digits) if waves else None
+    return Show(design, digits, files, results, scores.argmax(1), golden.argmax(1), traced)
+
+
+def _build(console: Console, design: LoadedDesign, *, waves: bool) -> Build:
+    began = time.perf_counter()
+    kind = "simulation with waveform" if waves else "simulation"
+    with console.status(f"building the {kind}; the first time this takes a minute or two"):
+        build = design.build(waves=waves)
+    how = "built, and kept" if build.new else "found built"
+    _line(console, "Simulation", f"{how}: {_short(build.directory)}", began)
+    return build
+
+
+def _run(
+    console: Console, network: MappedNetwork, build: Build, digits: Digits
+) -> tuple[list[NodeResult], dict[str, np.ndarray]]:
+    began = time.perf_counter()
+    count = len(digits.images)
+    with progress(console) as bar:
+        watch = _Watch(bar, network, f"{count} digits")
+        found = run_network(
+            network, build, digits.inputs, on_progress=watch.moved, on_result=watch.done
+        )
+    results, _ = found
+    cycles = sum(node.result.cycles or 0 for node in results)
+    _line(console, "Layers", f"{len(results)} layers on {count} digits, {cycles:,} cycles", began)
+    return found
+
+
+class _Watch:
+    """Moves a progress bar along the estimated cycles of a network."""
+
+    def __init__(self, bar: Progress, network: MappedNetwork, what: str):
+        self._bar, self._what = bar, what
+        self._before = 0
+        self._task = bar.add_task(f"running {what}", total=network.cycles)
+
+    def moved(self, name: str, cycles: int) -> None:
+        text = f"{name} on {self._what}"
+        self._bar.update(self._task, description=text, completed=self._before + cycles)
+
+    def done(self, node: NodeResult) -> None:
+        self._before += node.result.cycles or 0
+        self._bar.update(self._task, completed=self._before)
+
+
+def _trace(console: Console, design: LoadedDesign, digits: Digits) -> LayerResult:
+    """The first layer on one digit once more, with a waveform."""
+    _build(console, design, waves=True)
+    began = time.perf_counter()
+    layer = _one_image(digits.graph.nodes[0].layer)
+    result = design.simulate(layer, seed=1, waves=FOLDER / f"{design.name}.vcd")
+    _line(console, "Waveform", f"{result.waves}: {layer.name} on one image", began)
+    return result
+
+
+def _one_image(layer: Layer) -> Layer:
+    return Layer(
+        name=layer.name,
+        operation=layer.operation,
+        sizes=layer.sizes | {"n": 1},
+        symbols=layer.symbols,
+        extents=layer.extents,
+        quantization=layer.quantization,
+    )
+
+
+def print_show(console: Console, show: Show) -> None:
+    """Pictures, the table, the accuracy, and where things lie."""
+    images, captions, good = show.shown()
+    console.print()
+    for first in range(0, len(images), SHOWN):
+        part = slice(first, first + SHOWN)
+        if console.color_system in ("256", "truecolor"):
+            console.print(colored(images[part], captions[part], good[part]))
+        else:
+            console.print(side_by_side(images[part], captions[part]), markup=False, highlight=False)
+    console.print()
+    console.print(network_table(show.results))
+    for node in show.results:
+        if node.result.operands.layer.operation != node.result.layer.operation:
+            console.print(f"{node.result.name} ran as a 1x1 convolution, a pixel for each digit")
+    console.print()
+    style = "green" if show.exact else "bold red"
+    verdict = "all tensors are bit-exact" if show.exact else "NOT all tensors are bit-exact"
+    console.print(f"[{style}]{verdict}[/]; {show.accuracy}")
+    wrong = next((n.result for n in show.results if n.result.first_wrong is not None), None)
+    if wrong:
+        console.print(wrong.explain(), markup=False, highlight=False, soft_wrap=True)
+
+
+def _line(console: Console, label: str, text: str, began: float) -> None:
+    seconds = time.perf_counter() - began
+    console.print(f"  {label:<11}{escape(text)} [dim]({seconds:.1f} s)[/]", highlight=False)
+
+
+def _short(path: Path) -> str:
+    """A path as seen from the working directory."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def main() -> int:
+    """0 if every tensor is bit-exact, 1 if not, 2 if it could not be tried."""
+    parser = argparse.ArgumentParser(prog="make run", description=__doc__.splitlines()[0])
+    parser.add_argument("--no-waves", action="store_true", help="write no waveform")
+    options = parser.parse_args()
+    console = Console()
+    try:
+        show = run_show(console, load(DATAFLOW), read_digits(), waves=not options.no_waves)
+    except (SpecError, MappingError, ModelError, MissingPartError, SimulationError) as error:
+        print(f"make run: {error}", file=sys.stderr)
+        return 2
+    print_show(console, show)
+    page = write_page(FOLDER / "report.md", show)
+    _line(console, "Report", str(page), time.perf_counter())
+    return 0 if show.exact else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Tables of layers, for terminals."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from .layer_result import LayerResult
+from .network import NodeResult
+
+__all__ = ["fit_table", "name_table", "network_table", "progress", "result_table"]
+
+
+def result_table(results: Iterable[LayerResult]) -> Table:
+    """Layer, MACs, cycles, MAC use, bit-exact or the first difference."""
+    table = _result_table()
+    for result in results:
+        _add_result(table, result, result.verdict, result.exact)
+    return table
+
+
+def network_table(nodes: Sequence[NodeResult]) -> Table:
+    """The same of a network's layers, with a sum."""
+    table = _result_table()
+    for node in nodes:
+        _add_result(table, node.result, node.verdict, node.exact)
+    macs = sum(node.result.macs for node in nodes)
+    cycles = sum(node.result.cycles or 0 for node in nodes)
+    design = nodes[0].result.check.mapping.machine.design
+    use = f"{macs / (design.rows * design.columns * cycles):.1%}" if cycles else "-"
+    table.add_section()
+    table.add_row("all", f"{macs:,}", f"{cycles:,}", use, "")
+    return table
+
+
+def _result_table() -> Table:
+    return _table("layer", ">MACs", ">cycles", ">MAC use", "result")
+
+
+def _add_result(table: Table, result: LayerResult, verdict: str, good: bool) -> None:
+    cycles = "-" if result.cycles is None else f"{result.cycles:,}"
+    use = "-" if result.mac_use is None else f"{result.mac_use:.1%}"
+    style = "green" if good else "red"
+    name, verdict = escape(result.name), f"[{style}]{escape(verdict)}[/]"
+    table.add_row(name, f"{result.macs:,}", cycles, use, verdict)
+
+
+def fit_table(fits: Iterable) -> Table:
+    """Layer, and the cycles that it is estimated to take or why it does not run."""
+    table = _table("layer", ">MACs", ">estimated cycles", "result")
+    for fit in fits:
+        cycles = f"{fit.cycles:,}" if fit.fits else "-"
+        verdict = "[green]runs[/]" if fit.fits else f"[red]{escape(fit.reason)}[/]"
+        table.add_row(escape(fit.layer.name), f"{fit.layer.macs:,}", cycles, verdict)
+    return table
+
+
+def name_table(layers: Iterable) -> Table:
+    """The layers that have names."""
+    table = _table("name", "operation", ">MACs", "sizes")
+    for layer in layers:
+        sizes = " ".join(f"{d}={n}" for d, n in layer.sizes.items() if n > 1)
+        table.add_row(layer.name, layer.operation, f"{layer.macs:,}", sizes)
+    return table
+
+
+def progress(console: Console) -> Progress:
+    """A bar with a name, a share and the time that has passed; gone when it is done."""
+    columns: list[RenderableType] = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    ]
+    return Progress(*columns, console=console, transient=True)
+
+
+def _table(*headings: str) -> Table:
+    """A plain table; headings that begin with ``>`` are of numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        justify = "right" if heading.startswith(">") else "left"
+        table.add_column(heading.removeprefix(">"), justify=justify, overflow="fold")
+    return table

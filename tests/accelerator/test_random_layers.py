@@ -1,0 +1,71 @@
+"""Random layers with random mappings, bit by bit against the golden model.
+
+A failure prints the seed of its layer: ``draw_case`` gives the same layer again for the same
+design and seed.
+"""
+
+import pytest
+from designs import coverage, run_cases, small_machine
+from random_layers import Limits, draw_case, is_ragged, tiled_dimensions
+
+from rtl_gen.spec.design import KIB
+
+CONVOLUTIONS = ("weight_stationary", "output_stationary", "input_stationary")
+PRODUCTS = {
+    "matmul_weight_stationary": {"rows": 3, "columns": 4},
+    "matmul_output_stationary": {"rows": 4, "columns": 3, "bus_bits": 64},
+    "matmul_input_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
+}
+SHAPES = {  # with what else is tried there
+    (16, 16): {"buffers": 16 * KIB},
+    (3, 5): {"bus_bits": 64, "post_lanes": 2},
+    (12, 14): {"post_lanes": 4},
+    (1, 7): {"multiplier_registers": 2},
+}
+FIRST_SEED = 1000
+
+
+def draw(machine, count, limits):
+    """Layers of which two in five have all dimensions tiled, the last tile smaller."""
+    seeds = range(FIRST_SEED, FIRST_SEED + count)
+    cases = [draw_case(machine, seed, tiled=seed % 5 < 2, limits=limits) for seed in seeds]
+    for name, what in coverage(cases).items():
+        print(f"{name}: {what}")
+    return cases
+
+
+def all_ragged(cases):
+    """Layers with two or more tiles and a smaller last one of every dimension."""
+    names = tiled_dimensions(cases[0].mapping.machine)
+    return sum(all(is_ragged(case.mapping, name) for name in names) for case in cases)
+
+
+@pytest.mark.parametrize("dataflow", CONVOLUTIONS)
+def test_convolutions_on_a_small_array(dataflow):
+    machine = small_machine(dataflow, 4, 4, buffers=2 * KIB)
+    cases = draw(machine, 10, Limits(pixels=12, macs=300_000))
+    assert all_ragged(cases) >= 4
+    # The build of the test of overlap, which looks at waveforms.
+    run_cases(machine, cases, seed=1, waves=dataflow == "weight_stationary")
+
+
+@pytest.mark.parametrize("dataflow", PRODUCTS)
+def test_products_on_a_small_array(dataflow):
+    machine = small_machine(dataflow, **PRODUCTS[dataflow], buffers=1 * KIB)
+    cases = draw(machine, 10, Limits())
+    assert all_ragged(cases) >= 4
+    run_cases(machine, cases, seed=1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape[0]}x{shape[1]}")
+@pytest.mark.parametrize("dataflow", CONVOLUTIONS)
+def test_convolutions_on_every_shape(dataflow, shape):
+    machine = small_machine(dataflow, *shape, **SHAPES[shape])
+    cases = draw(machine, 100, Limits(macs=2_000_000 if shape[0] > 4 else 500_000))
+    assert all_ragged(cases) >= 30
+    for name in "rs":
+        assert {case.layer.sizes[name] for case in cases} == set(range(1, 8))
+    assert {case.layer.symbols[name] for case in cases for name in "uv"} == {1, 2, 3}
+    assert {case.layer.symbols[name] for case in cases for name in "de"} == {1, 2}
+    run_cases(machine, cases, seed=2)
