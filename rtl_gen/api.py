@@ -123,6 +123,7 @@ class LoadedDesign:
         self, folder: str | Path = BUILD / "verilog", *, array: bool = False
     ) -> VerilogFiles:
         """Write ``<design>.v`` (or ``<design>_array.v``) and a JSON file that describes it."""
+        Path(folder).mkdir(parents=True, exist_ok=True)  # says at once if that cannot be
         stem = f"{self.name}_array" if array else self.name
         return write_verilog(self.machine, self._verilog(array), folder, stem)
 
@@ -229,8 +230,9 @@ class LoadedDesign:
         return random_operands(operation, layer, seed)
 
     def _verilog(self, array: bool) -> VerilogDesign:
-        make = array_verilog if array else accelerator_verilog
-        return self._placed(make, self.machine)
+        if array:
+            return self._placed(array_verilog, self.design)
+        return self._placed(accelerator_verilog, self.machine)
 
     def _placed(self, make: Callable, argument):
         """Call ``make``; an error about the design gets the file and line of its key."""

@@ -246,7 +246,9 @@ def _user_errors() -> Iterator[None]:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"{error.filename or 'a file'}: {error.strerror or error}")
-    except SimulationError as error:
+    except RuntimeError as error:  # a build or a simulation that failed
+        if type(error) not in (RuntimeError, SimulationError):
+            raise
         _refuse(str(error), FAILED)
 
 

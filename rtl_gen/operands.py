@@ -157,9 +157,10 @@ def _as_image(layer: Layer, source: np.ndarray) -> np.ndarray:
 
 def _read(path: str | Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ModelError(f"{path}: an .npz file with several arrays is expected, not .npy")
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise ModelError(f"{path}: an .npz file with several arrays is expected, not .npy")
+        with file:
             arrays = {name: file[name] for name in file.files}
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from None

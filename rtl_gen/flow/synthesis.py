@@ -191,7 +191,9 @@ def kilo_gates(verilog: VerilogDesign, liberty: str | Path) -> Area:
         If Yosys refuses the design or the library.
     """
     path = Path(liberty)
-    library = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    library = (
+        gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    )
     nand2 = nand2_area(library, path)
     script = [
         "read_verilog design.v",

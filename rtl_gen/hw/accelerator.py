@@ -13,6 +13,7 @@ from ..isa import errors
 from ..isa.descriptors import ENGINES, POST
 from ..isa.registers import Capabilities
 from ..reuse.machine import Machine
+from ..spec.design import Design
 from .buffer.buffet import Buffet, BuffetParams
 from .buffer.fifo import Fifo
 from .compute import Compute, ComputeParams
@@ -121,13 +122,13 @@ class AcceleratorParams:
             post_lanes=machine.post_lanes,
             queue_words=machine.design.queue_words,
             widths=machine.widths,
-            design_hash=design_hash(machine),
+            design_hash=design_hash(machine.design),
         )
 
 
-def design_hash(machine: Machine) -> int:
+def design_hash(design: Design) -> int:
     """64 bits that tell designs apart: of everything the user can say about one."""
-    text = json.dumps(asdict(machine.design), sort_keys=True, default=str)
+    text = json.dumps(asdict(design), sort_keys=True, default=str)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
@@ -337,4 +338,3 @@ class Accelerator(wiring.Component):
 
 def _arguments(params: BuffetParams) -> tuple:
     return params.width, params.depth, params.tag_bits, params.strobes
-

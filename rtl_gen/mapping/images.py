@@ -53,10 +53,10 @@ def weight_image(mapping: Mapping, weights: np.ndarray) -> bytes:
         inside[level.dimension] += counter * level.unit
     for dimension, values in index.items():
         valid &= values < layer.sizes[dimension]
-        valid &= inside[dimension] < mapping.tile(dimension) if not _tiled(mapping, dimension) else valid
-    place = tuple(
-        np.where(valid, index[rank.terms[0].dimension], 0) for rank in tensor.ranks
-    )
+        valid &= (
+            inside[dimension] < mapping.tile(dimension) if not _tiled(mapping, dimension) else valid
+        )
+    place = tuple(np.where(valid, index[rank.terms[0].dimension], 0) for rank in tensor.ranks)
     bytes_ = np.where(valid, np.asarray(weights, dtype=np.int8)[place], 0).astype(np.int8)
     return _in_words(machine, bytes_, held=machine.weights_held)
 
@@ -134,9 +134,7 @@ def parameter_image(
     return np.concatenate(parts, axis=1).tobytes()
 
 
-def fold_input_zero(
-    mapping: Mapping, weights: np.ndarray, bias: np.ndarray
-) -> np.ndarray:
+def fold_input_zero(mapping: Mapping, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """The bias that takes the input's zero point out of the sums: bias - zero * sum of weights.
 
     Raises
@@ -150,11 +148,17 @@ def fold_input_zero(
         for n, rank in enumerate(operation.weight.ranks)
         if rank.terms[0].dimension in operation.reduced
     )
-    kept = [r.terms[0].dimension for r in operation.weight.ranks if r.terms[0].dimension not in operation.reduced]
+    kept = [
+        r.terms[0].dimension
+        for r in operation.weight.ranks
+        if r.terms[0].dimension not in operation.reduced
+    ]
     wanted = [r.terms[0].dimension for r in operation.output.ranks if r.terms[0].dimension in kept]
     sums = np.asarray(weights, dtype=np.int64).sum(axis=axes)
     sums = sums.transpose([kept.index(d) for d in wanted])
     folded = np.asarray(bias, dtype=np.int64).reshape(sums.shape) - zero * sums
     if np.abs(folded).max(initial=0) >= 1 << 31:
-        raise MappingError(f"{mapping.layer.name}: a bias without the input's zero point exceeds int32")
+        raise MappingError(
+            f"{mapping.layer.name}: a bias without the input's zero point exceeds int32"
+        )
     return folded

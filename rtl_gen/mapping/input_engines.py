@@ -7,7 +7,7 @@ from math import gcd
 from ..spec.operation import Rank
 from .levels import Level
 from .mapping import Mapping, MappingError
-from .nest import Loop, NestWriter, product
+from .nest import Loop, NestWriter, check_levels, product
 from .tensors import BlockedTensor
 
 __all__ = ["InputEngines"]
@@ -150,6 +150,16 @@ class InputEngines:
                 f"{self.mapping.layer.name}: an input tile of {need} words does not fit the buffer "
                 f"of {room}"
             )
+        check_levels("load_input", self._load_levels, self.mapping.machine.dma_levels)
+
+    @property
+    def _load_levels(self) -> int:
+        """Loops of the loading engine: outside a tile, over its ranks, along its runs."""
+        ranks = [name for name in self.order if name != self.mapping.machine.contiguous_rank]
+        inside = sum(self.pieces(name) > 1 for name in ranks if name != self.slides)
+        if self.slides is None:
+            return self.boundary + inside + 1
+        return self.boundary - 1 + inside + (self.sweep_rows > 1) + 1
 
     # Descriptors
 
@@ -208,8 +218,7 @@ class InputEngines:
             return self.mapping.suffix(lambda level: not self._indexes(level))
         blocked = self.mapping.machine.blocked_dimension(self.tensor.tensor)
         return self.mapping.suffix(
-            lambda level: not self._indexes(level)
-            or (level.in_word and level.dimension == blocked)
+            lambda level: not self._indexes(level) or (level.in_word and level.dimension == blocked)
         )
 
     def feed(self) -> dict[str, int]:
@@ -237,7 +246,10 @@ class InputEngines:
         bases = dict.fromkeys(["index", *(f"y{n}" for n in range(len(machine.checked_ranks)))], 0)
         for n, name in enumerate(machine.checked_ranks):
             bases[f"y{n}"] = self.tensor.tensor.rank(name).offset(symbols)
-        for backwards, loops in ((True, machine.input_tick_loops), (False, machine.input_word_loops)):
+        for backwards, loops in (
+            (True, machine.input_tick_loops),
+            (False, machine.input_word_loops),
+        ):
             for n in loops:
                 spatial = machine.design.dataflow.spatial[n]
                 size = machine.reuse.placement.sizes[n]

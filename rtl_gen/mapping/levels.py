@@ -1,4 +1,4 @@
-"""The loop levels of a mapped layer: each dimension cut into tiles, blocks and array-sized pieces."""
+"""The loop levels of a mapped layer: dimensions cut into tiles, blocks, pieces of the array."""
 
 from dataclasses import dataclass
 

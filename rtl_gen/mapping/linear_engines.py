@@ -5,7 +5,7 @@ from functools import cached_property
 
 from .levels import Level
 from .mapping import Mapping, MappingError
-from .nest import Loop, NestWriter, product
+from .nest import MOST_TRIPS, Loop, NestWriter, check_levels, product
 
 __all__ = ["LinearEngines", "parameter_engines", "weight_engines"]
 
@@ -71,6 +71,8 @@ class LinearEngines:
         stops = [k for k, n in enumerate(self.used) if n not in self.indexing]
         for count in [*stops, len(self.used)]:
             if self.tile_words(count) <= self.room:
+                levels = len(self._runs(count)) + 1
+                check_levels(f"load_{self.name}", levels, self.mapping.machine.dma_levels)
                 return count
         raise MappingError(
             f"{self.mapping.layer.name}: {self.tile_words(len(self.used))} words of {self.name} do "
@@ -81,20 +83,40 @@ class LinearEngines:
         inside = [n for n in self.used[outside:] if n in self.indexing]
         return self.set_words * product(self.level(n).bound for n in inside)
 
+    def _runs(self, count: int) -> list[tuple[int, ...]]:
+        """The levels outside a tile; those that go through memory without a gap together."""
+        outside = list(self.used[:count])
+        while outside and outside[-1] not in self.indexing:
+            outside.pop()
+        # A last bound leaves gaps, and asks where outer levels of its dimension stand.
+        ragged = {
+            self.level(n).dimension for n in outside if self.level(n).last != self.level(n).bound
+        }
+        runs: list[tuple[int, ...]] = []
+        joins = False
+        for n in outside:
+            whole = n in self.indexing and self.level(n).dimension not in ragged
+            if joins and whole and self._trips(*runs[-1], n) <= MOST_TRIPS:
+                runs[-1] += (n,)
+            else:
+                runs.append((n,))
+            joins = whole
+        return runs
+
+    def _trips(self, *levels: int) -> int:
+        return product(self.level(n).bound for n in levels)
+
     def load(self) -> dict[str, int]:
         """Fields of the loading engine, without the base address and the fence."""
         machine = self.mapping.machine
         writer = NestWriter(f"load_{self.name}", machine.dma_levels)
         made: dict[int, Loop] = {}
-        outside = list(self.used[: self.boundary])
-        while outside and outside[-1] not in self.indexing:
-            outside.pop()
-        for n in outside:
-            level = self.level(n)
-            offset = self.strides.get(n, 0) * machine.block
-            parent = made.get(self.mapping.chain(n))
-            loop = Loop(level.bound, level.last, parent, {"offset": offset})
-            made[n] = writer.add(loop)
+        for run in self._runs(self.boundary):
+            inner = self.level(run[-1])
+            offset = self.strides.get(run[-1], 0) * machine.block
+            parent = made.get(self.mapping.chain(run[-1])) if len(run) == 1 else None
+            bound, last = (inner.bound, inner.last) if len(run) == 1 else (self._trips(*run), 0)
+            made[run[-1]] = writer.add(Loop(bound, last, parent, {"offset": offset}))
         writer.add(Loop(self.tile_words(self.boundary)))
         return writer.fields(bases={"offset": 0})
 
@@ -128,7 +150,7 @@ class LinearEngines:
 
 
 def weight_engines(mapping: Mapping) -> LinearEngines:
-    """The weights: one set for each tile held, or for each run of steps along the innermost loop."""
+    """The weights: a set for each tile held, or for each run of steps along the innermost loop."""
     machine = mapping.machine
     dimensions = machine.operation.weight.dimensions
     kept = mapping.suffix(lambda level: level.dimension not in dimensions)

@@ -46,6 +46,7 @@ class Mapping:
         missing = [d for d in operation.dimensions if d not in layer.sizes]
         if missing:
             raise MappingError(f"{layer.name}: the size of dimension {missing[0]!r} is not given")
+        self._check_words()
         products, formats = 1, self.machine.design.formats
         for dimension in operation.reduced:
             products *= layer.sizes[dimension]
@@ -66,6 +67,17 @@ class Mapping:
             raise MappingError(
                 f"{layer.name}: {len(self.levels)} loop levels, the design has "
                 f"{self.machine.design.levels}"
+            )
+
+    def _check_words(self):
+        """What the array takes of the input at once must begin with a word or lie in one."""
+        machine = self.machine
+        dimension = machine.blocked_dimension(machine.operation.activation)
+        taken = machine.spatial_size(dimension)
+        if taken > machine.block and taken % machine.block:
+            raise MappingError(
+                f"{self.layer.name}: the array takes {taken} of {dimension} at once, more than a "
+                f"block of {machine.block} and no multiple of it; a larger block would do"
             )
 
     def tile_step(self, dimension: str) -> int:

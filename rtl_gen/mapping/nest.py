@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ..isa.fields import Record
 from .mapping import MappingError
 
-__all__ = ["Loop", "NestWriter"]
+__all__ = ["MOST_TRIPS", "Loop", "NestWriter", "check_levels"]
 
 
 @dataclass
@@ -38,6 +38,10 @@ class Loop:
         self.last = self.last or self.bound
 
 
+MOST_TRIPS = 1 << 16
+"""Of one loop."""
+
+
 class NestWriter:
     """Collects the loops of one engine's nest and gives the fields of its descriptor."""
 
@@ -58,11 +62,7 @@ class NestWriter:
         MappingError
             If there are more loops than the engine has levels.
         """
-        if len(self.loops) > self.levels:
-            raise MappingError(
-                f"{self.engine} would need {len(self.loops)} loop levels, the design has "
-                f"{self.levels}"
-            )
+        check_levels(self.engine, len(self.loops), self.levels)
         values = {f"{name}_base": value for name, value in (bases or {}).items()}
         values |= {f"{name}_end": value for name, value in (ends or {}).items()}
         number = {id(loop): n for n, loop in enumerate(reversed(self.loops))}
@@ -75,6 +75,12 @@ class NestWriter:
             for name in loop.masks:
                 values[f"{name}_levels"] = values.get(f"{name}_levels", 0) | 1 << level
         return values
+
+
+def check_levels(engine: str, needed: int, levels: int):
+    """Raise MappingError if an engine has fewer levels than its nest needs."""
+    if needed > levels:
+        raise MappingError(f"{engine} would need {needed} loop levels, the design has {levels}")
 
 
 def pack(record: Record, values: dict[str, int]) -> list[int]:

@@ -6,7 +6,7 @@ from functools import cached_property
 from .input_engines import InputEngines
 from .linear_engines import changes_channel_block
 from .mapping import Mapping, MappingError
-from .nest import Loop, NestWriter, product
+from .nest import Loop, NestWriter, check_levels, product
 from .tensors import BlockedTensor
 
 __all__ = ["OutputEngines"]
@@ -86,6 +86,8 @@ class OutputEngines:
                 f"{mapping.layer.name}: an output tile of {self.tile_words} words does not fit the "
                 f"buffer of {room}"
             )
+        levels = self.boundary + sum(self._is_walked(name) for name in self.tensor.order)
+        check_levels("store", levels, machine.dma_levels)
         kept = product(self._levels[n].bound for n in mapping.accumulated)
         if machine.reuse.output.stationary and kept > 1:
             raise MappingError(
@@ -182,9 +184,7 @@ class OutputEngines:
     @cached_property
     def _parameters_kept(self) -> int:
         """Levels up to the innermost that changes the channel block."""
-        changing = [
-            n for n, x in enumerate(self._levels) if changes_channel_block(self.mapping, x)
-        ]
+        changing = [n for n, x in enumerate(self._levels) if changes_channel_block(self.mapping, x)]
         return changing[-1] + 1 if changing else 0
 
     @cached_property
@@ -217,17 +217,21 @@ class OutputEngines:
             innermost[level.dimension] = n
         for name in self.tensor.order:
             dimension = self._dimension(name)
-            count, last = self._stored(dimension, name)
             around = made.get(innermost.get(dimension))
             unit = machine.block if name == self._blocked else 1
             strides = {
                 "offset": self._offset(dimension, unit),
                 "index": self._index(dimension, unit),
             }
-            run = name == self.tensor.order[-1]
-            if run or count > 1 or last > 1:
+            if self._is_walked(name):
+                run = name == self.tensor.order[-1]
+                count, last = self._stored(dimension, name)
                 writer.add(Loop(count, last, around, {} if run else strides))
         return writer.fields(bases={"offset": 0, "index": 0}, ends={"shrink": self.tile_words})
+
+    def _is_walked(self, name: str) -> bool:
+        """Whether the store engine has a loop over a rank inside its tile."""
+        return name == self.tensor.order[-1] or max(self._stored(self._dimension(name), name)) > 1
 
     def _stored(self, dimension: str, name: str) -> tuple[int, int]:
         """Positions of a rank that are stored of a tile, and of the last tile."""
@@ -247,4 +251,3 @@ class OutputEngines:
             for name in self.tensor.order
         )
         return words * self.mapping.machine.block
-

@@ -6,12 +6,14 @@ from functools import cached_property
 import numpy as np
 
 from ..isa.descriptors import ENGINES, header
+from ..spec.operation import Tensor
 from .images import fold_input_zero, parameter_image, weight_image
 from .input_engines import InputEngines
 from .linear_engines import parameter_engines, weight_engines
-from .mapping import Mapping
+from .mapping import Mapping, MappingError
 from .nest import pack
 from .output_engines import OutputEngines
+from .tensors import BlockedTensor
 
 __all__ = ["LayerData", "Program", "Step"]
 
@@ -103,8 +105,7 @@ class Step:
                 "single_rounding": int(quantization.rounding == "single"),
             },
             "compute": self.output.compute(),
-            "store": self.output.store()
-            | {"base": self.output_address, "interrupt": int(last)},
+            "store": self.output.store() | {"base": self.output_address, "interrupt": int(last)},
         }
         records = self.mapping.machine.records
         words = {name: pack(records[name], values[name]) for name in ENGINES}
@@ -134,11 +135,20 @@ class Program:
         return address
 
     def add(self, mapping: Mapping, data: LayerData, *, source: "Step | np.ndarray") -> Step:
-        """Append a layer that reads an array, or the output of an earlier step."""
+        """Append a layer that reads an array, or the output of an earlier step.
+
+        Raises
+        ------
+        MappingError
+            If the weights, or what the layer reads, have another shape than the layer.
+        """
         engines, after = InputEngines(mapping), 0
+        _check_shape(mapping, "weights", mapping.machine.operation.weight, data.weights)
         if isinstance(source, Step):
+            _check_chain(source, mapping.layer.name, engines.tensor)
             address, after = source.output_address, self.steps.index(source) + 1
         else:
+            _check_shape(mapping, "input", mapping.machine.operation.activation, source)
             packed = engines.tensor.pack(source)
             address = self.allocate(len(packed))
             self.inputs[address] = packed
@@ -167,3 +177,26 @@ class Program:
         return [
             step.descriptors(last=n == len(self.steps) - 1) for n, step in enumerate(self.steps)
         ]
+
+
+def _check_shape(mapping: Mapping, name: str, tensor: Tensor, array: np.ndarray):
+    """Raise MappingError unless an array has the shape of an operand of the layer."""
+    shape = BlockedTensor(mapping.machine, mapping.layer, tensor).shape
+    if np.shape(array) != shape:
+        raise MappingError(
+            f"{mapping.layer.name}: {name} must be {_times(shape)}, not {_times(np.shape(array))}"
+        )
+
+
+def _check_chain(source: Step, name: str, tensor: BlockedTensor):
+    """Raise MappingError unless a layer can read what an earlier one writes."""
+    written = source.output.tensor
+    if not tensor.lies_like(written):
+        raise MappingError(
+            f"{name}: reads the output of {source.mapping.layer.name}, which is "
+            f"{_times(written.shape)}, not its input of {_times(tensor.shape)}"
+        )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

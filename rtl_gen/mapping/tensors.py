@@ -73,6 +73,18 @@ class BlockedTensor:
         """Shape of the array as the operation writes it."""
         return tuple(self.extent(rank) for rank in self.tensor.ranks)
 
+    def lies_like(self, other: "BlockedTensor") -> bool:
+        """Whether the elements of another tensor lie in memory as this one's do."""
+        if self.shape == other.shape:
+            return True
+        # Blocks without pad elements may belong to any of the ranks outside them.
+        counts = [[n for n in map(t.count, t.order) if n > 1] for t in (self, other)]
+        return counts[0] == counts[1] and self._fills_blocks and other._fills_blocks
+
+    @property
+    def _fills_blocks(self) -> bool:
+        return self.extent(self.tensor.rank(self.tensor.blocked)) % self.machine.block == 0
+
     def pack(self, array: np.ndarray) -> bytes:
         """An int8 array of :attr:`shape`, laid out for the hardware."""
         block = self.machine.block

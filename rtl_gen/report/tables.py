@@ -67,14 +67,17 @@ def name_table(layers: Iterable) -> Table:
 
 
 def progress(console: Console) -> Progress:
-    """A bar with a name, a share and the time that has passed; gone when it is done."""
+    """A bar with a name, a share and the time that has passed; gone when it is done.
+
+    Where nobody looks at the console (a file, a pipe) there is none.
+    """
     columns: list[RenderableType] = [
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
     ]
-    return Progress(*columns, console=console, transient=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _table(*headings: str) -> Table:

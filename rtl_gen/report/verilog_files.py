@@ -43,10 +43,9 @@ def write_verilog(
     Raises
     ------
     OSError
-        If the folder cannot be written.
+        If the folder is not there or cannot be written.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     verilog, description = folder / f"{stem}.v", folder / f"{stem}.json"
     facts = describe_verilog(machine, design) | {"file": verilog.name}
     _replace(verilog, design.text)
@@ -85,7 +84,7 @@ def describe_verilog(machine: Machine, design: VerilogDesign) -> dict:
             for module, text in modules.items()
             for high, _, first, last in _MEMORY.findall(text)
         ],
-        "design_hash": f"{design_hash(machine):016x}",
+        "design_hash": f"{design_hash(machine.design):016x}",
         "sha256": hashlib.sha256(design.text.encode()).hexdigest(),
     }
 

@@ -1,17 +1,24 @@
-"""The one legality check: does every link of an array carry what its end needs?"""
+"""The one legality check: does an array carry to every PE what a nest uses there?"""
 
-from .analysis import HeldOperand, Reuse
-from .placement import Placement
+from math import prod
+
+from ..spec.design import Formats
+from ..spec.operation import Tensor
+from .analysis import HeldOperand, OutputReuse, Reuse
+from .placement import Coordinate, Placement
 
 __all__ = ["check_links"]
+
+Pair = tuple[Coordinate, Coordinate]
 
 
 def check_links(array: Reuse, nest: Placement) -> list[str]:
     """Whether another nest may run on an array that exists; reasons why not, none if it may.
 
-    The tensors are matched by their order. A link must join two PEs that use one element in the
-    same step, whatever the strides; a held operand must not depend on the inner loop; no two
-    exits may carry one output unless the array adds them.
+    The tensors are matched by their order. PEs that one word of the array reaches, by links or from
+    lanes that carry the same, must use one element in the nest, whatever the strides; a held
+    operand must not depend on the inner loop; sums meet in the array exactly where they belong to
+    one output; and what a PE keeps must have its place there.
 
     Parameters
     ----------
@@ -20,40 +27,99 @@ def check_links(array: Reuse, nest: Placement) -> list[str]:
     nest
         The nest that is to run on them; its array must not be larger.
     """
-    reasons = []
     if any(n > a for n, a in zip(nest.extent, array.placement.extent)):
         return [f"the nest needs {nest.extent} PEs, the array has {array.placement.extent}"]
-    operation, dataflow = nest.dataflow.operation, nest.dataflow
+    operation = nest.dataflow.operation
     if len(operation.operands) != len(array.operands):
         return [f"the array multiplies {len(array.operands)} operands, not {operation.einsum}"]
+    reasons = []
     for operand, tensor in zip(array.operands, operation.operands):
-        if isinstance(operand, HeldOperand) == (dataflow.inner in tensor.dimensions):
-            how = "held" if isinstance(operand, HeldOperand) else "streamed"
-            reasons.append(f"{tensor.name} is {how}, against the inner loop {dataflow.inner!r}")
-        reasons += _unequal(tensor, operand.links, nest)
-    output = operation.output
-    reasons += _unequal(output, array.output.links, nest)
-    if array.output.stationary != (dataflow.inner not in output.dimensions):
-        reasons.append(f"{output.name} accumulates elsewhere for the loop {dataflow.inner!r}")
-    grouped: dict[tuple, set] = {}
-    for exit_pe, key in zip(array.output.exits, array.output.keys):
-        if exit_pe in nest.pes:
-            grouped.setdefault(nest.element(output, exit_pe), set()).add(key)
-    if any(len(keys) > 1 for keys in grouped.values()):
-        reasons.append(f"two exits would carry one element of {output.name}")
+        shift = operand.shift if isinstance(operand, HeldOperand) else None
+        pair = _torn(_groups(array, operand.name, nest, shift), nest, tensor)
+        if pair:
+            reasons.append(f"one word of {tensor.name} reaches PEs {_both(pair)}, which use two")
+        if isinstance(operand, HeldOperand):
+            reasons += _held(operand, tensor, nest)
+    return reasons + _output(array, nest)
+
+
+def _groups(array: Reuse, name: str, nest: Placement, apart: int | None = None):
+    """PEs of the nest that share an element of a tensor of the array, with the array's key.
+
+    Along the axis ``apart`` each PE has its own, for words are shifted there.
+    """
+    tensor, groups = array.placement.dataflow.operation.tensor(name), {}
+    for pe in nest.pes:
+        key = (array.placement.element(tensor, pe), None if apart is None else pe[apart])
+        groups.setdefault(key, []).append(pe)
+    return groups
+
+
+def _torn(groups, nest: Placement, tensor: Tensor) -> Pair | None:
+    """Two PEs of one group that use different elements in the nest."""
+    for pes in groups.values():
+        for pe in pes[1:]:
+            if nest.element(tensor, pe) != nest.element(tensor, pes[0]):
+                return pes[0], pe
+    return None
+
+
+def _both(pair: Pair) -> str:
+    return f"{pair[0]} and {pair[1]}"
+
+
+def _held(operand: HeldOperand, tensor: Tensor, nest: Placement) -> list[str]:
+    """What keeps a held operand from holding what the nest wants."""
+    dataflow, reasons = nest.dataflow, []
+    if dataflow.inner in tensor.dimensions:
+        reasons.append(f"{tensor.name} is held, but the inner loop {dataflow.inner!r} indexes it")
+    depth = prod(loop.maximum for loop in dataflow.pe if loop.dimension in tensor.dimensions)
+    if depth > operand.depth:
+        reasons.append(f"a PE holds {operand.depth} words of {tensor.name}, not {depth}")
     return reasons
 
 
-def _unequal(tensor, links, nest) -> list[str]:
-    """Links between PEs that use different elements, the first of each vector."""
-    found = []
-    for link in links:
-        for pe in nest.pes:
-            source = (pe[0] - link.vector[0], pe[1] - link.vector[1])
-            if source in nest.pes and nest.element(tensor, source) != nest.element(tensor, pe):
-                found.append(
-                    f"the {link.kind} link {link.vector} of {tensor.name} joins PEs {source} and "
-                    f"{pe}, which use different elements"
-                )
-                break
-    return found
+def _output(array: Reuse, nest: Placement) -> list[str]:
+    """What keeps the sums of the nest from meeting, staying or leaving as the array does it."""
+    output, tensor = array.output, nest.dataflow.operation.output
+    groups, reasons = _groups(array, output.name, nest), []
+    pair = _torn(groups, nest, tensor)
+    if pair:
+        reasons.append(f"PEs {_both(pair)} add to two elements of {tensor.name}")
+    firsts: dict[tuple, Coordinate] = {}
+    for pes in groups.values():
+        other = firsts.setdefault(nest.element(tensor, pes[0]), pes[0])
+        if other != pes[0]:
+            reasons.append(f"nothing adds what PEs {other} and {pes[0]} give {tensor.name}")
+            break
+    reduced = nest.dataflow.operation.reduced
+    if output.stationary and nest.dataflow.inner not in reduced:
+        reasons.append(
+            f"sums of {tensor.name} must stay, but the inner loop {nest.dataflow.inner!r} moves on"
+        )
+    kept = _sums_kept(output, nest)
+    if output.accumulate and kept > output.depth:
+        reasons.append(f"a PE keeps {output.depth} sums of {tensor.name}, not {kept}")
+    bits = Formats().bits_for(_products(output, nest, groups))
+    if not output.stationary and bits > array.psum_bits:
+        reasons.append(f"sums of {tensor.name} take {bits} bits, not {array.psum_bits}")
+    return reasons
+
+
+def _sums_kept(output: OutputReuse, nest: Placement) -> int:
+    """Sums between which a PE changes before one is complete."""
+    reduced, kept = nest.dataflow.operation.reduced, 1
+    inside = output.stationary  # whether a reduction over the sums in the PE lies outside
+    for loop in nest.dataflow.pe:
+        if loop.dimension in reduced:
+            inside = True
+        elif inside:
+            kept *= loop.maximum
+    return kept
+
+
+def _products(output: OutputReuse, nest: Placement, groups) -> int:
+    """Products in the widest sum that leaves the array step by step."""
+    reduced = nest.dataflow.operation.reduced
+    in_pe = prod(p.maximum for p in nest.dataflow.pe if p.dimension in reduced)
+    return max(map(len, groups.values())) * (in_pe if output.accumulate else 1)

@@ -70,6 +70,10 @@ def _loads(library: str) -> bool:
 def missing_parts() -> list[Missing]:
     """What is not here, in the order in which one would install it."""
     missing = []
+    project = Path(__file__).resolve().parents[2]
+    if " " in str(project):
+        purpose = f"make cannot build in {str(project)!r}"
+        missing.append(Missing("a folder without spaces", purpose, "move the project"))
 
     def need(found: object, part: str, purpose: str, package: str) -> None:
         if not found:

@@ -9,8 +9,8 @@ from rtl_gen.mapping.linear_engines import parameter_engines, weight_engines
 from rtl_gen.mapping.mapping import Mapping, MappingError
 from rtl_gen.spec.layer import Quantization, conv2d
 
-LAYER = {"k": 22, "c": 19, "h": 6, "w": 7, "r": 2, "s": 3}
-TILES = {"k": 16, "c": 16, "p": 2, "q": 5}
+LAYER = {"k": 22, "c": 37, "h": 6, "w": 7, "r": 2, "s": 1}
+TILES = {"k": 16, "c": 32, "p": 2, "q": 5}
 
 
 def mapped(dataflow, rows, columns, layer=None, tiles=None, **others) -> Mapping:
@@ -52,7 +52,7 @@ def read_words(mapping, image, counters):
 
 
 @pytest.mark.parametrize("tiles", [{}, TILES])
-@pytest.mark.parametrize("shape", [(4, 4), (3, 5), (16, 16), (20, 2)])
+@pytest.mark.parametrize("shape", [(4, 4), (3, 5), (16, 16), (32, 2)])
 def test_held_weights(shape, tiles):
     """Weight stationary: a tile is shifted in column by column, the farthest column first."""
     mapping = mapped("weight_stationary", *shape, tiles=tiles)

@@ -94,6 +94,7 @@ class Array(wiring.Component):
 
     def __init__(self, params: ArrayParams):
         self._params = params
+        self._skews: dict[tuple, str] = {}  # modules' names by delays and width
         self.module_name = "skewed_array"
         ports = {
             f"a{n}": In(params.pe.bits * len(operand.elements))
@@ -150,8 +151,9 @@ class Array(wiring.Component):
         delays = tuple(edge.delay for edge in edges)
         if not any(delays):
             return values
-        skew = place(m, platform, f"skew_{net}", Skew, delays, width, f"skew_{net}")
-        m.d.comb += skew.i.eq(values)
+        # Nets of equal skew share a module, that of the first.
+        module = self._skews.setdefault((delays, width), f"skew_{net}")
+        skew = place(m, platform, f"skew_{net}", Skew, delays, width, module, tied={"i": values})
         return skew.o
 
     def _elaborate_exits(self, m, platform, out):

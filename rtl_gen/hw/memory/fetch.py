@@ -40,7 +40,7 @@ class Fetch(wiring.Component):
     def elaborate(self, platform):
         m, params = Module(), self._params
         burst, request = self.i.payload, self.request
-        queue = place(m, platform, "queue", Fifo, FORMED.size, 2)
+        queue = place(m, platform, "queue", Fifo, FORMED.size, 3)
         tag = data.View(params.tag, burst.tag)
         formed = Signal(FORMED)
         left = Signal(params.bus.count)  # words of the burst to be requested

@@ -34,8 +34,11 @@ class Cycle:
 class Pass:
     """The run of the array's own loops between two changes of what is held."""
 
-    loads: dict[int, list[Cycle]]  # of each held operand
-    cycles: list[Cycle]            # steps, then drain ticks
+    loads: dict[int, list[Cycle]]
+    """Load ticks, for each held operand."""
+
+    cycles: list[Cycle]
+    """Steps, then drain ticks."""
 
 
 class ArrayBench:
@@ -79,12 +82,14 @@ class ArrayBench:
         Raises
         ------
         ValueError
-            If a step gives one output element from two exits: nothing behind the array adds them.
+            If a step gives one output element from two exits, or sums that stay in the PEs leave
+            more than once: nothing behind the array adds them.
         """
         rng = random.Random(seed)
         passes = [one for n, layer in enumerate(layers) for one in self._passes(n, layer)]
         cycles = self._interleave(passes, rng, bubbles)
         results = [np.zeros(layer.result_shape, dtype=np.int64) for layer in layers]
+        self._left = set()
         self._simulate(cycles, results)
         return results
 
@@ -98,9 +103,10 @@ class ArrayBench:
         outer.sort(key=lambda loop: layer.spans[loop][0] in reduced)
         inside = [("for", flow.inner), *(("pe", n) for n in range(len(flow.pe)))]
         watched = [loop for loop in inside if layer.spans[loop][0] in reduced]
-        carried = []
-        if flow.inner in reduced:
-            carried = [loop for loop in outer if layer.spans[loop][0] in reduced]
+        carried = [loop for loop in outer if layer.spans[loop][0] in reduced]
+        if not self.reuse.output.stationary:  # sums leave the PEs with each trip of the inner loop
+            watched = [loop for loop in watched if loop[0] == "pe"]
+            carried = []
         for counters in layer.counts(outer):
             cycles = [
                 self._step(layer, counters | inner, watched + carried)
@@ -156,7 +162,7 @@ class ArrayBench:
 
     def _sum_address(self, layer, now) -> int:
         """The accumulator of the PE: over the loops inside its outermost reduction."""
-        address, reducing = 0, layer.dataflow.inner in layer.operation.reduced
+        address, reducing = 0, self.reuse.output.stationary
         for n, loop in enumerate(layer.dataflow.pe):
             if loop.dimension in layer.operation.reduced:
                 reducing = True
@@ -272,6 +278,11 @@ class ArrayBench:
         places = [at for at in cycle.emit if at is not None]
         if len(set(places)) < len(places):
             raise ValueError(f"two exits give one output in a step: {sorted(places)}")
+        if self.reuse.output.stationary:
+            left = {(cycle.layer, at) for at in places}
+            if left & self._left:
+                raise ValueError(f"outputs leave twice: {sorted(left & self._left)}")
+            self._left |= left
         for k, at in enumerate(cycle.emit):
             if at is not None:
                 raw = sums >> (width * k) & ((1 << width) - 1)

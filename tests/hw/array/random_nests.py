@@ -1,13 +1,14 @@
 """Random nests over four operations, and random layers for them."""
 
 import random
+from dataclasses import replace
 
 from nest_layer import LayerShape
 
 from rtl_gen.spec.dataflow import Dataflow, PELoop, SpatialLoop
 from rtl_gen.spec.operation import Operation, parse_einsum
 
-__all__ = ["CONV1D", "CONV2D", "DEPTHWISE", "MATMUL", "draw_layer", "draw_nest"]
+__all__ = ["CONV1D", "CONV2D", "DEPTHWISE", "MATMUL", "draw_change", "draw_layer", "draw_nest"]
 
 CONV2D = parse_einsum(
     "O[n,g,p,q,k] += I[n,g,h=u*p+d*r-t,w=v*q+e*s-l,c] * W[g,r,s,c,k]",
@@ -66,6 +67,29 @@ def _folded(rng, dims, axis, size) -> list[SpatialLoop]:
         whole = rng.randrange(len(loops))
         loops[whole] = SpatialLoop(loops[whole].dimension, axis)
     return loops
+
+
+def draw_change(rng: random.Random, dataflow: Dataflow) -> Dataflow:
+    """Another nest that has most of its loops where this one has them."""
+    dims = list(dataflow.operation.dimensions)
+    for _ in range(rng.choice([1, 1, 2])):
+        kind = rng.choice(["order", "inner", "spatial", "pe"])
+        if kind == "order":
+            outer = list(dataflow.temporal[:-1])
+            order = (*rng.sample(outer, len(outer)), dataflow.inner)
+            dataflow = replace(dataflow, temporal=order)
+        elif kind == "inner":
+            dataflow = replace(dataflow, temporal=tuple(rng.sample(dims, len(dims))))
+        elif kind == "spatial":
+            loops = list(dataflow.spatial)
+            n = rng.randrange(len(loops))
+            loops[n] = replace(loops[n], dimension=rng.choice(dims))
+            if len({(loop.axis, loop.dimension) for loop in loops}) == len(loops):
+                dataflow = replace(dataflow, spatial=tuple(loops))
+        else:
+            loops = [PELoop(d, rng.randint(1, 3)) for d in rng.sample(dims, rng.choice([0, 1]))]
+            dataflow = replace(dataflow, pe=tuple(loops))
+    return dataflow
 
 
 def draw_layer(rng: random.Random, dataflow: Dataflow) -> LayerShape:

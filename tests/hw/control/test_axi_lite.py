@@ -101,7 +101,7 @@ def test_a_master_that_does_not_wait_for_responses(stall):
                 while next(waits):
                     await ctx.tick()
                 ctx.set(ready, 1)
-                into += await until(ctx, valid, pin)
+                into.extend(await until(ctx, valid, pin))
                 ctx.set(ready, 0)
 
         return testbench

@@ -1,0 +1,1 @@
+"""Many designs: sweeps over parameters and which of their points are worth having."""

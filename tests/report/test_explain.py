@@ -1,0 +1,97 @@
+"""Explanations: golden files of the dataflows that ship, and numbers that must agree."""
+
+import dataclasses
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from rtl_gen.report.explain import explain, explanation_text, plain
+from rtl_gen.report.reuse_facts import describe_pes
+from rtl_gen.report.word_facts import HeldWords, StreamWords
+from rtl_gen.spec.parse import load_design
+
+FLOWS = Path(__file__).parents[2] / "dataflows"
+GOLDEN = Path(__file__).parent / "golden"
+NAMES = sorted(path.stem for path in FLOWS.glob("*.yaml"))
+
+
+def shipped(name, **changes):
+    return dataclasses.replace(load_design(FLOWS / f"{name}.yaml"), **changes)
+
+
+@pytest.mark.parametrize("name", ["weight_stationary", "output_stationary", "input_stationary"])
+def test_golden_text(name):
+    """To renew a file after a change that is meant: `rtl-gen explain dataflows/X.yaml > X.txt`."""
+    assert explanation_text(explain(shipped(name))) == (GOLDEN / f"{name}.txt").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fits_a_terminal_and_json(name):
+    facts = explain(shipped(name))
+    assert max(map(len, explanation_text(facts).splitlines())) <= 100
+    data = json.loads(json.dumps(plain(facts)))
+    assert [tensor["name"] for tensor in data["tensors"]] == [
+        tensor.name for tensor in facts.design.dataflow.operation.tensors
+    ]
+
+
+@pytest.mark.parametrize("rows, columns", [(16, 16), (3, 5), (12, 14), (1, 7), (7, 1)])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_formula_of_the_psum_gives_its_width(name, rows, columns):
+    """The formula is worked out here once more, not taken from the analysis."""
+    facts = explain(shipped(name, rows=rows, columns=columns))
+    output = facts.output
+    extreme = output.psum_products * 128 * 128
+    assert -(1 << (output.psum_bits - 1)) <= -extreme
+    assert extreme < 1 << (output.psum_bits - 1)
+    assert extreme >= 1 << (output.psum_bits - 2)  # a bit less would not do
+    assert f"{output.psum_bits - 1} + 1 bits" in output.psum_because
+
+
+def test_a_word_of_few_channels_serves_several_steps():
+    facts = explain(shipped("output_stationary", rows=12, columns=4))
+    assert facts.words["I"] == StreamWords(words=12, steps=16, along="c")
+    assert facts.words["W"] == StreamWords(words=1, steps=4, along="c")
+    assert facts.words["I"].per_step == Fraction(3, 4)
+    assert facts.output.idle_steps == 12
+
+
+def test_more_lanes_than_a_word_bound_the_rate():
+    facts = explain(shipped("weight_stationary", rows=40))
+    assert facts.words["I"].per_step == 3
+    assert facts.steps_per_cycle == Fraction(1, 3)
+    assert "at most 1/3 step a cycle: the words of I are the bound" in explanation_text(facts)
+
+
+def test_held_words_name_the_loops_that_hide_their_load():
+    held = explain(shipped("weight_stationary", rows=3, columns=5)).words["W"]
+    assert held == HeldWords(words=1, ticks=5, hidden_by=("p", "q"))
+    assert held.cycles == 5
+
+
+def test_a_nest_with_a_loop_in_the_pe_is_explained_as_an_array(tmp_path):
+    file = tmp_path / "in_pe.yaml"
+    file.write_text(
+        "operation: conv1d\n"
+        "nest: [{for: q}, {for: s, in: pe, max: 3}, {spatial: q, on: columns}]\n"
+        "array: {rows: 1, columns: 4}\n"
+    )
+    text = explanation_text(explain(load_design(file)))
+    assert "for s      in the PE: a step each, at most 3" in text
+    assert "Only the array can be built, no accelerator around it: " in text
+
+
+@pytest.mark.parametrize(
+    "pes, words",
+    [
+        ([(0, 0)], "one, at PE (0, 0)"),
+        ([(0, 0), (1, 0)], "one a row, at column 0"),
+        ([(1, 0), (1, 1), (1, 2)], "one a column, at row 1"),
+        ([(i, j) for i in range(2) for j in range(3)], "one a PE"),
+        ([(0, 0), (0, 1), (1, 0)], "at the PEs (0, 0), (0, 1), (1, 0)"),
+    ],
+)
+def test_where_lanes_are(pes, words):
+    assert describe_pes(tuple(pes), (2, 3)) == words

@@ -1,0 +1,220 @@
+"""rtl-gen from Python, and a tiny design from its file to a layer in RTL."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rtl_gen
+from rtl_gen.golden.convolution import conv2d as golden_conv2d
+from rtl_gen.golden.quantize import output_int8
+from rtl_gen.mapping.mapping import MappingError
+from rtl_gen.nn.graph import ModelError
+from rtl_gen.operands import random_operands, read_operands
+from rtl_gen.spec.layer_text import parse_layer
+from rtl_gen.spec.operation import SpecError
+from rtl_gen.spec.operations import shipped_operation
+
+FLOWS = Path(__file__).parents[1] / "dataflows"
+TINY = Path(__file__).parent / "designs" / "tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return rtl_gen.load(TINY)
+
+
+def convolution(rng, *, n=2, h=6, w=5, c=4, k=6, groups=2):
+    """The arrays of a convolution 3 x 3, padded by one, as a user has them."""
+    return {
+        "x": rng.integers(-128, 128, (n, h, w, c), np.int8),
+        "w": rng.integers(-128, 128, (k, 3, 3, c // groups), np.int8),
+        "b": rng.integers(-1000, 1000, k, np.int32),
+        "multiplier": rng.integers(1 << 30, (1 << 31) - 1, k, np.int32),
+        "shift": rng.integers(-11, -8, k, np.int32),
+    }
+
+
+CONVOLUTION = "conv2d:k=6,c=4,groups=2,n=2,h=6,w=5,r=3,s=3,pad=1,input_zero=3,output_zero=-7"
+
+
+def convolved(arrays):
+    """What CONVOLUTION gives on these arrays: TFLite's kernels, written in other terms."""
+    sums = golden_conv2d(
+        arrays["x"], arrays["w"], arrays["b"], pad=(1, 1, 1, 1), groups=2, input_zero=3
+    )
+    return output_int8(sums, arrays["multiplier"], arrays["shift"], output_zero=-7)
+
+
+def test_the_package_says_what_it_offers():
+    assert set(rtl_gen.__all__) <= {
+        *dir(rtl_gen),
+        "LayerFit",
+        "LayerResult",
+        "LoadedDesign",
+        "load",
+    }
+    with pytest.raises(AttributeError, match=r"^module 'rtl_gen' has no attribute 'laod'$"):
+        _ = rtl_gen.laod
+
+
+def test_a_design_says_what_it_is(tiny):
+    assert repr(tiny) == "LoadedDesign(tiny: conv2d on 4 x 4 PEs)"
+    assert tiny.explain().startswith("tiny: conv2d on 4 x 4 PEs")
+    assert tiny.explain_data()["array"] == {"rows": 4, "columns": 4}
+
+
+def test_an_error_of_the_whole_design_has_file_and_line(tmp_path):
+    file = tmp_path / "narrow.yaml"
+    file.write_text(f"dataflow: {FLOWS}/weight_stationary.yaml\nblock: 8\nbus: {{width: 128}}\n")
+    design = rtl_gen.load(file)
+    with pytest.raises(SpecError) as caught:
+        design.check()
+    assert re.match(rf"^{re.escape(str(file))}:\d: \S+: .+$", str(caught.value))
+    with pytest.raises(SpecError):
+        design.verilog()
+
+
+def test_check_says_which_layers_run(tiny):
+    fits = tiny.check(["digits_conv0", "digits_dense", "conv1d:q=4,s=2"])
+    assert [fit.fits for fit in fits] == [True, True, False]
+    assert fits[0].cycles > fits[0].layer.macs / 16
+    assert fits[2].reason == "the design computes conv2d, not conv1d"
+    with pytest.raises(SpecError, match=r"^the layer 'digit_conv0' is unknown; did you mean"):
+        tiny.check(["digit_conv0"])
+
+
+def test_verilog_is_written_whole_with_its_description(tiny, tmp_path):
+    files = tiny.write_verilog(tmp_path)
+    text = files.verilog.read_text()
+    assert text == tiny.verilog()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.json", "tiny.v"]
+    facts = json.loads(files.description.read_text())
+    assert facts == files.facts
+    assert f"module {facts['top']}(" in text
+    assert f"// Design hash: {facts['design_hash']}" in text
+    ports = {port["name"]: (port["direction"], port["bits"]) for port in facts["ports"]}
+    assert ports["m_axi_rdata"] == ("input", 128)
+    assert ports["s_axi_awaddr"][0] == "input"
+    assert ports["interrupt"] == ("output", 1)
+    counts = {}
+    for memory in facts["memories"]:
+        shape = (memory["words"], memory["bits"])
+        counts[shape] = counts.get(shape, 0) + memory["count"]
+    assert counts[256, 128] == 3  # input, weights, output: 4 KiB of 16-byte words each
+    assert counts[64, 4 * 32] >= 1  # accumulators behind four exits, parameters
+    assert counts[256, 32] == 8  # a descriptor queue for each engine
+
+
+def test_the_bare_array_is_another_file(tiny, tmp_path):
+    files = tiny.write_verilog(tmp_path, array=True)
+    assert files.verilog.name == "tiny_array.v"
+    assert files.facts["memories"] == []
+    assert len(files.verilog.read_text()) < len(tiny.verilog()) / 10
+
+
+# Numbers of a layer
+
+
+def test_a_matmul_has_the_same_numbers_on_a_conv2d_design():
+    layer = parse_layer("matmul:m=3,k=10,n=5,input_zero=4")
+    matmul = random_operands(shipped_operation("matmul"), layer, seed=9)
+    conv = random_operands(shipped_operation("conv2d"), layer, seed=9)
+    assert conv.layer.operation == "conv2d" and conv.layer.macs == layer.macs
+    assert (conv.layer.sizes["q"], conv.layer.sizes["c"], conv.layer.sizes["k"]) == (3, 10, 5)
+    assert (conv.source.reshape(3, 10) == matmul.source).all()
+    assert (conv.data.weights.reshape(10, 5) == matmul.data.weights).all()
+    assert (conv.data.bias == matmul.data.bias.reshape(-1)).all()
+
+
+def test_a_seed_gives_the_same_numbers_and_another_others():
+    layer = parse_layer("conv2d:k=4,c=6,h=5,w=5,r=3,s=3,groups=2")
+    conv2d = shipped_operation("conv2d")
+    one, same, other = (random_operands(conv2d, layer, seed) for seed in (1, 1, 2))
+    assert (one.source == same.source).all() and (one.data.weights == same.data.weights).all()
+    assert (one.source != other.source).any()
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"w": None}, r"w is missing; the file must have x, w, b, multiplier, shift, it has x, b,"),
+        ({"x": np.zeros((2, 6, 5, 3), int)}, r"x must have the shape \(2, 6, 5, 4\), not \(2, 6"),
+        ({"w": np.zeros((6, 3, 3, 2))}, r"w must hold integers, not float64$"),
+        ({"shift": np.full(6, 40)}, r"shift must lie within -31..31, not 40..40$"),
+        ({"multiplier": np.full(6, -1)}, r"multiplier must lie within 0..2147483647, not -1..-1$"),
+        ({"b": np.zeros(5, int)}, r"b must have the shape \(6,\), not \(5,\)$"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused(tmp_path, change, message):
+    arrays = convolution(np.random.default_rng(0)) | change
+    file = tmp_path / "data.npz"
+    np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(ModelError, match=rf"^{re.escape(str(file))}: {message}"):
+        read_operands(shipped_operation("conv2d"), parse_layer(CONVOLUTION), file)
+
+
+def test_files_that_hold_no_arrays_are_refused(tmp_path):
+    layer, conv2d = parse_layer(CONVOLUTION), shipped_operation("conv2d")
+    text, single = tmp_path / "text.npz", tmp_path / "single.npy"
+    text.write_text("hello")
+    np.save(single, np.zeros(3))
+    for file, message in (
+        (tmp_path / "none.npz", "No such file or directory"),
+        (text, "not an .npz file of plain arrays"),
+        (single, "an .npz file with several arrays is expected, not .npy"),
+    ):
+        with pytest.raises(ModelError, match=rf"^{re.escape(str(file))}: {message}$"):
+            read_operands(conv2d, layer, file)
+
+
+def test_a_layer_of_another_operation_is_refused():
+    layer = parse_layer("conv2d:k=4,c=6,h=5,w=5,r=3,s=3", name="mine")
+    with pytest.raises(MappingError, match=r"^mine: the design computes matmul, not conv2d$"):
+        random_operands(shipped_operation("matmul"), layer, seed=0)
+
+
+# In RTL
+
+
+def test_random_numbers_in_rtl(tiny):
+    result = tiny.simulate("conv2d:k=6,c=5,h=6,w=5,r=3,s=3,stride=2,pad=1", seed=7)
+    assert result.exact and result.first_wrong is None and result.problems == ()
+    assert result.output.shape == (1, 3, 3, 6)
+    assert result.macs / 16 <= result.cycles == result.counters["CYCLES_LOW"]
+    assert result.mac_use == pytest.approx(result.macs / 16 / result.cycles)
+    assert re.fullmatch(
+        r"LayerResult\(conv2d:.*: bit-exact, 2,430 MACs, [\d,]+ cycles, MAC use \d+\.\d%, seed 7\)",
+        repr(result),
+    )
+
+
+def test_ones_own_numbers_in_rtl(tiny, tmp_path):
+    arrays = convolution(np.random.default_rng(5))
+    file = tmp_path / "data.npz"
+    np.savez(file, **arrays)
+    result = tiny.simulate(CONVOLUTION, data=file)
+    assert result.exact and result.seed is None
+    assert (result.output == convolved(arrays)).all()
+
+
+def test_a_wrong_output_is_found_and_explained(tiny, monkeypatch):
+    """The golden model is bent at one place: the comparison and its explanation must show it."""
+    from rtl_gen.sim import layers
+
+    right = layers.golden_output
+
+    def bent(*arguments):
+        golden = right(*arguments)
+        golden[0, 0, 2, 1, 3] ^= 1
+        return golden
+
+    monkeypatch.setattr(layers, "golden_output", bent)
+    result = tiny.simulate("conv2d:k=4,c=3,h=4,w=4,r=1,s=1", seed=1)
+    assert not result.exact
+    assert result.first_wrong == {"n": 0, "g": 0, "p": 2, "q": 1, "k": 3}
+    assert result.verdict == "1 wrong, first at n=0 g=0 p=2 q=1 k=3 (step 9)"
+    assert "1 of 64 outputs are wrong" in result.explain()
+    assert result.plain()["bit_exact"] is False

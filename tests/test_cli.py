@@ -1,0 +1,193 @@
+"""The rtl-gen command: messages on one line, exit codes, JSON."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rtl_gen import api
+from rtl_gen.cli import app
+from rtl_gen.sim.system import MissingPartError
+
+PROJECT = Path(__file__).parents[1]
+FLOWS = PROJECT / "dataflows"
+WEIGHTS = str(FLOWS / "weight_stationary.yaml")
+BAD = Path(__file__).parent / "spec" / "bad"
+TINY = str(Path(__file__).parent / "designs" / "tiny.yaml")
+LAYER = "conv2d:k=4,c=3,h=4,w=4,r=3,s=3,pad=1"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """The command in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: str):
+        result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "100"})
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return invoke
+
+
+@pytest.mark.parametrize("command", ["", "check", "explain", "verilog", "sim", "sweep", "schema"])
+def test_help_names_what_there_is(run, command):
+    result = run(*command.split(), "--help")
+    assert result.exit_code == 0 and "Usage: " in result.stdout
+    if not command:
+        for name in ("check", "explain", "verilog", "sim", "sweep", "schema"):
+            assert re.search(rf"^│ {name} +[A-Z]", result.stdout, re.M)
+    elif command != "schema":
+        assert "--json" in result.stdout
+
+
+def test_no_command_prints_help(run):
+    result = run()
+    assert result.exit_code == 2 and "Usage: " in result.output
+
+
+def test_a_good_file_passes(run):
+    result = run("check", WEIGHTS)
+    assert result.exit_code == 0
+    assert result.stdout == f"{WEIGHTS}: weight_stationary, 16 x 16 PEs, can be built\n"
+
+
+def test_layers_that_run_and_one_that_does_not(run):
+    result = run("check", WEIGHTS, "digits_conv0", "conv1d:q=4,s=2", "--json")
+    assert result.exit_code == 1
+    good, bad = json.loads(result.stdout)["layers"]
+    assert good["fits"] and good["cycles"] > 0
+    assert bad == {
+        "layer": "conv1d:q=4,s=2",
+        "fits": False,
+        "cycles": None,
+        "reason": "the design computes conv2d, not conv1d",
+    }
+
+
+@pytest.mark.parametrize("command", ["check", "explain", "verilog", "sim"])
+@pytest.mark.parametrize("name", ["unknown_key", "dimension_unknown", "not_yaml", "width_overflow"])
+def test_bad_files_are_one_line_with_their_place(run, command, name):
+    result = run(command, str(BAD / f"{name}.yaml"))
+    expected = (BAD / f"{name}.txt").read_text().rstrip("\n")
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr == f"rtl-gen: {BAD}/{expected}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["check", "none.yaml"], "none.yaml: no such file; check the path"),
+        (["sim", WEIGHTS, "digit_conv0"], "the layer 'digit_conv0' is unknown; did you mean"),
+        (["sim", WEIGHTS, "conv2d:k=4"], "layer 'conv2d:k=4': c is missing; conv2d needs k, c,"),
+        (["sim", WEIGHTS, "conv1d:q=4,s=2"], "conv1d:q=4,s=2: the design computes conv2d, not"),
+        (["sim", WEIGHTS, LAYER, "--data", "none.npz"], "none.npz: No such file or directory"),
+        (["sim", TINY, "resnet50_fc", "--data", "/"], "/: Is a directory"),
+        (["sweep", "none.yaml"], "none.yaml: no such file; check the path"),
+    ],
+)
+def test_mistakes_are_one_line(run, arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith(f"rtl-gen: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["sim", WEIGHTS, "--seed", "-1"], ["check"], ["nix"]])
+def test_a_wrong_command_line_is_bad_input(run, arguments):
+    assert run(*arguments).exit_code == 2
+
+
+def test_a_layer_that_does_not_fit_the_buffers_is_named(run):
+    result = run("sim", TINY, "conv2d:k=4,c=2048,h=2,w=300,r=1,s=300")
+    assert result.exit_code == 2
+    assert re.fullmatch(r"rtl-gen: conv2d:k=4,c=2048\S+: .+\n", result.stderr)
+
+
+def test_explain_for_people_and_for_machines(run):
+    text = run("explain", WEIGHTS).stdout
+    golden = Path(__file__).parent / "report" / "golden" / "weight_stationary.txt"
+    assert text == golden.read_text()
+    data = json.loads(run("explain", WEIGHTS, "--json").stdout)
+    assert [tensor["name"] for tensor in data["tensors"]] == ["I", "W", "O"]
+
+
+def test_verilog_goes_where_it_is_asked_to(run, tmp_path):
+    result = run("verilog", TINY)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("build/verilog/tiny.v: module tiny_accelerator, ")
+    assert (tmp_path / "build" / "verilog" / "tiny.json").is_file()
+    result = run("verilog", TINY, "--array", "--out", "mine", "--json")
+    assert json.loads(result.stdout)["file"] == "mine/tiny_array.v"
+
+
+def test_verilog_into_a_file_is_one_line(run, tmp_path):
+    (tmp_path / "taken").write_text("")
+    result = run("verilog", TINY, "--out", "taken/below")
+    assert result.exit_code == 2
+    assert result.stderr == "rtl-gen: taken/below: Not a directory\n"
+
+
+def test_sim_without_a_layer_lists_the_names(run):
+    result = run("sim", WEIGHTS)
+    assert result.exit_code == 0
+    assert re.search(r"^digits_conv0 +conv2d +9,216", result.stdout, re.M)
+    assert "resnet50_fc" in json.loads(run("sim", WEIGHTS, "--json").stdout)
+
+
+def test_missing_system_parts_are_named(run, monkeypatch):
+    def refuse(*_, **__):
+        raise MissingPartError("g++ is missing (compiles the simulation): sudo apt install g++")
+
+    monkeypatch.setattr(api, "build_machine", refuse)
+    result = run("sim", TINY, LAYER)
+    assert result.exit_code == 2
+    assert result.stderr.endswith(
+        "rtl-gen: g++ is missing (compiles the simulation): sudo apt install g++\n"
+    )
+
+
+def test_a_build_that_fails_is_one_line_and_no_bad_input(run, monkeypatch):
+    def refuse(*_, **__):
+        raise RuntimeError("tiny does not build: %Error: x")
+
+    monkeypatch.setattr(api, "build_machine", refuse)
+    result = run("sim", TINY, LAYER)
+    assert result.exit_code == 1
+    assert result.stderr.endswith("rtl-gen: tiny does not build: %Error: x\n")
+
+
+def test_schemas_are_json(run):
+    assert json.loads(run("schema").stdout)["title"] == "rtl-gen dataflow or design"
+    assert json.loads(run("schema", "--sweep").stdout)["title"] == "rtl-gen sweep"
+
+
+# In RTL
+
+
+def test_sim_from_end_to_end(run):
+    """A convolution, and a matmul that runs as a convolution; for people and for machines."""
+    result = run("sim", TINY, LAYER, "matmul:m=3,k=10,n=6", "--seed", "3")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("tiny, 4 x 4 PEs, seed 3\n")
+    assert len(re.findall(r"MACs|bit-exact", result.stdout)) == 3
+    assert "matmul:m=3,k=10,n=6 ran as a 1x1 convolution" in result.stdout
+    again = run("sim", TINY, LAYER, "matmul:m=3,k=10,n=6", "--seed", "3", "--json")
+    conv, matmul = json.loads(again.stdout)["layers"]
+    assert conv["bit_exact"] and conv["macs"] == 1728 and conv["seed"] == 3
+    assert matmul["bit_exact"] and (matmul["operation"], matmul["runs_as"]) == ("matmul", "conv2d")
+    assert f"{conv['cycles']:,}" in result.stdout
+
+
+def test_a_wrong_layer_fails_with_its_first_difference(run, monkeypatch):
+    from rtl_gen.sim import layers
+
+    right = layers.golden_output
+    monkeypatch.setattr(layers, "golden_output", lambda *given: right(*given) ^ 1)
+    result = run("sim", TINY, LAYER, "--seed", "3")
+    assert result.exit_code == 1
+    assert "64 wrong, first at n=0 g=0 p=0 q=0 k=0 (step " in result.stdout
+    assert "64 of 64 outputs are wrong, the first at O[n=0, g=0, p=0, q=0, k=0]" in result.stdout
