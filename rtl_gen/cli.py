@@ -9,10 +9,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["app", "main"]
 
@@ -266,7 +268,7 @@ def _print_json(found: object) -> None:
     print(json.dumps(found, indent=2))
 
 
-def _console(*, stderr: bool = False) -> Console:
-    """A console; where nobody looks at it (a file, a pipe) lines are not broken."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=200)
+def _console(*, stderr: bool = False) -> "Console":
+    from .report.tables import wide_console
+
+    return wide_console(stderr=stderr)

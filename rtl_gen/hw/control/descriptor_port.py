@@ -7,7 +7,9 @@ from amaranth.lib.wiring import In, Out
 from ...isa import errors
 from ...isa.descriptors import HEADER, VERSION
 from ...isa.fields import WORD_BITS, Record
+from ..buffer.shadow_words import ShadowWords
 from ..layouts import layout_of
+from ..place import place
 
 __all__ = ["DescriptorPort"]
 
@@ -91,33 +93,36 @@ class DescriptorPort(wiring.Component):
         with m.Elif(self.take):
             m.d.sync += self.ready_config.eq(0)
 
-        self._elaborate_words(m, taken & loading, position)
+        used = _used_bits(self._record)
+        write = Signal(len(used))
+        m.d.comb += write.eq((taken & loading) << position)
+        place(
+            m,
+            platform,
+            "registers",
+            ShadowWords,
+            used,
+            True,
+            f"{self._record.name}_registers",
+            tied={
+                "word": self.words.payload[: max(used)],
+                "write": write,
+                "take": self.take,
+                # Fields lie in the words without gaps and in the layout's order.
+                "words": self.config.as_value(),
+            },
+        )
         return m
 
-    def _elaborate_words(self, m, written, position):
-        """The shadow, written word by word, and the active registers, which copy it at once."""
-        used = _used_bits(self._record)
-        shadow = Signal(sum(used))
-        active = Signal(sum(used), reset_less=True)  # nothing starts before the first copy
-        with m.If(written), m.Switch(position):
-            for n, bits in enumerate(used):
-                low = sum(used[:n])
-                with m.Case(n):
-                    m.d.sync += shadow[low : low + bits].eq(self.words.payload)
-        with m.If(self.take):
-            m.d.sync += [active.eq(shadow), shadow.eq(0)]
-        # Fields lie in the words without gaps and in the layout's order.
-        m.d.comb += self.config.eq(active)
 
-
-def _used_bits(record: Record) -> list[int]:
+def _used_bits(record: Record) -> tuple[int, ...]:
     """How many bits of each word, from the lowest, fields lie in."""
     used = [0] * record.words
-    for place in record.places:
-        end = place.bit + place.field.bits
-        for n in range(place.word, record.words):
+    for placed in record.places:
+        end = placed.bit + placed.field.bits
+        for n in range(placed.word, record.words):
             used[n] = max(used[n], min(WORD_BITS, end))
             end -= WORD_BITS
             if end <= 0:
                 break
-    return used
+    return tuple(used)

@@ -33,7 +33,7 @@ class StoreEngine(wiring.Component):
     start : ``In(1)``
         Begins a descriptor; allowed only when ``busy`` is low.
     busy : ``Out(1)``
-        From the cycle after ``start`` until the last burst is formed.
+        From the cycle after ``start`` until the nest has given out its last run.
     completed : ``Out(1)``
         The last response of a descriptor has come; one cycle for each descriptor, in order.
     request, response
@@ -80,7 +80,7 @@ class StoreEngine(wiring.Component):
         fetch = place(m, platform, "fetch", Fetch, params)
         send = place(m, platform, "send", Send, params)
 
-        run = self._elaborate_runs(m, nest.item, bursts.i)
+        self._elaborate_runs(m, nest.item, bursts.i)
         feed(m, bursts.o, fetch.i)
         feed(m, fetch.bursts, send.bursts)
         feed(m, fetch.request, self.request)
@@ -93,7 +93,7 @@ class StoreEngine(wiring.Component):
             send.words.payload.eq(self.response.payload.data),
             self.response.ready.eq(send.words.ready),
             send.drain.eq(self.drain),
-            self.busy.eq(nest.busy | run | bursts.busy),
+            self.busy.eq(nest.busy),
             self.completed.eq(send.completed),
             self.error.eq(send.error),
             self.idle.eq(send.idle),
@@ -102,7 +102,7 @@ class StoreEngine(wiring.Component):
         return m
 
     def _elaborate_runs(self, m, item, run):
-        """A register stage that adds the base address; returns whether a run is there."""
+        """A register stage that adds the base address."""
         address = Signal(ADDRESS_BITS)
         tag = Signal(self._params.tag)
         m.d.comb += [
@@ -119,4 +119,3 @@ class StoreEngine(wiring.Component):
                 tag.shrink.eq(item.payload.shrink),
                 tag.end.eq(item.payload.end),
             ]
-        return run.valid

@@ -5,6 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..buffer.buffet import BuffetParams
+from ..buffer.shadow_words import ShadowWords
+from ..place import place
 
 __all__ = ["WordSet"]
 
@@ -70,21 +72,31 @@ class WordSet(wiring.Component):
                 m.d.sync += [self.valid.eq(self.response.valid), self.words.eq(word)]
                 self._keep_tag(m, response)
         else:
-            self._elaborate_shadow(m, word, free)
+            self._elaborate_shadow(m, platform, word, free)
         return m
 
-    def _elaborate_shadow(self, m, word, free):
+    def _elaborate_shadow(self, m, platform, word, free):
         """Gather a set word by word; hand it over whole."""
-        shadow = Signal(self.words.shape())
         position = Signal(range(self._count))
         move, arrives = Signal(), Signal()
+        write = Signal(self._count)
+        place(
+            m,
+            platform,
+            "sets",
+            ShadowWords,
+            (self._buffet.width,) * self._count,
+            False,
+            f"{self.module_name}_registers",
+            tied={"word": word, "write": write, "take": move, "words": self.words},
+        )
         m.d.comb += [
+            write.eq(arrives << position),
             move.eq(self.waiting & free),
             self.response.ready.eq(~self.waiting | move),
             arrives.eq(self.response.valid & self.response.ready),
         ]
         with m.If(arrives):
-            m.d.sync += shadow.word_select(position, self._buffet.width).eq(word)
             with m.If(position == self._count - 1):
                 m.d.sync += position.eq(0)
             with m.Else():
@@ -93,8 +105,6 @@ class WordSet(wiring.Component):
             m.d.sync += self.waiting.eq(1)
         with m.Elif(move):
             m.d.sync += self.waiting.eq(0)
-        with m.If(move):
-            m.d.sync += self.words.eq(shadow)
         with m.If(free):
             m.d.sync += self.valid.eq(self.waiting)
         if self._buffet.tag_bits:

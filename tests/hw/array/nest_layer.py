@@ -25,23 +25,23 @@ class LayerShape:
 
 
 class NestLayer:
-    """A layer on a placement, with operands drawn from a seed.
+    """A layer on a placement, with operands drawn from a seed; of some ``kind``, or one drawn.
 
     A loop is named by where it runs: ``("tile", d)`` outermost, for what no loop of the dataflow
     covers; ``("for", d)``; ``("pe", number)``; ``("spatial", number)``.
     """
 
-    def __init__(self, placement: Placement, shape: LayerShape, seed):
+    def __init__(self, placement: Placement, shape: LayerShape, seed, kind: str = ""):
         self.placement, self.shape = placement, shape
         self.dataflow = placement.dataflow
         self.operation = placement.dataflow.operation
-        self.tensors = self._draw(random.Random(f"{seed} kind"), seed)
+        kinds = ("any", "any", "any", "lowest", "extremes")
+        self.tensors = self._draw(kind or random.Random(f"{seed} kind").choice(kinds), seed)
         self.spans = self._spans()
 
-    def _draw(self, rng, seed) -> dict[str, np.ndarray]:
-        """Operands: mostly any values, sometimes all the most negative, sometimes extremes."""
+    def _draw(self, kind, seed) -> dict[str, np.ndarray]:
+        """Operands: any values, all the most negative, or extremes."""
         tensors = {}
-        kind = rng.choice(["any", "any", "any", "lowest", "extremes"])
         for n, tensor in enumerate(self.operation.operands):
             values = np.random.default_rng([n, *str(seed).encode()])
             dims = [self.extent(rank) for rank in tensor.ranks]

@@ -92,14 +92,14 @@ def draw_change(rng: random.Random, dataflow: Dataflow) -> Dataflow:
     return dataflow
 
 
-def draw_layer(rng: random.Random, dataflow: Dataflow) -> LayerShape:
+def draw_layer(rng: random.Random, dataflow: Dataflow, least: int = 1) -> LayerShape:
     """Sizes up to 6 where the array lays a dimension out, strides and dilations to 2, borders."""
     operation: Operation = dataflow.operation
     laid_out = {loop.dimension for loop in dataflow.spatial}
     sizes = {}
     for d in operation.dimensions:
         most = 6 if d in laid_out else 3
-        sizes[d] = rng.randint(1, 2 if d in operation.batch else most)
+        sizes[d] = rng.randint(least, 2 if d in operation.batch else most)
     symbols = {s: rng.randint(0, 1) if s in "tl" else rng.randint(1, 2) for s in operation.symbols}
     extents = {}
     for tensor in operation.operands:

@@ -178,8 +178,9 @@ def test_registers_only_for_bits_that_fields_use(name):
     bits = sum(field.bits for field in record.fields)
     text = re.sub(r" +", " ", emit(DescriptorPort, record))
     vector = f"[{bits - 1}:0] " if bits > 1 else ""
-    assert f"reg {vector}shadow = " in text
-    assert f"output {vector}\\config ;" in text and f"reg {vector}\\config " in text
+    shadows = re.findall(r"reg (?:\[(\d+):0\] )?shadow\d+ = ", text)
+    assert sum(int(high or 0) + 1 for high in shadows) == bits
+    assert f"reg {vector}words = " in text and f"output {vector}\\config ;" in text
 
 
 def test_words_obey_stream_rules_is_not_vacuous():

@@ -84,11 +84,10 @@ class Axi:
 
 
 class ReadMemory(Axi):
-    """Answers requests in order. ``fails`` says which addresses answer SLVERR."""
+    """Answers requests in order."""
 
-    def __init__(self, bus_bits, *, fails=lambda address: False, **options):
+    def __init__(self, bus_bits, **options):
         super().__init__(bus_bits, **options)
-        self.fails = fails
         self.queue, self.ready, self.valid = deque(), 0, 0
         self.times = []  # of beats
         self.waited = None  # request that was valid and not taken
@@ -121,16 +120,18 @@ class ReadMemory(Axi):
         ctx.set(r.valid, self.valid)
         if self.valid and not waits:
             _, at, last = self.queue[0]
-            response = 2 if self.fails(at) else 0
-            ctx.set(r.payload, {"data": contents(at, self.bus), "response": response, "last": last})
+            ctx.set(r.payload, {"data": contents(at, self.bus), "response": 0, "last": last})
 
 
 class WriteMemory(Axi):
-    """Takes addresses and data in any order; ``bytes`` holds what was written."""
+    """Takes addresses and data in any order; ``bytes`` holds what was written.
 
-    def __init__(self, bus_bits, *, fails=lambda address: False, **options):
+    ``answer`` is the response to the burst at an address.
+    """
+
+    def __init__(self, bus_bits, *, answer=lambda address: 0, **options):
         super().__init__(bus_bits, **options)
-        self.fails = fails
+        self.answer = answer
         self.bytes = {}
         self.addresses, self.data, self.answers = deque(), deque(), deque()
         self.aw_ready = self.w_ready = self.b_valid = 0
@@ -167,7 +168,7 @@ class WriteMemory(Axi):
             for n in range(self.bus):
                 if strobe >> n & 1:
                     self.bytes[address + beat * self.bus + n] = word >> 8 * n & 0xFF
-        self.answers.append((self.now + self.latency, 3 if self.fails(address) else 0))
+        self.answers.append((self.now + self.latency, self.answer(address)))
 
 
 def simulate(component, cycles, signals, step):

@@ -1,0 +1,81 @@
+"""Random nests on the array alone: five layers each, one behind the other, exact."""
+
+import random
+from collections import Counter
+
+import pytest
+from array_bench import ArrayBench
+from nest_layer import NestLayer
+from random_nests import draw_layer, draw_nest
+
+from rtl_gen.reuse import HeldOperand, Placement, Reuse, analyse
+
+LAYERS = 5
+
+
+def first_difference(layer, got):
+    """Where a result is wrong, in words; empty if it is exact."""
+    want = layer.golden()
+    if (got == want).all():
+        return ""
+    at = next(zip(*(got != want).nonzero()))
+    place = tuple(map(int, at))
+    return f"{layer.operation.output.name}{list(place)} is {got[place]}, not {want[place]}"
+
+
+def run_nest(seed) -> Reuse:
+    """A nest drawn from a seed, and its layers; fails with the seed and what was drawn."""
+    rng = random.Random(seed)
+    dataflow, shape = draw_nest(rng)
+    placement = Placement(dataflow, shape)
+    reuse = analyse(placement)
+    shapes = [draw_layer(rng, dataflow) for _ in range(LAYERS)]
+    layers = [NestLayer(placement, one, f"{seed} {n}") for n, one in enumerate(shapes)]
+    bench = ArrayBench(reuse, multiplier_registers=rng.choice([0, 0, 1, 2]))
+    results = bench.run(layers, seed, bubbles=rng.choice([0, 0.1, 0.5]))
+    for n, (layer, got) in enumerate(zip(layers, results, strict=True)):
+        wrong = first_difference(layer, got)
+        assert not wrong, f"seed {seed}, layer {n}: {wrong}\n{dataflow}\n{shape} PEs\n{layer.shape}"
+    return reuse
+
+
+def features(reuse: Reuse) -> set[str]:
+    """What a nest exercises."""
+    flow, output = reuse.placement.dataflow, reuse.output
+    held = [operand for operand in reuse.operands if isinstance(operand, HeldOperand)]
+    dims = [loop.dimension for loop in flow.spatial]
+    tags = {
+        "loops in the PE": bool(flow.pe),
+        "folded": any(len(flow.on_axis(axis)) > 1 for axis in (0, 1)),
+        "one dimension on both axes": len(set(dims)) < len(dims),
+        "held": bool(held),
+        "held by shifting": any(o.shift is not None for o in held),
+        "several words held": any(o.depth > 1 for o in held),
+        "two operands held": len(held) > 1,
+        "forward": any(link.delay for o in reuse.operands for link in o.links),
+        "multicast": any(not link.delay for o in reuse.operands for link in o.links),
+        "diagonal": any(all(link.vector) for o in reuse.operands for link in o.links),
+        "chain": any(link.delay for link in output.links),
+        "tree": any(not link.delay for link in output.links),
+        "added at the edge": len(output.elements) < len(output.exits),
+        "drained": output.drain is not None,
+        "several sums kept": output.depth > 1,
+        "skew -1": -1 in reuse.skew,
+        "skew on both axes": all(reuse.skew),
+    }
+    return {flow.operation.name} | {tag for tag, there in tags.items() if there}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_nest(seed):
+    run_nest(seed)
+
+
+@pytest.mark.long
+def test_hundred_random_nests():
+    seen = Counter()
+    for seed in range(1000, 1100):
+        seen.update(features(run_nest(seed)))
+    for tag, count in sorted(seen.items()):
+        print(f"{count:4} nests: {tag}")
+    assert len(seen) == 21 and min(seen.values()) >= 5, seen
