@@ -7,6 +7,7 @@ from typing import Any
 
 from ..flow.design import VerilogDesign
 from ..flow.synthesis import cell_counts
+from ..mapping.mapper import choose_mapping
 from ..reuse.machine import Machine
 from ..sim.layers import LayerCheck, check_layers, random_data
 from ..sim.programs import build_machine
@@ -102,19 +103,20 @@ def evaluate(
         As generating, mapping, building and simulating raise them.
     """
     began = monotonic()
-    on_stage("generating and building")
+    on_stage("mapping layers")
     machine = Machine(point.design)
-    build = build_machine(machine)
-    on_stage("choosing mappings")
-    simulation = Simulation(build, seed=seed)
+    mappings = [choose_mapping(machine, layer) for layer in point.layers]
     layers = [
         (layer, *random_data(machine.operation, layer, seed + n))
         for n, layer in enumerate(point.layers)
     ]
+    on_stage("generating and building")
+    build = build_machine(machine)
     checks = check_layers(
         machine,
-        simulation,
+        Simulation(build, seed=seed),
         layers,
+        mappings=mappings,
         on_progress=lambda name, cycles: on_stage(f"{name}: {cycles} cycles"),
     )
     results = tuple(_layer_result(check) for check in checks)

@@ -102,9 +102,9 @@ def run_sweep(
 
 
 def _opening(sweep: Sweep, kept: int, seed: int) -> str:
-    layers = len(sweep.points[0].layers)
-    text = f"sweep {sweep.name}: {len(sweep.points)} points x {layers} layers, seed {seed}"
-    return f"{text}; {kept} points are there from before" if kept else text
+    points, layers = len(sweep.points), len(sweep.points[0].layers)
+    text = f"sweep {sweep.name}: points {points}, layers {layers}, seed {seed}"
+    return f"{text}; {kept} of the points are there from before" if kept else text
 
 
 def _run_missing(
@@ -166,8 +166,7 @@ def _report(
     svg.unlink(missing_ok=True)
     if done:
         plotted = [PlottedPoint(r.values, r.cells, r.cycles, n in best) for n, r in enumerate(done)]
-        layers = len(sweep.points[0].layers)
-        plot_points(plotted, svg, title=f"{sweep.name}: {layers} layers on {len(done)} designs")
+        plot_points(plotted, svg, title=f"{sweep.name}: cycles and cells of {len(done)} designs")
     return SweepReport(
         rows=tuple(rows),
         failed=tuple(failed.values()),

@@ -87,13 +87,15 @@ class ModuleLibrary:
         return Instance(name, **pins, **self._clocks[name])
 
 
-def _check_widths(component, ports):
-    """Raise ValueError where a value is not as wide as the port it is for.
+def _tie(component, ports, tied):
+    """Put values in the places of ports; ValueError if one is not as wide as its port.
 
     Amaranth would cut or extend it silently.
     """
-    inner = _pins(component.signature, component)
-    outer = _pins(component.signature, ports)
+    for name, value in tied.items():
+        setattr(ports, name, value)
+    members = wiring.Signature({name: component.signature.members[name] for name in tied})
+    inner, outer = _pins(members, component), _pins(members, ports)
     for (name, _, port), (_, _, value) in zip(inner, outer, strict=True):
         if len(port) != len(value):
             raise ValueError(
@@ -112,9 +114,7 @@ def place(m: Module, platform, name: str, kind, /, *args, tied=None, **kwargs):
     library = isinstance(platform, ModuleLibrary)
     component = platform.component(kind, *args, **kwargs) if library else kind(*args, **kwargs)
     ports = component.signature.create(path=(name,))
-    for port, value in (tied or {}).items():
-        setattr(ports, port, value)
-    _check_widths(component, ports)
+    _tie(component, ports, tied or {})
     if library:
         m.submodules[name] = platform.instance(component, ports)
         return ports

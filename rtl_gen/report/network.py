@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from ..sim.verilator import Build
 from ..spec.layer import Layer
 from .layer_result import LayerResult
 
-__all__ = ["MappedNetwork", "NodeResult", "map_network", "run_network"]
+__all__ = ["MappedNetwork", "NodeResult", "map_network", "run_layer", "run_network"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +119,7 @@ def run_network(
     expected = run_graph(network.graph, inputs)
     tensors, results = dict(inputs), []
     for node, mapping in zip(network.nodes, network.mappings):
-        operands = Operands(node.layer, node.source(tensors[node.node.input]), node.data, node)
-        (check,) = check_layers(
-            mapping.machine,
-            Simulation(build),
-            [(operands.layer, operands.source, operands.data)],
-            mappings=[mapping],
-            on_progress=on_progress,
-        )
-        result = LayerResult(node.node.layer, operands, check)
+        result = run_layer(node, mapping, build, tensors[node.node.input], on_progress=on_progress)
         golden = expected[node.node.output]
         # A layer that gave nothing leaves the next one numpy's tensor, so that it is tried too.
         given = golden if result.output is None else result.output.reshape(golden.shape)
@@ -136,3 +129,24 @@ def run_network(
         if on_result:
             on_result(results[-1])
     return results, tensors
+
+
+def run_layer(
+    node: OperationNode,
+    mapping: Mapping,
+    build: Build,
+    x: np.ndarray,
+    *,
+    waves: Path | None = None,
+    on_progress: Callable[[str, int], None] | None = None,
+) -> LayerResult:
+    """Run one layer on an input as the network has it; compare it with the golden model."""
+    operands = Operands(node.layer, node.source(x), node.data, node)
+    (check,) = check_layers(
+        mapping.machine,
+        Simulation(build, waves=waves),
+        [(operands.layer, operands.source, operands.data)],
+        mappings=[mapping],
+        on_progress=on_progress,
+    )
+    return LayerResult(node.node.layer, operands, check, waves=waves)

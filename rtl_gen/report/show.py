@@ -10,7 +10,6 @@ import argparse
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,10 @@ from ..nn.graph import ModelError
 from ..sim.run import SimulationError
 from ..sim.system import MissingPartError
 from ..sim.verilator import Build
-from ..spec.layer import Layer
 from ..spec.operation import SpecError
 from .digits import SHOWN, Digits, Show, read_digits
 from .layer_result import LayerResult
-from .network import MappedNetwork, NodeResult, map_network, run_network
+from .network import MappedNetwork, NodeResult, map_network, run_layer, run_network
 from .page import write_page
 from .pictures import colored, side_by_side
 from .tables import network_table, progress, wide_console
@@ -41,25 +39,27 @@ FOLDER = Path("build/show")
 
 
 def run_show(console: Console, design: LoadedDesign, digits: Digits, *, waves: bool) -> Show:
-    """Do everything, with a line for each thing that is done."""
+    """Do everything, with a line for each thing that is done.
+
+    With ``waves`` one build serves both: it simulates the digits, and traces one of them.
+    """
     shape = f"{design.design.rows} x {design.design.columns}"
     console.print(f"[bold]{design.name}[/]: {design.design.dataflow.operation.name}, {shape} PEs")
     began = time.perf_counter()
     files = design.write_verilog()
     _line(console, "Verilog", f"{files.verilog}, {files.facts['modules']} modules", began)
     network = map_network(design, digits.graph)
-    build = _build(console, design, waves=False)
+    build = _build(console, design, waves=waves)
     results, tensors = _run(console, network, build, digits)
-    scores = tensors[digits.graph.outputs[0].tensor]
-    golden = results[-1].golden
-    traced = _trace(console, design, digits) if waves else None
-    return Show(design, digits, files, results, scores.argmax(1), golden.argmax(1), traced)
+    read = tensors[digits.graph.outputs[0].tensor].argmax(1)
+    golden = results[-1].golden.argmax(1)
+    traced = _trace(console, design, build) if waves else None
+    return Show(design, digits, files, results, read, golden, traced)
 
 
 def _build(console: Console, design: LoadedDesign, *, waves: bool) -> Build:
     began = time.perf_counter()
-    kind = "simulation with waveform" if waves else "simulation"
-    with console.status(f"building the {kind}; the first time this takes a minute or two"):
+    with console.status("building the simulation; the first time this takes a minute or two"):
         build = design.build(waves=waves)
     how = "built, and kept" if build.new else "found built"
     _line(console, "Simulation", f"{how}: {_short(build.directory)}", began)
@@ -99,30 +99,29 @@ class _Watch:
         self._bar.update(self._task, completed=self._before)
 
 
-def _trace(console: Console, design: LoadedDesign, digits: Digits) -> LayerResult:
+def _trace(console: Console, design: LoadedDesign, build: Build) -> LayerResult:
     """The first layer on one digit once more, with a waveform."""
-    _build(console, design, waves=True)
     began = time.perf_counter()
-    layer = _one_image(digits.graph.nodes[0].layer)
-    result = design.simulate(layer, seed=1, waves=FOLDER / f"{design.name}.vcd")
-    _line(console, "Waveform", f"{result.waves}: {layer.name} on one image", began)
+    one = read_digits(count=1)
+    network = map_network(design, one.graph)
+    vcd = FOLDER / f"{design.name}.vcd"
+    result = run_layer(network.nodes[0], network.mappings[0], build, one.images, waves=vcd)
+    _line(console, "Waveform", f"{vcd}: {result.name} on one digit", began)
     return result
-
-
-def _one_image(layer: Layer) -> Layer:
-    return replace(layer, sizes=layer.sizes | {"n": 1})
 
 
 def print_show(console: Console, show: Show) -> None:
     """Pictures, the table, the accuracy, and where things lie."""
     images, captions, good = show.shown()
     console.print()
-    for first in range(0, len(images), SHOWN):
-        part = slice(first, first + SHOWN)
-        if console.color_system in ("256", "truecolor"):
+    grey = console.color_system in ("256", "truecolor")
+    row = SHOWN if grey else SHOWN // 2
+    for part in (slice(first, first + row) for first in range(0, len(images), row)):
+        if grey:
             console.print(colored(images[part], captions[part], good[part]))
         else:
-            console.print(side_by_side(images[part], captions[part]), markup=False, highlight=False)
+            text = side_by_side(images[part], captions[part])
+            console.print(f"{text}\n", markup=False, highlight=False)
     console.print()
     console.print(network_table(show.results))
     for node in show.results:

@@ -348,7 +348,9 @@ def _output(placement, tensor, skew) -> OutputReuse:
     stationary = dataflow.inner in reduced
     outermost = dataflow.hardware_loops.index(reduced[0]) if reduced else 0
     deeper = [p for p in dataflow.pe if p.dimension in dataflow.hardware_loops[outermost + 1 :]]
-    links = tuple(reversed(_links(placement, tensor, skew)))
+    # Along the shortest chain of registers; wires join the ends of chains.
+    links = sorted(_links(placement, tensor, skew), key=lambda link: (not link.delay, link.delay))
+    links = tuple(links)
     # Sums that the edge must add, as no vector of the basis joins their PEs, cannot be shifted.
     alone = len({placement.element(tensor, pe) for pe in placement.pes}) == len(placement.pes)
     drain = None

@@ -3,7 +3,8 @@
 // Registers: 00 control (write: 1 starts, 2 clears the interrupt; read: bit 0 busy, bit 1 done),
 // 04 mode (bit 0 reads, bit 1 writes), 08/0C source, 10/14 target, 18 beats, 1C beats of a burst
 // less one, 20 "COPY", 24 exclusive or of all 32-bit words read, 28 bursts answered with an
-// error. Without reads it writes the number of the beat. All others answer SLVERR.
+// error, 2C strobes of each 8 bytes. Without reads it writes the number of the beat. All others
+// answer SLVERR.
 
 `default_nettype none
 
@@ -72,7 +73,7 @@ module copier #(
   reg [1:0] mode;
   reg [63:0] source, target;
   reg [31:0] beats, sum, failed;
-  reg [7:0] length;
+  reg [7:0] length, strobes;
   wire [31:0] burst = {24'd0, length} + 32'd1;
 
   // ---- registers
@@ -91,6 +92,7 @@ module copier #(
       s_axi_rvalid <= 0;
       mode <= 3;
       length <= 15;
+      strobes <= 8'hff;
       source <= 0;
       target <= 0;
       beats <= 0;
@@ -99,7 +101,7 @@ module copier #(
       if (s_axi_rready) s_axi_rvalid <= 0;
       if (write) begin
         s_axi_bvalid <= 1;
-        s_axi_bresp <= s_axi_awaddr > 12'h01c ? 2'd2 : 2'd0;
+        s_axi_bresp <= s_axi_awaddr > 12'h01c && s_axi_awaddr != 12'h02c ? 2'd2 : 2'd0;
         case (s_axi_awaddr)
           12'h004: mode <= s_axi_wdata[1:0];
           12'h008: source[31:0] <= s_axi_wdata;
@@ -108,6 +110,7 @@ module copier #(
           12'h014: target[63:32] <= s_axi_wdata;
           12'h018: beats <= s_axi_wdata;
           12'h01c: length <= s_axi_wdata[7:0];
+          12'h02c: strobes <= s_axi_wdata[7:0];
           default: ;
         endcase
       end
@@ -192,7 +195,7 @@ module copier #(
   assign m_axi_awsize = SIZE;
   assign m_axi_awburst = 2'b01;
   assign m_axi_wdata = mode[0] ? fifo[emptied[10:0]] : {(DATA_WIDTH / 32) {sent}};
-  assign m_axi_wstrb = {(DATA_WIDTH / 8) {1'b1}};
+  assign m_axi_wstrb = {(DATA_WIDTH / 64) {strobes}};
   assign m_axi_wlast = in_burst == length;
   assign m_axi_wvalid = busy && mode[1] && sent != beats && (!mode[0] || filled != emptied);
   assign m_axi_bready = 1;

@@ -13,7 +13,7 @@ FAULTY = (HERE / "faulty.v").read_text() + COPIER
 NOTHING = (HERE / "nothing.v").read_text()
 
 CONTROL, MODE, SOURCE, TARGET, BEATS, LENGTH = 0x00, 0x04, 0x08, 0x10, 0x18, 0x1C
-IDENTITY, SUM, FAILED = 0x20, 0x24, 0x28
+IDENTITY, SUM, FAILED, STROBES = 0x20, 0x24, 0x28, 0x2C
 FAULT = 0x3FC  # of faulty.v
 START, CLEAR = 1, 2
 READS, WRITES, COPIES = 1, 2, 3

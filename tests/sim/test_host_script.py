@@ -88,6 +88,7 @@ def test_registers_keep_their_values_until_a_reset(copier):
 def test_a_register_that_answers_with_an_error_is_named(copier):
     script = [Read(SUM), Write(0x100, 1), Read(0xFFC)]
     (result,) = copier.run([Job(name="bad registers", script=script, cycle_limit=100)])
+    assert result.reads[1] == 0
     assert result.problems == (
         "2 register accesses answered with an error, the first entry 1: Write(address=256, data=1)",
     )

@@ -1,11 +1,25 @@
 """The bench's memory: data, latency, bandwidth, bursts in flight, stalls, errors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from copier_jobs import COPIER, FROM, READS, TO, WRITES, copied, copy_job, duration
+from copier_jobs import (
+    COPIER,
+    FROM,
+    READS,
+    STROBES,
+    TO,
+    WRITES,
+    copied,
+    copy_job,
+    duration,
+    random_bytes,
+)
 
 from rtl_gen.sim.job import DECERR, ErrorRange, Job, MemoryTiming
 from rtl_gen.sim.run import Simulation
+from rtl_gen.sim.script import Write
 from rtl_gen.sim.verilator import build
 
 OVERHEAD = 7  # of host and copier, from the stamp before the start to the one after the interrupt
@@ -20,6 +34,26 @@ def test_bytes_move_and_nothing_beside_them_changes(copier):
         assert result.reads[0] == np.bitwise_xor.reduce(data.view(np.uint32))
         assert result.counters["write_bytes"] == len(data)
         assert (result.counters["reads_open"], result.counters["writes_open"]) == (0, 0)
+
+
+def test_strobes(copier):
+    """Only bytes whose strobe is high change, are counted, and can be out of a window."""
+    whole = copy_job(16)
+    part = replace(
+        whole, script=[Write(STROBES, 0b0110_0100), *whole.script], windows=[(TO + 2, 253)]
+    )
+    short = replace(part, windows=[(TO + 3, 253)])
+    images = {TO: np.zeros(256, np.uint8)}
+    results = copier.run([replace(job, images=job.images | images) for job in (part, short)])
+    strobed = np.isin(np.arange(256) % 8, (2, 5, 6))
+    expected = np.where(strobed, random_bytes(256), 0)
+    for result in results:
+        assert np.array_equal(result.regions["out"][64:-64], expected)
+        assert result.counters["write_bytes"] == strobed.sum()
+    assert results[0].problems == ()
+    assert results[1].problems == (
+        f"1 words written outside the windows, the first at {TO + 2:#x}",
+    )
 
 
 @pytest.mark.parametrize("width", [64, 256])
@@ -59,9 +93,12 @@ def test_bandwidth_of_one_direction(copier):
         copy_job(beats, mode=mode, timing=MemoryTiming(bandwidth=bandwidth))
         for mode, bandwidth in cases
     ]
-    for result, (_, bandwidth) in zip(copier.run(jobs), cases):
+    numbers = np.repeat(np.arange(beats, dtype=np.uint32), 4)  # what it writes without reads
+    for result, (mode, bandwidth) in zip(copier.run(jobs), cases):
         moving = duration(result) - 100 - OVERHEAD + 1  # cycles from the first beat to the last
         assert moving == pytest.approx((beats - 1) / bandwidth, abs=3)
+        if mode == WRITES:
+            assert np.array_equal(result.regions["out"][64:-64].view(np.uint32), numbers)
 
 
 def test_bandwidth_is_shared(copier):
@@ -69,7 +106,8 @@ def test_bandwidth_is_shared(copier):
     beats = 4096
     bandwidths = [0.5, 1.0, 1.5, 2.0]
     jobs = [copy_job(beats, timing=MemoryTiming(bandwidth=bandwidth)) for bandwidth in bandwidths]
-    for result, bandwidth in zip(copier.run(jobs), bandwidths):
+    for job, result, bandwidth in zip(jobs, copier.run(jobs), bandwidths):
+        assert copied(job, result)
         moving = duration(result) - 2 * 100  # a read's latency, then a response's
         assert moving == pytest.approx(2 * beats / bandwidth, rel=0.02)
         moved = result.counters["read_beats"] + result.counters["write_beats"]

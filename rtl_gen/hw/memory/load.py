@@ -29,8 +29,8 @@ class LoadEngine(wiring.Component):
     no 4 KiB page, each requested only once all its room is reserved; so many may be in flight as
     there is room. Beats of all engines on one port come back in the order of the requests.
 
-    A beat a cycle where runs have 8 words and more; a run a cycle otherwise. The first request is
-    valid 6 cycles after ``start``, 7 where words are clipped.
+    A beat a cycle, and at least a cycle for each run. The first request is valid 6 cycles after
+    ``start``.
 
     Parameters
     ----------

@@ -17,8 +17,9 @@ class Reserve(wiring.Component):
     """Request a burst once all words that it fills are free and not promised to another.
 
     A load that waits for its reader therefore never holds the bus. Words to be skipped need room
-    as well; if there is room for them and not for the burst behind, they go ahead. A chunk a
-    cycle; room counts two cycles after it was given back.
+    as well; if there is none for the burst behind them, they go ahead, as many as there is room
+    for: some may end a tile that the reader must have whole before it makes room. A chunk a cycle;
+    room counts two cycles after it was given back.
 
     Members
     -------
@@ -60,9 +61,10 @@ class Reserve(wiring.Component):
         queue = place(m, platform, "queue", Fifo, params.order.size, params.bursts)
         available = Signal(params.amount)  # free and not promised, or a little less
         promised = Signal(params.amount)  # words on their way to the buffet
-        skip = Signal(params.amount)  # of this chunk, unless it went ahead
+        skip = Signal(params.amount)  # of this chunk, but for what went ahead
         needs = Signal(params.amount)
-        ahead = Signal()  # the skip alone goes
+        part = Signal(params.amount)  # of the skip, for which there is room
+        ahead = Signal()  # that alone goes
         goes = Signal()  # the chunk goes
         added = Signal(params.amount)
         free = Signal()  # the request register takes the burst
@@ -81,7 +83,7 @@ class Reserve(wiring.Component):
             queue.i.valid.eq(goes | ahead),
             entry.words.eq(Mux(ahead, 0, chunk.words)),
             queue.i.payload.eq(entry),
-            added.eq(Mux(goes, needs, Mux(ahead, skip, 0))),
+            added.eq(Mux(goes, needs, Mux(ahead, part, 0))),
             self.pending.eq(promised != 0),
         ]
         feed(m, queue.o, self.order)
@@ -91,8 +93,8 @@ class Reserve(wiring.Component):
             self.urgent.eq(available > params.capacity - params.watermark),
         ]
         if params.clips:
-            m.d.comb += entry.skip.eq(skip)
-        self._elaborate_skip(m, skip, needs, available, queue.i.ready, goes, ahead)
+            m.d.comb += entry.skip.eq(Mux(ahead, part, skip))
+        self._elaborate_skip(m, skip, needs, part, available, queue.i.ready, goes, ahead)
         self._elaborate_request(m, goes)
         return m
 
@@ -105,21 +107,22 @@ class Reserve(wiring.Component):
         m.d.sync += budget.eq(budget + self.arrived - Mux(goes, words, 0))
         return words <= budget
 
-    def _elaborate_skip(self, m, skip, needs, available, ready, goes, ahead):
+    def _elaborate_skip(self, m, skip, needs, part, available, ready, goes, ahead):
         chunk = self.i.payload
         if not self._params.clips:
             m.d.comb += needs.eq(chunk.words)
             return
-        gone = Signal()  # the skip of this chunk
+        gone = Signal(self._params.amount)  # of the skip of this chunk
         m.d.comb += [
-            skip.eq(Mux(gone, 0, chunk.skip)),
-            needs.eq(Mux(gone, chunk.words, chunk.needs)),
-            ahead.eq(self.i.valid & ready & ~goes & (skip != 0) & (skip <= available)),
+            skip.eq(chunk.skip - gone),
+            needs.eq(chunk.needs - gone),
+            part.eq(Mux(skip <= available, skip, available)),
+            ahead.eq(self.i.valid & ready & ~goes & (part != 0)),
         ]
         with m.If(goes):
             m.d.sync += gone.eq(0)
         with m.Elif(ahead):
-            m.d.sync += gone.eq(1)
+            m.d.sync += gone.eq(gone + part)
 
     def _elaborate_request(self, m, goes):
         params, chunk, request = self._params, self.i.payload, self.request

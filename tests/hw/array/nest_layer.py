@@ -38,6 +38,14 @@ class NestLayer:
         kinds = ("any", "any", "any", "lowest", "extremes")
         self.tensors = self._draw(kind or random.Random(f"{seed} kind").choice(kinds), seed)
         self.spans = self._spans()
+        self._forms = {
+            tensor.name: [
+                ({d: rank.coefficient(d, shape.symbols) for d in rank.dimensions},
+                 rank.offset(shape.symbols))
+                for rank in tensor.ranks
+            ]
+            for tensor in self.operation.tensors
+        }  # fmt: skip
 
     def _draw(self, kind, seed) -> dict[str, np.ndarray]:
         """Operands: any values, all the most negative, or extremes."""
@@ -97,10 +105,8 @@ class NestLayer:
     def place(self, tensor, counters: Counters, pe) -> tuple[int, ...] | None:
         """Coordinates of what a PE uses of a tensor, or None where that lies outside it."""
         index, found = self.index(counters, pe), []
-        for rank in tensor.ranks:
-            at = rank.offset(self.shape.symbols) + sum(
-                rank.coefficient(d, self.shape.symbols) * index[d] for d in set(rank.dimensions)
-            )
+        for rank, (form, offset) in zip(tensor.ranks, self._forms[tensor.name]):
+            at = offset + sum(factor * index[d] for d, factor in form.items())
             if not 0 <= at < self.extent(rank):
                 return None
             found.append(at)
@@ -118,13 +124,6 @@ class NestLayer:
 
     def golden(self) -> np.ndarray:
         """What the layer sums to."""
-        operands = [(self.tensors[t.name], self._forms(t)) for t in self.operation.operands]
-        forms = self._forms(self.operation.output)
+        operands = [(self.tensors[t.name], self._forms[t.name]) for t in self.operation.operands]
+        forms = self._forms[self.operation.output.name]
         return affine_einsum(self.shape.sizes, forms, operands, self.result_shape)
-
-    def _forms(self, tensor):
-        symbols = self.shape.symbols
-        return [
-            ({d: rank.coefficient(d, symbols) for d in rank.dimensions}, rank.offset(symbols))
-            for rank in tensor.ranks
-        ]

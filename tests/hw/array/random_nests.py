@@ -5,10 +5,24 @@ from dataclasses import replace
 
 from nest_layer import LayerShape
 
+from rtl_gen.reuse import Placement
 from rtl_gen.spec.dataflow import Dataflow, PELoop, SpatialLoop
-from rtl_gen.spec.operation import Operation, parse_einsum
+from rtl_gen.spec.operation import Operation, Rank, Tensor, Term, parse_einsum
 
-__all__ = ["CONV1D", "CONV2D", "DEPTHWISE", "MATMUL", "draw_change", "draw_layer", "draw_nest"]
+__all__ = [
+    "CONV1D",
+    "CONV2D",
+    "DEPTHWISE",
+    "MATMUL",
+    "OPERATIONS",
+    "STRIDE_1",
+    "complete_layer",
+    "draw_change",
+    "draw_layer",
+    "draw_nest",
+    "draw_operation",
+    "draw_telling_layer",
+]
 
 CONV2D = parse_einsum(
     "O[n,g,p,q,k] += I[n,g,h=u*p+d*r-t,w=v*q+e*s-l,c] * W[g,r,s,c,k]",
@@ -24,9 +38,32 @@ DEPTHWISE = parse_einsum(
 )
 MATMUL = parse_einsum("O[m,n] += A[m,k] * B[k,n]", name="matmul")
 CONV1D = parse_einsum("O[q,k] += I[w=v*q+e*s-l,c] * W[s,c,k]", name="conv1d", symbols=tuple("vel"))
+STRIDE_1 = parse_einsum("O[q,k] += I[w=q+s,c] * W[s,c,k]", name="conv1d of stride 1")
 
-OPERATIONS = (CONV2D, DEPTHWISE, MATMUL, CONV1D)
+OPERATIONS = (CONV2D, DEPTHWISE, MATMUL, CONV1D, STRIDE_1)
 SKEWS = (None, (0, 0), (1, 0), (0, 1), (1, 1), (1, -1), (-1, 0), (-1, 1), (0, -1))
+
+
+def draw_operation(rng: random.Random) -> Operation:
+    """A sum of products nobody has a name for: affine forms with factors from -2 to 3.
+
+    Each dimension is a rank of some tensor as it is, so that what lies beyond its size is nothing.
+    """
+    dims = list("abcd"[: rng.randint(2, 4)])
+    ranks: dict[str, list[Rank]] = {"X": [], "Y": [], "O": []}
+    for d in dims:
+        for name in rng.sample("XYO", rng.choice([1, 1, 2, 3])):
+            ranks[name].append(Rank(d, (Term(d),)))
+    for name, found in ranks.items():
+        if not found or rng.random() < 0.5:
+            forms = rng.sample(dims, rng.randint(1, min(3, len(dims))))
+            terms = [Term(d, rng.choice([-2, -1, 1, 1, 2, 3])) for d in forms]
+            terms.append(Term(None, rng.randint(-2, 2)))
+            found.append(Rank(f"{name.lower()}_form", tuple(terms)))
+    read = {d for name in "XY" for rank in ranks[name] for d in rank.dimensions}
+    ranks["X"] += [Rank(d, (Term(d),)) for d in dims if d not in read]
+    x, y, out = (Tensor(name, tuple(found), found[-1].name) for name, found in ranks.items())
+    return Operation("random", out, (x, y))
 
 
 def draw_nest(rng: random.Random, operations=OPERATIONS, side: int = 4, shape=None):
@@ -59,7 +96,7 @@ def draw_nest(rng: random.Random, operations=OPERATIONS, side: int = 4, shape=No
 def _folded(rng, dims, axis, size) -> list[SpatialLoop]:
     """Two or three loops on one axis; one of them may take what the others leave."""
     loops, left = [], size
-    for d in rng.sample(dims, rng.choice([2, 2, 3])):
+    for d in rng.sample(dims, min(len(dims), rng.choice([2, 2, 3]))):
         taken = rng.randint(1, left)
         loops.append(SpatialLoop(d, axis, taken))
         left //= taken
@@ -92,20 +129,40 @@ def draw_change(rng: random.Random, dataflow: Dataflow) -> Dataflow:
     return dataflow
 
 
-def draw_layer(rng: random.Random, dataflow: Dataflow, least: int = 1) -> LayerShape:
+def draw_layer(rng: random.Random, dataflow: Dataflow) -> LayerShape:
     """Sizes up to 6 where the array lays a dimension out, strides and dilations to 2, borders."""
-    operation: Operation = dataflow.operation
+    operation = dataflow.operation
     laid_out = {loop.dimension for loop in dataflow.spatial}
     sizes = {}
     for d in operation.dimensions:
         most = 6 if d in laid_out else 3
-        sizes[d] = rng.randint(least, 2 if d in operation.batch else most)
+        sizes[d] = rng.randint(1, 2 if d in operation.batch else most)
+    return complete_layer(rng, operation, sizes)
+
+
+def draw_telling_layer(rng: random.Random, nest: Placement) -> LayerShape:
+    """Two trips or more of every loop that the array knows of, one of all others."""
+    dataflow = nest.dataflow
+    sizes = dict.fromkeys(dataflow.operation.dimensions, 1)
+    for loop, taken in zip(dataflow.spatial, nest.sizes):
+        sizes[loop.dimension] *= taken
+    for loop in dataflow.pe:
+        sizes[loop.dimension] *= loop.maximum
+    for d in sizes:
+        more = d in dataflow.hardware_loops or sizes[d] > 1
+        sizes[d] += rng.randint(1, 2) if more else 0
+    return complete_layer(rng, dataflow.operation, sizes)
+
+
+def complete_layer(rng: random.Random, operation: Operation, sizes) -> LayerShape:
+    """Sizes with strides, dilations, borders and the extents that go with them."""
     symbols = {s: rng.randint(0, 1) if s in "tl" else rng.randint(1, 2) for s in operation.symbols}
     extents = {}
-    for tensor in operation.operands:
+    for tensor in operation.tensors:
         for rank in tensor.ranks:
             if not rank.is_plain:
-                reach = sum(rank.coefficient(d, symbols) * (sizes[d] - 1) for d in rank.dimensions)
+                ends = [rank.coefficient(d, symbols) * (sizes[d] - 1) for d in rank.dimensions]
+                reach = sum(max(0, end) for end in ends)
                 extent = 1 + rank.offset(symbols) + reach - rng.randint(0, 1)
                 extents[rank.name] = max(1, extent)
     return LayerShape(sizes, symbols, extents)

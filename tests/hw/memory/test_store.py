@@ -85,7 +85,7 @@ def written(params, values, words, head):
 def random_descriptor(rng, params, base, words=100):
     """Tiles of rows, retired as tiles or row by row, some read backwards, in separate places."""
     depth, block = params.buffet.depth, params.block
-    run = rng.choice((1, 2, 3, rng.randint(1, min(40, depth))))
+    run = min(depth, rng.choice((1, 2, 3, rng.randint(1, 40))))
     rows = rng.randint(1, min(12, depth // run))
     tiles = rng.randint(1, max(1, words // (run * rows)))
     size = rng.randint(run * rows, depth)  # some words of a tile are not written
