@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13; do \
 
 VENV := build/venv
 RUN := $(VENV)/bin/python
-PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
+PIP := $(RUN) -m pip install --quiet --quiet --disable-pip-version-check
 CLI := $(RUN) -m rtl_gen
 # Packages that are installed: a stamp for each set of extras, anew when pyproject.toml changes.
 READY := $(VENV)/.ready
@@ -28,7 +28,7 @@ TESTS ?= tests
 
 help:
 	@echo 'make run            a network reads handwritten digits on generated hardware'
-	@echo '                    (WAVES=0: without the waveform, which takes a build of its own)'
+	@echo '                    (WAVES=0: a simulation that builds faster, without a waveform)'
 	@echo 'make explain DATAFLOW=dataflows/x.yaml      how each tensor moves, and why'
 	@echo 'make verilog DATAFLOW=dataflows/x.yaml      writes build/verilog/x.v and x.json'
 	@echo 'make sim DATAFLOW=... LAYER=...             runs a layer in RTL, bit by bit against numpy'

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-FAILED, BAD_INPUT = 1, 2
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -170,13 +170,19 @@ def sweep(
     with _user_errors():
         run_sweep = _sweeper()
         folder = out or Path("build/sweep") / file.stem
-        report = run_sweep(file, out=folder, jobs=jobs, console=_console(stderr=True))
+        try:
+            report = run_sweep(file, out=folder, jobs=jobs, console=_console(stderr=True))
+        except KeyboardInterrupt:
+            _refuse("interrupted; the same command goes on from here", INTERRUPTED)
     if as_json:
-        _print_json(
-            {"csv": str(report.csv), "svg": str(report.svg), "failed": _plain(report.failed)}
-        )
+        failed = [{"point": point.name, "reason": point.message} for point in report.failed]
+        svg = str(report.svg) if report.svg else None
+        _print_json({"csv": str(report.csv), "svg": svg, "failed": failed})
     else:
-        print(f"table {report.csv}\nplot  {report.svg}")
+        print(f"table {report.csv}")
+        print(f"plot  {report.svg}" if report.svg else "no plot: no point has a result")
+        if report.failed:
+            print(f"{len(report.failed)} points failed")
     _exit(not report.failed)
 
 
@@ -226,11 +232,6 @@ def _print_names(as_json: bool) -> None:
     console = _console()
     console.print(name_table(layers.values()))
     console.print("or text such as conv2d:k=32,c=16,p=14,q=14,r=3,s=3,stride=2,pad=1")
-
-
-def _plain(failed) -> object:
-    """What failed, as texts or a number."""
-    return failed if isinstance(failed, int) else [str(point) for point in failed]
 
 
 @contextmanager

@@ -191,6 +191,12 @@ def test_random_numbers_in_rtl(tiny):
     )
 
 
+def test_a_depthwise_layer_runs_as_groups(tiny):
+    result = tiny.simulate("depthwise:c=5,h=6,w=6,r=3,s=3,pad=1", seed=2)
+    assert result.exact and result.output.shape == (1, 6, 6, 5)
+    assert result.macs == 5 * 6 * 6 * 9
+
+
 def test_ones_own_numbers_in_rtl(tiny, tmp_path):
     arrays = convolution(np.random.default_rng(5))
     file = tmp_path / "data.npz"

@@ -18,6 +18,7 @@ from .point import PointResult
 __all__ = ["FailedPoint", "run_points"]
 
 PROJECT = Path(__file__).resolve().parents[2]
+WORKER = "rtl_gen.explore.worker"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _run_point(
     try:
         with open(log, "w") as file:
             process = running.start(
-                [sys.executable, "-m", "rtl_gen.explore.worker", str(far_end)],
+                [sys.executable, "-m", WORKER, str(far_end)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,

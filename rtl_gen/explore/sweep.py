@@ -169,7 +169,7 @@ def _report(
         plot_points(plotted, svg, title=f"{sweep.name}: cycles and cells of {len(done)} designs")
     return SweepReport(
         rows=tuple(rows),
-        failed=tuple(failed.values()),
+        failed=tuple(failed[p.name] for p in (*sweep.refused, *sweep.points) if p.name in failed),
         csv=csv,
         svg=svg if done else None,
         kept=kept,

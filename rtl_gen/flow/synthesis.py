@@ -141,7 +141,8 @@ def _counts(flow: str, stat: dict[str, Any], memories: dict[str, Any]) -> CellCo
 
     def cells(entry) -> dict[str, int]:
         kinds = entry["num_cells_by_type"]
-        return {kind: number for kind, number in kinds.items() if kind not in modules}
+        others = (*modules, "$scopeinfo")  # what flattening leaves behind is no cell
+        return {kind: number for kind, number in kinds.items() if kind not in others}
 
     return CellCounts(
         flow=flow,

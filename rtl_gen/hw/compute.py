@@ -201,9 +201,7 @@ class Compute(wiring.Component):
             self._stream(m, array, number, lanes.o, issue.go)
             return words.valid
         m.d.comb += lanes.byte.eq(words.tag[PAD_BITS:])
-        ticks = self._load(
-            m, platform, array, number, machine.input_operand, words.valid, lanes.o
-        )
+        ticks = self._load(m, platform, array, number, machine.input_operand, words.valid, lanes.o)
         m.d.comb += [
             words.done.eq(ticks.tick),
             ticks.done.eq(issue.go & issue.step.input_done),
@@ -243,9 +241,7 @@ class Compute(wiring.Component):
             ]
             self._stream(m, array, number, lanes.o, issue.go)
             return words.valid
-        ticks = self._load(
-            m, platform, array, number, machine.weight_operand, words.valid, lanes.o
-        )
+        ticks = self._load(m, platform, array, number, machine.weight_operand, words.valid, lanes.o)
         m.d.comb += [
             lanes.advance.eq(ticks.tick),
             lanes.align.eq(ticks.last),

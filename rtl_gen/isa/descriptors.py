@@ -116,7 +116,10 @@ def _compute(widths: Widths) -> Record:
         forms["byte"] = byte
     if widths.accumulators:
         forms["accumulator"] = _index_bits(widths.accumulators)
-    head = [Field("tile_words", _amount_bits(widths.output_words)), Field("start", out, signed=True)]
+    head = [
+        Field("tile_words", _amount_bits(widths.output_words)),
+        Field("start", out, signed=True),
+    ]
     head += [Field(f"stride{n}", out, signed=True) for n in range(widths.groups)]
     nest = nest_fields(
         levels=widths.levels,

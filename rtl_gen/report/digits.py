@@ -71,7 +71,9 @@ class Show:
     def accuracy(self) -> str:
         count = len(self.read)
         same = int((self.read == self.golden).sum())
-        return f"{self.right} of {count} digits right; numpy reads the same in {same} of {count}"
+        return (
+            f"{self.right} of {count} digits right; numpy reads the same digit in {same} of {count}"
+        )
 
     def shown(self) -> tuple[list[np.ndarray], list[str], list[bool]]:
         """Images, captions, and whether they are right: the first few, and all misread ones."""

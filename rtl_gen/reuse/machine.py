@@ -141,7 +141,8 @@ class Machine:
         on_shift = {self.design.dataflow.spatial[n].dimension for n in self.input_tick_loops}
         if blocked in on_shift:
             raise SpecError(
-                f"{tensor.name} cannot be shifted along {blocked!r}, along which its words lie",
+                f"{tensor.name} cannot be shifted along {blocked!r}, along which its words lie; "
+                f"{AXES[1 - operand.shift]} are left",
                 key=f"links.shift.{tensor.name}",
             )
         return self._lanes(operand, blocked, self.input_word_loops)
@@ -194,14 +195,14 @@ class Machine:
         if blocked in on_drain:
             raise SpecError(
                 f"{self.operation.output.name} cannot be shifted out along {blocked!r}, along "
-                f"which its words lie",
+                f"which its words lie; {AXES[1 - self.reuse.output.drain]} are left",
                 key=f"links.shift.{self.operation.output.name}",
             )
         if self.spatial_size(blocked) > self.block:
             axis = next(s.axis for s in self.design.dataflow.spatial if s.dimension == blocked)
             raise SpecError(
-                f"{self.spatial_size(blocked)} outputs along {blocked!r} are more than a block of "
-                f"{self.block} holds",
+                f"{self.spatial_size(blocked)} outputs along {blocked!r} do not fit a block; at "
+                f"most {self.block} are allowed",
                 key=f"array.{AXES[axis]}",
             )
         output = self.reuse.output

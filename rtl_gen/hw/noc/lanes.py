@@ -111,5 +111,3 @@ class VectorLanes(wiring.Component):
                 with m.Case(n):
                     m.d.comb += self.o.eq(self.words[n * bits : (n + 1) * bits])
         return m
-
-

@@ -38,6 +38,7 @@ class Accumulators(wiring.Component):
     """
 
     def __init__(self, exits: int, sum_bits: int, bits: int, depth: int):
+        depth = max(2, depth)  # a memory has two words at least
         self._exits, self._sum_bits, self._bits, self._depth = exits, sum_bits, bits, depth
         self.module_name = "accumulators"
         super().__init__(

@@ -156,9 +156,7 @@ class Post(wiring.Component):
         sums, channel, last, tag = fields
         whole = Signal(self.sums.shape(), name="sums_now")
         m.d.comb += whole.eq(sums)
-        values = [
-            whole[k * bits : (k + 1) * bits].as_signed() for k in range(len(params.channels))
-        ]
+        values = [whole[k * bits : (k + 1) * bits].as_signed() for k in range(len(params.channels))]
         return active, phase, values, channel, last, tag
 
     def _of_phase(self, phase, values):

@@ -60,11 +60,14 @@ class ArrayBench:
         self._array = array
         self._held = [n for n, o in enumerate(reuse.operands) if isinstance(o, HeldOperand)]
         # PEs that use one element of an operand, or add to one output, by element
-        tensors = [*reuse.placement.dataflow.operation.operands]
-        self._users = [
-            self._by_key(tensor, operand.elements)
-            for tensor, operand in zip(tensors, reuse.operands)
-        ]
+        self._users = []
+        for tensor, operand in zip(reuse.placement.dataflow.operation.operands, reuse.operands):
+            users = self._by_key(tensor, operand.elements)
+            if isinstance(operand, HeldOperand) and operand.shift is not None:
+                # Words enter on one line across the axis; each goes along its own.
+                entry = operand.lanes[0][operand.shift]
+                users = [[pe for pe in pes if pe[operand.shift] == entry] for pes in users]
+            self._users.append(users)
         output = reuse.placement.dataflow.operation.output
         self._adders = self._by_key(output, reuse.output.elements)
 

@@ -79,7 +79,6 @@ FEATURES = (
     "several words held",
     "forward",
     "multicast",
-    "diagonal",
     "chain",
     "tree",
     "drained",

@@ -1,0 +1,296 @@
+"""The issue of steps: in order, at once where nothing forbids it, never where something does."""
+
+import itertools
+import random
+from collections import deque
+
+import pytest
+from control_bench import run
+from test_nest import random_config, walk
+
+from rtl_gen.hw.control.issue import Issue, IssueParams
+from rtl_gen.isa.descriptors import Widths, records
+
+ROOM = 24  # words of the output buffer
+APART = 3  # cycles from a step to the next that may read its accumulator
+POST_DELAY, WRITE_DELAY = 4, 2  # from a tag to where its parameters end, to its commit
+
+
+def make(*, accumulators=0, drain=(), phases=1, gathered=1, gather_loops=0, levels=3):
+    """Parameters of an issue for a small design."""
+    record = records(
+        Widths(
+            levels=levels,
+            dma_levels=2,
+            load_checks=1,
+            feed_checks=0,
+            input_held=False,
+            groups=len(drain) + gather_loops,
+            input_words=16,
+            weight_words=16,
+            parameter_words=16,
+            output_words=ROOM,
+            accumulators=accumulators,
+            block=8,
+        )
+    )["compute"]
+    forms = tuple((f.name[:-5], f.bits) for f in record.fields if f.name.endswith("_base"))
+    return IssueParams(
+        record=record,
+        levels=levels,
+        forms=forms,
+        amount_bits=ROOM.bit_length(),
+        accumulators=bool(accumulators),
+        drain_sizes=drain,
+        post_phases=phases,
+        gathered_words=gathered,
+        gather_loops=gather_loops,
+    )
+
+
+KINDS = {
+    "accumulators behind the array": make(accumulators=4),
+    "slow post-processing": make(accumulators=4, phases=3),
+    "gathered words": make(accumulators=6, gathered=4, gather_loops=1),
+    "gathered and slow": make(accumulators=2, gathered=5, gather_loops=2, phases=2),
+    "sums shifted out": make(drain=(3,)),
+    "shifted out along two loops, slowly": make(drain=(2, 3), phases=2),
+    "shifted out of one row": make(drain=(1,), phases=3),
+}
+
+
+def draw_config(rng, params):
+    """A configuration whose reductions, accumulators and commits meet often."""
+    config = random_config(rng, params.nest)
+    for field in params.record.fields:
+        config.setdefault(field.name, rng.choice(field.range))
+    config["tile_words"] = rng.randint(1, 6)
+    for j in range(params.levels):
+        config[f"commit{j}"] = rng.choice([0, 0, 1, config["tile_words"]])
+        if params.accumulators:
+            config[f"accumulator{j}"] = rng.choice([0, 0, 1])
+    config["commit_end"] = rng.randint(0, config["tile_words"])
+    if params.accumulators:
+        config["accumulator_base"] = 0
+    config["reduce_levels"] = rng.choice([0, 1, 2, 3, 6])
+    return config
+
+
+def signed(value, bits):
+    return (value + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1))
+
+
+def tags_of(params, config, item):
+    """The tags of a step: its own, or, where it completes sums that are shifted out, the ticks'."""
+    bits = dict(params.forms)["out"]
+    tag = {
+        "first": item["reduce_first"],
+        "emit": item["reduce_last"],
+        "parameters_done": item["reduce_last"] and item["parameters_last"],
+        "word_done": item["word_last"],
+        "commit": item["commit"] if item["reduce_last"] else 0,
+        "out": item["out"],
+        "channel": item["channel"],
+    }
+    if params.accumulators:
+        tag["accumulator"] = item["accumulator"]
+    loops = len(params.drain_sizes)
+    strides = [config[f"stride{n}"] for n in range(loops + params.gather_loops)]
+    if params.gather_loops:
+        mask = (1 << bits) - 1
+        parts = [(s & mask) << (bits * n) for n, s in enumerate(strides[loops:])]
+        tag["strides"] = sum(parts)
+    if not params.drain_sizes:
+        return [tag]
+    if not item["reduce_last"]:
+        return []
+    trips = list(itertools.product(*(range(n) for n in params.drain_sizes)))
+    found = []
+    for n, trip in enumerate(trips):
+        out = item["out"] + config["start"] + sum(a * b for a, b in zip(trip, strides))
+        end = n == len(trips) - 1
+        found.append(
+            tag
+            | {
+                "out": signed(out, bits),
+                "commit": tag["commit"] if end else 0,
+                "parameters_done": tag["parameters_done"] and end,
+            }
+        )
+    return found
+
+
+class Surroundings:
+    """The output buffer, the parameters and what lies behind the array, for one run."""
+
+    def __init__(self, rng, params, generous):
+        self.rng, self.params, self.generous = rng, params, generous
+        self.cycle = 0
+        self.space = ROOM
+        self.sets = 2 if generous else 0
+        self.promised = 0
+        self.owed = 0
+        self.commits = deque()  # (cycle, words) on their way
+        self.uses = deque()  # cycles in which a set of parameters is used up
+        self.stored = deque()  # words that the store engine will give back
+        self.touched = {}  # accumulator: cycle of its last step that did not complete it
+        self.last_emitted = self.last_gathered = -99
+
+    def drive(self, ctx, dut):
+        """What the ports carry in this cycle."""
+        self.committed = self.used = 0
+        if self.commits and self.commits[0][0] <= self.cycle:
+            self.committed = self.commits.popleft()[1]
+        if self.uses and self.uses[0] <= self.cycle:
+            self.used = 1
+            self.uses.popleft()
+        self.ready = self.generous or self.rng.random() < 0.7
+        ctx.set(dut.operands_ready, self.ready)
+        ctx.set(dut.space, self.space)
+        ctx.set(dut.committed, self.committed)
+        ctx.set(dut.parameter_sets, self.sets)
+        ctx.set(dut.parameters_used, self.used)
+
+    def may_emit(self, config, tag) -> bool:
+        """Whether a complete sum may leave in this cycle."""
+        return (
+            self.space >= config["tile_words"] + self.promised
+            and self.sets > self.owed
+            and self.cycle - self.last_emitted >= self.params.post_phases
+            and (
+                not tag["word_done"]
+                or self.cycle - self.last_gathered >= self.params.gathered_words
+            )
+        )
+
+    def hazard(self, item) -> bool:
+        """Whether a step would read an accumulator that is not yet written back."""
+        if not self.params.accumulators or item["reduce_first"]:
+            return False
+        return self.cycle - self.touched.get(item["accumulator"], -99) < APART
+
+    def note(self, tag):
+        """A tag went."""
+        if not tag["emit"]:
+            return
+        self.last_emitted = self.cycle
+        if tag["word_done"]:
+            self.last_gathered = self.cycle
+        self.promised += tag["commit"]
+        if tag["commit"]:
+            last = self.commits[-1][0] if self.commits else 0
+            due = max(last + 1, self.cycle + WRITE_DELAY + self.rng.randint(0, 3))
+            self.commits.append((due, tag["commit"]))
+        if tag["parameters_done"]:
+            self.owed += 1
+            last = self.uses[-1] if self.uses else 0
+            self.uses.append(max(last + 1, self.cycle + POST_DELAY))
+
+    def advance(self):
+        """The clock edge."""
+        self.promised -= self.committed
+        self.space -= self.committed
+        self.owed -= self.used
+        self.sets -= self.used
+        self.stored.extend([1] * self.committed)
+        while self.stored and (self.generous or self.rng.random() < 0.4):
+            self.space += self.stored.popleft()
+        if self.sets < 2 and (self.generous or self.rng.random() < 0.2):
+            self.sets += 1
+        self.cycle += 1
+
+
+async def walk_layer(ctx, dut, params, config, outside):
+    """One layer: every step and every tag in order, each in the first cycle in which it may go."""
+    names = [name for name, _ in params.tag]
+    shape = dict(params.forms)
+    for item in walk(params.nest, config):
+        tags = tags_of(params, config, item)
+        draining = False
+        while True:
+            outside.drive(ctx, dut)
+            assert ctx.get(dut.busy)
+            completes = item["reduce_last"] and not params.drain_sizes
+            if not draining:
+                go = outside.ready and not outside.hazard(item)
+                go = go and (not completes or outside.may_emit(config, tags[0]))
+                assert ctx.get(dut.go) == go, f"cycle {outside.cycle}: {item}"
+                assert not ctx.get(dut.drain)
+                tag_goes = go and not params.drain_sizes
+            else:
+                go = False
+                tag_goes = outside.may_emit(config, tags[0])
+                assert not ctx.get(dut.go)
+                assert ctx.get(dut.drain) == tag_goes, f"cycle {outside.cycle}: {tags[0]}"
+            assert ctx.get(dut.tag_valid) == tag_goes
+            if go:
+                check_step(ctx, dut, item, shape)
+                if params.accumulators and not item["reduce_last"]:
+                    outside.touched[item["accumulator"]] = outside.cycle
+            if tag_goes:
+                found = ctx.get(dut.tag)
+                want = tags.pop(0)
+                assert {name: found[name] for name in names} == want, f"cycle {outside.cycle}"
+                outside.note(want)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            outside.advance()
+            if go or draining:
+                draining = bool(tags)
+                if not tags:
+                    break
+
+
+def check_step(ctx, dut, item, shape):
+    step = ctx.get(dut.step)
+    assert step["first"] == item["reduce_first"]
+    assert step["input_done"] == item["input_last"]
+    assert step["weights_done"] == item["weights_last"]
+    assert step["weight_align"] == item["weight_run_last"]
+    if "byte" in shape:
+        assert step["byte"] == item["byte"]
+
+
+@pytest.mark.parametrize("generous", [True, False], ids=["room", "stalls"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_go_when_they_may(kind, generous):
+    params, rng = KINDS[kind], random.Random(f"{kind} {generous}")
+    dut, outside = Issue(params), Surroundings(rng, params, generous)
+
+    async def bench(ctx):
+        for _ in range(14):
+            config = draw_config(rng, params)
+            ctx.set(dut.config, {f.name: config[f.name] for f in params.record.fields})
+            ctx.set(dut.start, 1)
+            outside.drive(ctx, dut)
+            ctx.set(dut.operands_ready, 0)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            outside.advance()
+            await walk_layer(ctx, dut, params, config, outside)
+            assert not ctx.get(dut.busy)
+
+    run(dut, bench, cycles=60_000)
+
+
+def test_a_step_each_cycle_where_nothing_forbids_it():
+    params = KINDS["accumulators behind the array"]
+    dut = Issue(params)
+    config = {f.name: 0 for f in params.record.fields}
+    config |= {"bound0": 3, "last0": 3, "bound1": 5, "last1": 5}
+    config |= {"accumulator0": 1, "reduce_levels": 2, "parameters_levels": 3}
+
+    async def bench(ctx):
+        ctx.set(dut.config, config)
+        ctx.set(dut.operands_ready, 1)
+        ctx.set(dut.parameter_sets, 1)
+        ctx.set(dut.space, ROOM)
+        ctx.set(dut.start, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        for _ in range(4 * 6):
+            assert ctx.get(dut.go)
+            await ctx.tick()
+        assert not ctx.get(dut.busy) and not ctx.get(dut.go)
+
+    run(dut, bench)

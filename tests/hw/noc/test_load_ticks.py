@@ -1,0 +1,55 @@
+"""When held operands are loaded and swapped: never into a shadow in use, never late."""
+
+import random
+
+import pytest
+from control_bench import run
+
+from rtl_gen.hw.noc.load_ticks import LoadTicks
+
+
+@pytest.mark.parametrize("there", [1, 0.5, 0.1])
+@pytest.mark.parametrize("ticks", [1, 2, 3, 7, 16])
+def test_tiles_are_loaded_behind_those_in_use(ticks, there):
+    rng = random.Random(f"{ticks} {there}")
+    dut = LoadTicks(ticks)
+
+    async def bench(ctx):
+        loaded, in_use, tiles = 0, False, 0  # words in the shadow; a tile is in use
+        for cycle in range(900):
+            available = rng.random() < there
+            done = in_use and rng.random() < 0.2
+            ctx.set(dut.available, available)
+            ctx.set(dut.done, done)
+            assert ctx.get(dut.ready) == in_use, f"cycle {cycle}"
+            full = loaded == ticks
+            assert ctx.get(dut.tick) == (available and not full), f"cycle {cycle}"
+            if ctx.get(dut.tick):
+                assert ctx.get(dut.last) == (loaded == ticks - 1), f"cycle {cycle}"
+            assert ctx.get(dut.swap) == (full and (done or not in_use)), f"cycle {cycle}"
+            if ctx.get(dut.swap):
+                loaded, in_use, tiles = 0, True, tiles + 1
+            else:
+                loaded += ctx.get(dut.tick)
+                in_use = in_use and not done
+            await ctx.tick()
+        assert tiles > 2
+
+    run(dut, bench)
+
+
+@pytest.mark.parametrize("ticks", [1, 4])
+def test_no_step_is_lost_between_tiles(ticks):
+    """With words always there and tiles in use longer than a load takes, steps never pause."""
+    dut = LoadTicks(ticks)
+
+    async def bench(ctx):
+        ctx.set(dut.available, 1)
+        while not ctx.get(dut.ready):
+            await ctx.tick()
+        for cycle in range(100):
+            assert ctx.get(dut.ready), f"cycle {cycle}"
+            ctx.set(dut.done, cycle % (ticks + 1) == ticks)
+            await ctx.tick()
+
+    run(dut, bench)

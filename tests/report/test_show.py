@@ -1,0 +1,98 @@
+"""The show of `make run`, on two digits and a tiny design."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import rtl_gen
+from rtl_gen.nn.golden_run import run_graph
+from rtl_gen.report import show
+from rtl_gen.report.digits import read_digits
+from rtl_gen.report.network import map_network, run_network
+from rtl_gen.report.page import write_page
+from rtl_gen.sim import layers
+
+TINY = Path(__file__).parents[1] / "designs" / "tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return rtl_gen.load(TINY)
+
+
+@pytest.fixture(scope="module")
+def network(tiny):
+    return map_network(tiny, read_digits(count=2).graph)
+
+
+def printed(act) -> str:
+    """What ``act`` prints on a console that is a file."""
+    file = io.StringIO()
+    act(Console(file=file, width=200))
+    return file.getvalue()
+
+
+def test_every_tensor_is_what_numpy_gives(tiny, network):
+    digits = read_digits(count=2)
+    results, tensors = run_network(network, tiny.build(), digits.inputs)
+    golden = run_graph(digits.graph, digits.inputs)
+    assert tensors.keys() == golden.keys()
+    for name, tensor in golden.items():
+        assert (tensors[name] == tensor).all()
+    assert [node.result.name for node in results] == ["conv0", "conv1", "conv2", "dense"]
+    assert all(node.exact and node.verdict == "bit-exact" for node in results)
+
+
+def test_a_layer_that_is_not_the_networks_is_found(tiny, network, monkeypatch):
+    """Right for its input, wrong for the network: numpy's network is bent, not the layer."""
+    from rtl_gen.report import network as module
+
+    digits = read_digits(count=2)
+
+    def bent(graph, inputs):
+        tensors = run_graph(graph, inputs)
+        output = graph.nodes[1].output
+        return tensors | {output: tensors[output] ^ 1}
+
+    monkeypatch.setattr(module, "run_graph", bent)
+    results, _ = run_network(network, tiny.build(), digits.inputs)
+    assert [node.exact for node in results] == [True, False, True, True]
+    assert results[1].verdict.startswith("right for its input, but ")
+
+
+def test_the_whole_show(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    digits = read_digits(count=2)
+    monkeypatch.setattr("rtl_gen.report.digits.SHOWN", 2)
+    seen = []
+
+    def act(console):
+        seen.append(show.run_show(console, tiny, digits, waves=False))
+        show.print_show(console, seen[0])
+
+    text = printed(act)
+    assert "build/verilog/tiny.v" in text and "4 layers on 2 digits" in text
+    assert "all tensors are bit-exact; 2 of 2 digits right" in text
+    assert text.count("bit-exact") == 5
+    assert "dense ran as a 1x1 convolution" in text
+    page = write_page(tmp_path / "report.md", seen[0])
+    assert "| conv1 | 442,368 | " in page.read_text()
+    facts = json.loads(page.with_suffix(".json").read_text())
+    assert facts["bit_exact"] and facts["right"] == 2 and facts["read"] == facts["labels"]
+
+
+def test_a_wrong_tensor_ends_the_show_badly(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    digits = read_digits(count=2)
+    monkeypatch.setattr("rtl_gen.report.digits.SHOWN", 2)
+    right = layers.golden_output
+    monkeypatch.setattr(layers, "golden_output", lambda *given: right(*given) ^ 1)
+    monkeypatch.setattr(show, "load", lambda _: tiny)
+    monkeypatch.setattr(show, "read_digits", lambda *_, **__: digits)
+    monkeypatch.setattr("sys.argv", ["show", "--no-waves"])
+    monkeypatch.setattr(show, "wide_console", lambda: Console(file=io.StringIO(), width=200))
+    assert show.main() == 1
+    assert not json.loads(Path("build/show/report.json").read_text())["bit_exact"]

@@ -1,0 +1,114 @@
+"""Names mean nothing: another name for every dimension and tensor changes nothing but names."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from random_nests import draw_nest
+
+from rtl_gen.flow.verilog import emit
+from rtl_gen.hw.array.array import Array, ArrayParams
+from rtl_gen.reuse import Placement, Reuse, analyse, optional_links
+from rtl_gen.spec.dataflow import Dataflow
+from rtl_gen.spec.operation import Operation, Rank, Tensor
+
+LONG = ("zeta", "a", "Q", "mm", "b9", "Aa", "x_1", "y", "_k", "row", "p", "q", "W", "n")
+
+
+def new_names(rng, old) -> dict[str, str]:
+    """Another name for each, so that their alphabetical order is another too."""
+    return dict(zip(old, rng.sample(LONG, len(old))))
+
+
+def renamed_operation(operation: Operation, dims, tensors, symbols) -> Operation:
+    def rank(old: Rank) -> Rank:
+        terms = tuple(
+            replace(
+                term,
+                dimension=dims.get(term.dimension),
+                symbols=tuple(sorted(symbols[s] for s in term.symbols)),
+            )
+            for term in old.terms
+        )
+        return Rank(dims.get(old.name, f"r_{old.name}"), terms)
+
+    def tensor(old: Tensor) -> Tensor:
+        ranks = {r.name: rank(r) for r in old.ranks}
+        return Tensor(tensors[old.name], tuple(ranks.values()), ranks[old.blocked].name)
+
+    return Operation(
+        "renamed",
+        tensor(operation.output),
+        tuple(map(tensor, operation.operands)),
+        tuple(symbols[s] for s in operation.symbols),
+        tensors[operation.weights],
+        tuple(dims[d] for d in operation.batch),
+    )
+
+
+def renamed(dataflow: Dataflow, rng):
+    """The dataflow with all names changed, and the way back for dimensions and tensors."""
+    operation = dataflow.operation
+    dims = new_names(rng, operation.dimensions)
+    tensors = {t.name: f"T{n}" for n, t in enumerate(reversed(operation.tensors))}
+    symbols = {s: f"s{n}" for n, s in enumerate(reversed(operation.symbols))}
+    other = replace(
+        dataflow,
+        name="renamed",
+        operation=renamed_operation(operation, dims, tensors, symbols),
+        temporal=tuple(dims[d] for d in dataflow.temporal),
+        pe=tuple(replace(loop, dimension=dims[loop.dimension]) for loop in dataflow.pe),
+        spatial=tuple(replace(x, dimension=dims[x.dimension]) for x in dataflow.spatial),
+    )
+    return other, {new: old for names in (dims, tensors) for old, new in names.items()}
+
+
+def named_back(reuse: Reuse, back) -> tuple:
+    """All of a reuse but its placement, in the old names."""
+
+    def loops(found):
+        return tuple((back[d], most) for d, most in found)
+
+    def operand(one):
+        if hasattr(one, "loops"):
+            return replace(one, name=back[one.name], loops=loops(one.loops))
+        return replace(one, name=back[one.name], ticks=back[one.ticks])
+
+    output = replace(reuse.output, name=back[reuse.output.name], loops=loops(reuse.output.loops))
+    return reuse.skew, tuple(map(operand, reuse.operands)), output, reuse.psum_bits
+
+
+def same(dataflow) -> dict:
+    """The way back of a dataflow that keeps its names."""
+    operation = dataflow.operation
+    return {name: name for name in (*operation.dimensions, *(t.name for t in operation.tensors))}
+
+
+@pytest.mark.parametrize("seed", range(400))
+def test_analysis_is_the_same(seed):
+    rng = random.Random(seed)
+    dataflow, shape = draw_nest(rng)
+    other, back = renamed(dataflow, rng)
+    placements = Placement(dataflow, shape), Placement(other, shape)
+    first, second = map(analyse, placements)
+    assert named_back(first, same(dataflow)) == named_back(second, back)
+    for old, new in zip(dataflow.operation.tensors, other.operation.tensors):
+        offers = [optional_links(p, t) for p, t in zip(placements, (old, new))]
+        assert offers[0] == tuple(
+            replace(link, loop=back[link.loop], phases=plain_phases(link, back))
+            for link in offers[1]
+        )
+
+
+def plain_phases(link, back):
+    return tuple(back.get(name, name.removeprefix("r_")) for name in link.phases)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_verilog_is_the_same(seed):
+    rng = random.Random(seed)
+    dataflow, shape = draw_nest(rng)
+    other, _ = renamed(dataflow, rng)
+    texts = [emit(Array, ArrayParams(analyse(Placement(x, shape)))) for x in (dataflow, other)]
+    assert texts[0] == texts[1]
+    assert "module skewed_array(" in texts[0]

@@ -1,0 +1,113 @@
+"""The benches' code runs, at sizes that take seconds; what it says of marks is right."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT / "benchmarks"))
+
+import area  # noqa: E402
+import generation  # noqa: E402
+import mac_use  # noqa: E402
+import run  # noqa: E402
+from measure import Measure, repeat  # noqa: E402
+
+from rtl_gen.nn.traced import read_traced  # noqa: E402
+from rtl_gen.reuse.machine import Machine  # noqa: E402
+from rtl_gen.spec.parse import load_design  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    "relation, value, holds",
+    [("<=", 3, True), ("<=", 3.01, False), (">=", 3, True), (">=", 2.99, False)],
+)
+def test_a_mark_holds_up_to_its_number(relation, value, holds):
+    measure = Measure(name="m", value=value, unit="s", command="c", relation=relation, asked=3)
+    assert measure.entry() == {
+        "name": "m",
+        "value": value,
+        "unit": "s",
+        "mark": f"{relation} 3",
+        "holds": holds,
+        "command": "c",
+    }
+
+
+def test_without_a_mark_nothing_fails():
+    assert Measure(name="m", value=1e9, unit="s", command="c").entry()["mark"] is None
+    assert Measure(name="m", value=1e9, unit="s", command="c").holds
+
+
+def test_times_are_those_of_the_work():
+    calls = []
+    times = repeat(lambda: calls.append(sum(range(1_000_000))), 3)
+    assert len(calls) == 3 and times.wall > 0 and times.cpu > 0
+
+
+def test_one_measure_leaves_the_entries_of_the_others(tmp_path):
+    path = tmp_path / "build" / "bench.json"
+    a1, a2, b = (
+        {"name": name, "value": n, "unit": "", "mark": None, "holds": True, "command": command}
+        for n, (name, command) in enumerate([("x", "a"), ("x", "a"), ("y", "b")])
+    )
+    run.write(path, [a1, b])
+    run.write(path, [a2])
+    assert json.loads(path.read_text()) == [b, a2]
+
+
+def test_what_cannot_be_measured_is_said_and_fails(tmp_path, monkeypatch, capsys):
+    def broken():
+        raise FileNotFoundError("the cell library is not there")
+
+    monkeypatch.setattr(run, "BENCH_JSON", tmp_path / "bench.json")
+    good = Measure(name="good", value=1, unit="s", command="c")
+    monkeypatch.setattr(run, "MEASURES", {"broken": broken, "good": lambda: [good]})
+    assert run.main([]) == 1
+    assert "broken could not be measured: the cell library is not there" in capsys.readouterr().out
+    assert json.loads((tmp_path / "bench.json").read_text()) == [good.entry()]
+    assert run.main(["good"]) == 0
+
+
+def test_an_unknown_measure_is_one_line(capsys):
+    with pytest.raises(SystemExit):
+        run.main(["speed"])
+    assert "there is no measure 'speed'; choose of generation, mac_use" in capsys.readouterr().err
+
+
+def test_generation_at_a_small_size():
+    found = {each.name: each for each in generation.measures(times=1, accelerator=2, array=8)}
+    assert found["verilog_accelerator_2x2"].value > 0.1
+    assert found["verilog_array_8x8_size"].value > 1
+    times, texts = generation.generate("array", 4, 2)
+    assert len(texts) == 1 and times.cpu > 0
+
+
+@pytest.mark.shared_data
+def test_area_at_a_small_size():
+    found = {each.name: each.value for each in area.measures(side=2)}
+    # Weights and their shadows, two words of 8 bits; a partial sum of two products takes 16 or 17.
+    assert 16 + 16 <= found["weight_stationary_2x2_flip_flops"] <= 16 + 17
+    assert 0.5 < found["weight_stationary_2x2_area"] < 1.2
+    assert found["output_stationary_2x2_drain"] == 2
+
+
+@pytest.mark.shared_data
+def test_resnet8_shapes_are_the_networks():
+    traced = {each.node.layer.name: each.node.layer for each in read_traced(mac_use.NETWORK)}
+    for name in mac_use.SHAPES:
+        ours, layer = mac_use.resnet8_layer(name), traced[name]
+        assert (ours.sizes, ours.symbols) == (layer.sizes, layer.symbols), name
+        assert ours.extents == layer.extents, name
+
+
+@pytest.mark.shared_data
+def test_a_layer_reads_what_the_one_before_gave():
+    machine = Machine(load_design(PROJECT / "dataflows" / "weight_stationary.yaml"))
+    cases = {case[0].name: case for case in mac_use.traced_cases(machine)}
+    assert list(cases) == list(mac_use.SHAPES)
+    for name, before in mac_use.READS.items():
+        np.testing.assert_array_equal(cases[name][1], cases[before][3])
