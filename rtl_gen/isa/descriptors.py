@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .fields import Field, Record, nest_fields
 
-__all__ = ["ENGINES", "COMPUTE_MASKS", "HEADER", "POST", "VERSION", "Widths", "header", "records"]
+__all__ = ["COMPUTE_MASKS", "ENGINES", "HEADER", "POST", "VERSION", "Widths", "header", "records"]
 
 VERSION = 1
 """Version of the descriptor format, in every header."""

@@ -77,13 +77,15 @@ def tile_choices(
         tiles = {size}
         if cut and dimension not in whole:
             cuts = CUTS_ALONG if dimension in _along(machine) else CUTS
-            tiles |= {min(size, -(-(-(-size // n)) // step) * step) for n in cuts if n <= size}
+            for parts in (n for n in cuts if n <= size):
+                even = -(-size // parts)
+                tiles.add(min(size, -(-even // step) * step))
         choices[dimension] = sorted(tiles, reverse=True)
     return choices
 
 
 def loop_orders(machine: Machine) -> list[tuple[str, ...]]:
-    """Orders from tile to tile: weights again for each image tile, or the image for each of weights.
+    """Loop orders from tile to tile: weights again for each image tile, or the other way round.
 
     Rows go innermost of what moves over the image, so that the window can slide.
     """

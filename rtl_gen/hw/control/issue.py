@@ -71,8 +71,9 @@ class IssueParams:
         """What travels beside a step, to where its sums come out.
 
         ``first``: the sum starts anew; ``emit``: it is complete; ``out``, ``channel``: where the
-        outputs go, and by which ``strides``; ``parameters_done``, ``word_done``: the channel block's parameters, the gathered
-        word end here; ``commit``: output words that are complete with it.
+        outputs go, and by which ``strides``; ``parameters_done``, ``word_done``: the channel
+        block's parameters, the gathered word end here; ``commit``: output words that are complete
+        with it.
         """
         forms = dict(self.forms)
         members = {"first": 1, "emit": 1, "parameters_done": 1, "word_done": 1}
