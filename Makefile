@@ -12,6 +12,8 @@ PIP := $(RUN) -m pip install --quiet --quiet --disable-pip-version-check
 CLI := $(RUN) -m rtl_gen
 # Packages that are installed: a stamp for each set of extras, anew when pyproject.toml changes.
 READY := $(VENV)/.ready
+# A comma would end the argument of a call.
+WITH_TESTS := .[sweep,test]
 READY_SWEEP := $(VENV)/.ready-sweep
 READY_TEST := $(VENV)/.ready-test
 
@@ -88,7 +90,7 @@ $(READY_SWEEP): pyproject.toml | $(READY)
 	$(call install,.[sweep])
 
 $(READY_TEST): pyproject.toml | $(READY)
-	$(call install,.[sweep,test])
+	$(call install,$(WITH_TESTS))
 
 define install
 @echo 'installing Python packages into $(VENV): $(1)'
