@@ -1,5 +1,6 @@
 """rtl-gen from Python, and a tiny design from its file to a layer in RTL."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from rtl_gen.golden.quantize import output_int8
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.nn.graph import ModelError
 from rtl_gen.operands import random_operands, read_operands
+from rtl_gen.sim.layers import random_data
 from rtl_gen.spec.layer_text import parse_layer
 from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.operations import shipped_operation
@@ -137,6 +139,15 @@ def test_a_seed_gives_the_same_numbers_and_another_others():
     assert (one.source != other.source).any()
 
 
+def test_frameworks_shapes_and_back_change_nothing():
+    layer = parse_layer("conv2d:k=4,c=6,h=5,w=5,r=2,s=3,groups=2,n=2")
+    conv2d = shipped_operation("conv2d")
+    source, data = random_data(conv2d, layer, 1)
+    operands = random_operands(conv2d, layer, 1)
+    assert (operands.source == source).all()
+    assert (operands.data.weights == data.weights).all()
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -218,9 +229,19 @@ def test_a_wrong_output_is_found_and_explained(tiny, monkeypatch):
         return golden
 
     monkeypatch.setattr(layers, "golden_output", bent)
-    result = tiny.simulate("conv2d:k=4,c=3,h=4,w=4,r=1,s=1", seed=1)
+    result = tiny.simulate("conv2d:k=4,c=5,h=4,w=4,r=1,s=1", seed=1)
     assert not result.exact
     assert result.first_wrong == {"n": 0, "g": 0, "p": 2, "q": 1, "k": 3}
-    assert result.verdict == "1 wrong, first at n=0 g=0 p=2 q=1 k=3 (step 9)"
+    # Walk the loops: the last of the steps at p = 2, q = 1, one for each piece of c.
+    levels = result.check.mapping.levels
+    steps = []
+    for number, trips in enumerate(itertools.product(*(range(level.bound) for level in levels))):
+        at = dict.fromkeys("pq", 0)
+        for level, trip in zip(levels, trips):
+            at[level.dimension] = at.get(level.dimension, 0) + level.unit * trip
+        if (at["p"], at["q"]) == (2, 1):
+            steps.append(number)
+    assert len(steps) == 2
+    assert result.verdict == f"1 wrong, first at n=0 g=0 p=2 q=1 k=3 (step {steps[-1]})"
     assert "1 of 64 outputs are wrong" in result.explain()
     assert result.plain()["bit_exact"] is False

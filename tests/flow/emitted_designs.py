@@ -1,0 +1,20 @@
+"""Verilog of the shipped dataflows at some size, generated once in a run."""
+
+import dataclasses
+from functools import cache
+from pathlib import Path
+
+from rtl_gen.flow.design import VerilogDesign, accelerator_verilog
+from rtl_gen.reuse.machine import Machine
+from rtl_gen.spec.parse import load_design
+
+DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
+CONVOLUTIONS = ("weight_stationary", "output_stationary", "input_stationary")
+PRODUCTS = tuple(f"matmul_{name}" for name in CONVOLUTIONS)
+
+
+@cache
+def accelerator(name: str, rows: int, columns: int) -> VerilogDesign:
+    """A shipped dataflow on an array, with the reference design's buffers and bus."""
+    design = load_design(DATAFLOWS / f"{name}.yaml")
+    return accelerator_verilog(Machine(dataclasses.replace(design, rows=rows, columns=columns)))

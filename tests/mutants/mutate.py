@@ -1,0 +1,301 @@
+"""Mutants of hardware components: one small change of the source, and whether its tests see it.
+
+A mutant is made from the component's syntax tree and put in the place of its module in a process of
+its own, which then runs the component's own tests. ``python mutate.py NAME`` lists the mutants of
+a component with their numbers, ``python mutate.py NAME NUMBER`` runs its tests on one.
+"""
+
+import ast
+import importlib.abc
+import importlib.util
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = [
+    "COMPONENTS",
+    "Component",
+    "Mutant",
+    "all_mutants",
+    "draw",
+    "parsed",
+    "run_mutant",
+    "sites",
+]
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT = 300  # seconds; a mutant that hangs its tests is seen
+
+SWAPS = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Add,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+    ast.LShift: ast.RShift,
+    ast.RShift: ast.LShift,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+}
+"""What becomes of an operator."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """What is mutated, by which tests it must be seen, and what cannot be seen.
+
+    Parameters
+    ----------
+    modules
+        Modules of the package.
+    tests
+        Its own test files, relative to the project.
+    equivalent
+        Mutants that are the same hardware, or hardware as good, with the reason; by description.
+    """
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+    equivalent: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change: the module, its number in the module, and what it is in words."""
+
+    module: str
+    number: int
+    description: str
+
+
+def sites(tree: ast.Module) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Every change of a module's hardware, in words, with what makes it.
+
+    Parameters and checks are left alone: only components' methods but their constructors, and the
+    module's own functions, are changed.
+    """
+    for function in _functions(tree):
+        around = {part: node for node in ast.walk(function) for part in ast.iter_child_nodes(node)}
+        for node in ast.walk(function):
+            for words, change in _changes(node):
+                if isinstance(node, ast.Constant):
+                    outside = around[node]
+                    while isinstance(outside, (ast.UnaryOp, ast.Subscript, ast.Slice)):
+                        outside = around[outside]
+                    words += f" in {_text(outside)}"
+                yield f"{function.name}: {words}", change
+
+
+def _functions(tree) -> Iterator[ast.FunctionDef]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            yield node
+        elif isinstance(node, ast.ClassDef) and any(
+            "Component" in ast.unparse(b) for b in node.bases
+        ):
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef) and method.name != "__init__":
+                    yield method
+
+
+def _changes(node) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The changes of one node of the tree; each is made in place."""
+    text = _text(node)
+    if isinstance(node, ast.BinOp) and type(node.op) in SWAPS:
+        yield _operator(node, "op", text)
+    elif isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
+        swapped = SWAPS[type(node.ops[0])]()
+        yield f"{text} with {_sign(swapped)}", lambda: node.ops.__setitem__(0, swapped)
+    elif isinstance(node, ast.Constant) and type(node.value) is int:
+        more = node.value + 1
+        yield f"{text} becomes {more}", lambda: setattr(node, "value", more)
+    elif isinstance(node, ast.AugAssign):
+        if ast.unparse(node.target).startswith("m.d."):
+            yield from _dropped(node)
+        elif type(node.op) in SWAPS:
+            yield _operator(node, "op", text)
+    elif isinstance(node, (ast.If, ast.IfExp)):
+        condition = ast.unparse(node.test)
+        yield f"if not {condition}", lambda: setattr(node, "test", _not(node.test))
+    elif isinstance(node, ast.Call):
+        yield from _call(node, text)
+
+
+def _text(node) -> str:
+    return ast.unparse(node) if isinstance(node, (ast.expr, ast.stmt, ast.keyword)) else ""
+
+
+def _operator(node, field, text):
+    swapped = SWAPS[type(getattr(node, field))]()
+    return f"{text} with {_sign(swapped)}", lambda: setattr(node, field, swapped)
+
+
+def _sign(operator) -> str:
+    return type(operator).__name__
+
+
+def _not(test):
+    return ast.UnaryOp(ast.Not(), test)
+
+
+def _dropped(node) -> Iterator[tuple[str, Callable[[], None]]]:
+    """An assignment of hardware left out: one of a list, or the only one."""
+    if isinstance(node.value, ast.List):
+        for element in node.value.elts:
+            words = f"without {ast.unparse(element)}"
+            yield words, lambda gone=element: node.value.elts.remove(gone)
+    else:
+        words = f"without {ast.unparse(node)}"
+        yield words, lambda: setattr(node, "value", ast.List([], ast.Load()))
+
+
+def _call(node, text) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A condition negated, the arms of a multiplexer exchanged."""
+    name = ast.unparse(node.func)
+    if name in ("m.If", "m.Elif"):
+
+        def negate():
+            node.args[0] = ast.Compare(node.args[0], [ast.Eq()], [ast.Constant(0)])
+
+        yield f"{text} negated", negate
+    elif name == "Mux":
+
+        def exchange():
+            node.args[1:] = [node.args[2], node.args[1]]
+
+        yield f"{text} exchanged", exchange
+
+
+def parsed(module: str) -> tuple[ast.Module, str]:
+    """A module's syntax tree and its file."""
+    path = ROOT / (module.replace(".", "/") + ".py")
+    return ast.parse(path.read_text(encoding="utf-8")), str(path)
+
+
+def all_mutants(component: Component) -> list[Mutant]:
+    """Every mutant of a component; equal descriptions are numbered apart."""
+    found, seen = [], {}
+    for module in component.modules:
+        for number, (words, _) in enumerate(sites(parsed(module)[0])):
+            seen[words] = seen.get(words, 0) + 1
+            times = f" ({seen[words]})" if seen[words] > 1 else ""
+            found.append(Mutant(module, number, words + times))
+    return found
+
+
+def draw(name: str, count: int) -> list[Mutant]:
+    """As many mutants of a component as asked for, the same every time, none equivalent."""
+    component = COMPONENTS[name]
+    found = all_mutants(component)
+    random.Random(name).shuffle(found)
+    return [one for one in found if one.description not in component.equivalent][:count]
+
+
+class _Importer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports one module from a changed tree."""
+
+    def __init__(self, mutant: Mutant):
+        self._mutant = mutant
+
+    def find_spec(self, name, path=None, target=None):
+        if name != self._mutant.module:
+            return None
+        return importlib.util.spec_from_loader(name, self)
+
+    def exec_module(self, module):
+        tree, path = parsed(self._mutant.module)
+        if self._mutant.number >= 0:
+            _, change = list(sites(tree))[self._mutant.number]
+            change()
+        exec(compile(ast.fix_missing_locations(tree), path, "exec"), module.__dict__)
+
+
+def run_mutant(name: str, mutant: Mutant | None) -> tuple[bool, str]:
+    """Whether the component's tests fail on a mutant (None: on the component as it is).
+
+    Returns
+    -------
+    seen, output
+        A mutant that cannot be built or that hangs its tests is seen too.
+
+    Raises
+    ------
+    RuntimeError
+        If the tests did not run at all.
+    """
+    number = -1 if mutant is None else mutant.number
+    module = COMPONENTS[name].modules[0] if mutant is None else mutant.module
+    command = [sys.executable, __file__, "--run", name, module, str(number)]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return True, f"no end after {TIMEOUT} s"
+    if done.returncode not in (0, 1, 2):
+        raise RuntimeError(f"the tests of {name} did not run:\n{done.stdout}{done.stderr}")
+    return done.returncode != 0, done.stdout
+
+
+def _run(name: str, module: str, number: int) -> int:
+    """In a process of its own: put the mutant in its module's place and run the tests."""
+    import pytest
+
+    sys.path.insert(0, str(ROOT))
+    sys.meta_path.insert(0, _Importer(Mutant(module, number, "")))
+    tests = [str(ROOT / test) for test in COMPONENTS[name].tests]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(ROOT)]
+    return int(pytest.main([*options, "-m", "not long and not shared_data", *tests]))
+
+
+COMPONENTS = {
+    "pe": Component(
+        modules=("rtl_gen.hw.array.pe",),
+        tests=("tests/hw/array/test_pe.py",),
+        equivalent={},
+    ),
+    "nest": Component(
+        modules=("rtl_gen.hw.control.nest", "rtl_gen.hw.control.nest_level"),
+        tests=("tests/hw/control/test_nest.py",),
+        equivalent={
+            "elaborate: 1 becomes 2 in self.wholes.bit_select(self.parent, 1)": (
+                "two bits, of which the signal of one bit they are given to takes the lowest"
+            ),
+        },
+    ),
+    "requantizer": Component(
+        modules=("rtl_gen.hw.post.requantize",),
+        tests=("tests/hw/post/test_requantize.py",),
+        equivalent={
+            "_elaborate_shift: 1 becomes 2 in Mux(product[-1], -1, 0) (2)": (
+                "product[-2]: where the two highest bits differ, the product is so large that the "
+                "bits compared are neither 0 nor -1"
+            ),
+        },
+    ),
+}
+
+
+def _main(arguments: list[str]) -> int:
+    if arguments[:1] == ["--run"]:
+        return _run(arguments[1], arguments[2], int(arguments[3]))
+    mutants = draw(arguments[0], len(all_mutants(COMPONENTS[arguments[0]])))
+    for number, mutant in enumerate(mutants):
+        if arguments[1:] in ([], [str(number)]):
+            print(f"{number}: {mutant.module}: {mutant.description}")
+    if arguments[1:]:
+        seen, output = run_mutant(arguments[0], mutants[int(arguments[1])])
+        print(output, "seen" if seen else "NOT SEEN", sep="\n")
+        return not seen
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

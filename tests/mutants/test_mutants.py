@@ -1,0 +1,59 @@
+"""Twenty mutants each of the PE, a nest and the requantizer: all are seen by their own tests."""
+
+import ast
+
+import pytest
+from mutate import COMPONENTS, all_mutants, draw, parsed, run_mutant, sites
+
+COUNT = 20
+QUICK = 2  # of each in `make test`
+
+
+def cases():
+    for name in COMPONENTS:
+        for number in range(COUNT):
+            marks = () if number < QUICK else (pytest.mark.long,)
+            yield pytest.param(name, number, marks=marks, id=f"{name} {number}")
+
+
+@pytest.mark.parametrize(("name", "number"), cases())
+def test_mutant_is_seen(name, number):
+    mutant = draw(name, COUNT)[number]
+    seen, output = run_mutant(name, mutant)
+    assert seen, f"not seen: {mutant.module}: {mutant.description}\n{output}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pe", pytest.param("nest", marks=pytest.mark.long),
+     pytest.param("requantizer", marks=pytest.mark.long)],
+)  # fmt: skip
+def test_what_is_not_changed_passes(name):
+    """Else the tests would fail for another reason, and every mutant would seem to be seen."""
+    seen, output = run_mutant(name, None)
+    assert not seen, output
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_drawn_mutants_are_different_and_the_same_every_time(name):
+    drawn = draw(name, COUNT)
+    assert len({mutant.description for mutant in drawn}) == COUNT
+    assert drawn == draw(name, COUNT)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_equivalent_mutants_exist(name):
+    """A reason for a mutant that there no longer is would hide nothing, but mislead."""
+    descriptions = {mutant.description for mutant in all_mutants(COMPONENTS[name])}
+    assert set(COMPONENTS[name].equivalent) <= descriptions
+
+
+def test_every_change_changes_the_source():
+    for component in COMPONENTS.values():
+        for module in component.modules:
+            plain = ast.unparse(parsed(module)[0])
+            for number in range(len(list(sites(parsed(module)[0])))):
+                tree, _ = parsed(module)
+                words, change = list(sites(tree))[number]
+                change()
+                assert ast.unparse(tree) != plain, words

@@ -1,0 +1,227 @@
+"""What keeps a design from being built, and the smallest tiles that a buffer must hold."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from named_nests import flow
+from random_nests import CONV2D, MATMUL
+
+from rtl_gen.mapping.input_engines import InputEngines
+from rtl_gen.mapping.linear_engines import parameter_engines, weight_engines
+from rtl_gen.mapping.mapping import Mapping
+from rtl_gen.mapping.output_engines import OutputEngines
+from rtl_gen.reuse import Placement, analyse, check_links
+from rtl_gen.reuse.machine import Machine
+from rtl_gen.spec.dataflow import SpatialLoop
+from rtl_gen.spec.design import Buffers, Design
+from rtl_gen.spec.layer import Layer
+from rtl_gen.spec.operation import SpecError, parse_einsum
+from rtl_gen.spec.parse import load_design
+
+DATAFLOWS = sorted((Path(__file__).parents[2] / "dataflows").glob("*.yaml"))
+
+
+def design(dataflow, rows=4, columns=4, **other) -> Design:
+    return Design(name="d", dataflow=dataflow, rows=rows, columns=columns, **other)
+
+
+WEIGHT = flow(CONV2D, "n g k c r s p q", "c", "k", skew=(1, 0))
+OUTPUT = flow(CONV2D, "n g p q k r s c", "q", "k", skew=(0, 0))
+TRIPLE = parse_einsum("O[m,n] += A[m,k] * B[k,n] * C[m,n]", name="triple")
+PLAIN1D = parse_einsum("O[q] += I[w=q+s] * W[s]", name="plain")
+
+REFUSED = {
+    "a loop in the PE": (
+        design(flow(MATMUL, "m k n", "k", "n", pe=[("k", 4)])),
+        "nest.pe.k: the loop over 'k' lies in the PE; an accelerator is built only for nests "
+        "whose loops are spatial or outside the PE",
+    ),
+    "three operands": (
+        design(flow(TRIPLE, "m k n", "k", "n")),
+        "operation.einsum: an accelerator multiplies two operands, not 3",
+    ),
+    "bus": (
+        design(WEIGHT, block=8, post_lanes=8),
+        "bus.width: 128 bits are more than a block of 8 bytes; at most 64 are allowed",
+    ),
+    "blocked rank": (
+        design(flow(PLAIN1D, "q s", "q", ""), columns=1),
+        "operation.blocked.I: the blocked rank of I must be one dimension, not w=q+s",
+    ),
+    "moving": (
+        design(replace(OUTPUT, moving=("I",))),
+        "links.moving: no moving link of I can be built; its elements enter at lanes",
+    ),
+    "not stationary": (
+        design(replace(WEIGHT, shift={"I": 0})),
+        "links.shift.I: I is not stationary, the inner loop 'q' indexes it; only what stays in "
+        "the PEs can be shifted",
+    ),
+    "nothing to shift": (
+        design(flow(MATMUL, "n k m", "k", "m", shift={"B": 1})),
+        "links.shift.B: B is the same all along the columns; there is nothing to shift",
+    ),
+    "chain": (
+        design(flow(MATMUL, "m n k", "k", "n", shift={"O": 1})),
+        "links.shift.O: sums of O are added from PE to PE and leave there; there is nothing to "
+        "shift",
+    ),
+    "drained along words": (
+        design(replace(OUTPUT, shift={"O": 1})),
+        "links.shift.O: O cannot be shifted out along 'k', along which its words lie; rows are "
+        "left",
+    ),
+    "shifted along words": (
+        design(flow(MATMUL, "m k n", "k", "m", skew=(0, 0), shift={"A": 0})),
+        "links.shift.A: A cannot be shifted along 'k', along which its words lie; columns are left",
+    ),
+    "wider than a block": (
+        design(WEIGHT, columns=20),
+        "array.columns: 20 outputs along 'k' do not fit a block; at most 16 are allowed",
+    ),
+    "input": (
+        design(OUTPUT, rows=17, buffers=Buffers(input=256)),
+        "buffers.input: 16 words of 16 bytes are less than the smallest tile; at least 272 bytes "
+        "are needed",
+    ),
+    "weights": (
+        design(WEIGHT, rows=20, columns=32, block=32, buffers=Buffers(weights=512)),
+        "buffers.weights: 16 words of 32 bytes are less than the smallest tile; at least 1024 "
+        "bytes are needed",
+    ),
+    "parameters": (
+        design(WEIGHT, block=64, buffers=Buffers(parameters=512)),
+        "buffers.parameters: 8 words of 64 bytes are less than the smallest tile; at least 576 "
+        "bytes are needed",
+    ),
+    "output": (
+        design(OUTPUT, rows=17, buffers=Buffers(output=256)),
+        "buffers.output: 16 words of 16 bytes are less than the smallest tile; at least 272 "
+        "bytes are needed",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case):
+    refused, message = REFUSED[case]
+    with pytest.raises(SpecError) as caught:
+        _ = Machine(refused).reuse
+    assert str(caught.value) == message
+    assert caught.value.key == message.split(":")[0]
+
+
+def test_placements_refuse_what_does_not_fit():
+    def placed(*loops):
+        dataflow = replace(WEIGHT, spatial=tuple(SpatialLoop(*loop) for loop in loops))
+        return Placement(dataflow, (4, 4))
+
+    for loops, message in (
+        (
+            [("c", 0), ("r", 0)],
+            "nest.rows.r: the loops over c and r each take what is left of the rows; only one "
+            "may be without a size",
+        ),
+        (
+            [("c", 1, 3), ("k", 1, 2)],
+            "nest.columns.k: the columns are filled beyond their number: the loops on them take "
+            "6 PEs; at most 4 are allowed",
+        ),
+    ):
+        with pytest.raises(SpecError) as caught:
+            placed(*loops)
+        assert str(caught.value) == message
+        assert caught.value.key == message.split(":")[0]
+
+
+@pytest.mark.parametrize("path", DATAFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("shape", [(16, 16), (3, 5), (12, 14), (1, 7)])
+def test_a_layer_of_one_piece_takes_the_smallest_tiles(path, shape):
+    """The mapping counts the same words, for a layer that fills the array once."""
+    machine = Machine(replace(load_design(path), rows=shape[0], columns=shape[1]))
+    operation = machine.operation
+    sizes = {d: machine.spatial_size(d) for d in operation.dimensions}
+    symbols = {s: int(s not in "tl") for s in operation.symbols}
+    extents = {
+        rank.name: 1 + sum(rank.coefficient(d, symbols) * (sizes[d] - 1) for d in rank.dimensions)
+        for tensor in operation.operands
+        for rank in tensor.ranks
+        if not rank.is_plain
+    }
+    mapping = Mapping(machine, Layer(name="one", operation=operation.name, sizes=sizes,
+                                     symbols=symbols, extents=extents))  # fmt: skip
+    assert machine.smallest_tiles == {
+        "input": InputEngines(mapping).tile_words,
+        "weights": weight_engines(mapping).set_words,
+        "parameters": parameter_engines(mapping).set_words,
+        "output": OutputEngines(mapping).tile_words,
+    }
+
+
+def reasons(array, nest, shape=(4, 4), nest_shape=None):
+    return check_links(analyse(Placement(array, shape)), Placement(nest, nest_shape or shape))
+
+
+def test_reasons_against_running_a_nest():
+    taps = flow(CONV2D, "n g k c r s p q", "r", "k", skew=(1, 0))
+    assert reasons(WEIGHT, taps) == []
+    assert reasons(taps, WEIGHT) == []
+    assert reasons(WEIGHT, OUTPUT) != []
+    assert reasons(WEIGHT, WEIGHT, (4, 4), (5, 4)) == [
+        "the nest needs (5, 4) PEs, the array has (4, 4)"
+    ]
+    assert reasons(WEIGHT, flow(TRIPLE, "m k n", "k", "n")) == [
+        "the array multiplies 2 operands, not O[m, n] += A[m, k] * B[k, n] * C[m, n]"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("array", "nest", "reason"),
+    [
+        (
+            flow(MATMUL, "n k m", "k", "n", skew=(1, 0)),
+            flow(MATMUL, "n k m", "m", "n"),
+            "PEs (0, 0) and (1, 0) add to two elements of O",
+        ),
+        (
+            flow(MATMUL, "m n k", "m", "n", skew=(0, 0)),
+            flow(MATMUL, "m n k", "m", "m"),
+            "one word of A reaches PEs (0, 0) and (0, 1), which use two",
+        ),
+        (
+            flow(MATMUL, "n k m", "k", "n", skew=(1, 0)),
+            flow(MATMUL, "m k n", "k", "n"),
+            "B is held, but the inner loop 'n' indexes it",
+        ),
+        (
+            flow(MATMUL, "n k m", "k", "n", pe=[("k", 2)], skew=(1, 0)),
+            flow(MATMUL, "n k m", "k", "n", pe=[("k", 3)], skew=(1, 0)),
+            "a PE holds 2 words of B, not 3",
+        ),
+        (
+            flow(MATMUL, "m n k", "m", "n", skew=(0, 0)),
+            flow(MATMUL, "m k n", "m", "n", skew=(0, 0)),
+            "sums of O must stay, but the inner loop 'n' moves on",
+        ),
+        (
+            flow(MATMUL, "m n k", "m", "n", skew=(0, 0)),
+            flow(MATMUL, "m n k", "m", "n", pe=[("n", 2)], skew=(0, 0)),
+            "a PE keeps 1 sums of O, not 2",
+        ),
+        (
+            flow(MATMUL, "n k m", "k", "n", pe=[("k", 2)], skew=(1, 0)),
+            flow(MATMUL, "n k m", "k", "n", pe=[("k", 9)], skew=(1, 0)),
+            "sums of O take 21 bits, not 19",
+        ),
+        (
+            flow(MATMUL, "m n k", "m", "n", skew=(0, 0)),
+            flow(MATMUL, "m n k", "m", "k", skew=(0, 0)),
+            "nothing adds what PEs (0, 0) and (0, 1) give O",
+        ),
+    ],
+)
+def test_each_reason(array, nest, reason):
+    assert check_links(analyse(Placement(array, (4, 4))), Placement(array, (4, 4))) == []
+    found = reasons(array, nest)
+    assert any(one.startswith(reason) for one in found), found
