@@ -80,6 +80,8 @@ def tile_choices(
             for parts in (n for n in cuts if n <= size):
                 even = -(-size // parts)
                 tiles.add(min(size, -(-even // step) * step))
+        if dimension in operation.batch and dimension in operation.output.dimensions:
+            tiles.add(min(size, step))  # image for image: a tile need not hold the whole batch
         choices[dimension] = sorted(tiles, reverse=True)
     return choices
 

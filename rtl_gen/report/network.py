@@ -1,7 +1,7 @@
 """Runs a network layer by layer in RTL, each layer on what the hardware gave before."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,9 @@ from ..nn.golden_run import run_graph
 from ..nn.graph import Graph
 from ..nn.to_program import OperationNode, to_operation
 from ..operands import Operands
-from ..reuse.machine import Machine
 from ..sim.layers import check_layers
 from ..sim.run import Simulation
 from ..sim.verilator import Build
-from ..spec.layer import Layer
 from .layer_result import LayerResult
 
 __all__ = ["MappedNetwork", "NodeResult", "map_network", "run_layer", "run_network"]
@@ -79,19 +77,8 @@ def map_network(design: LoadedDesign, graph: Graph) -> MappedNetwork:
     """
     machine = design.machine
     nodes = tuple(to_operation(node, machine.operation) for node in graph.nodes)
-    mappings = tuple(_map_images(machine, node.layer) for node in nodes)
+    mappings = tuple(choose_mapping(machine, node.layer) for node in nodes)
     return MappedNetwork(design, graph, nodes, mappings)
-
-
-def _map_images(machine: Machine, layer: Layer) -> Mapping:
-    """The cheaper of two: all images in one tile, or each image for itself, mapped as one alone."""
-    batch = {d: 1 for d in machine.operation.batch if layer.sizes[d] > 1}
-    mapping = choose_mapping(machine, layer)
-    if not batch:
-        return mapping
-    alone = choose_mapping(machine, replace(layer, sizes=layer.sizes | batch))
-    each = Mapping(machine, layer, alone.tiles | batch, alone.order)
-    return min(mapping, each, key=lambda m: estimate(m).cycles)
 
 
 def run_network(

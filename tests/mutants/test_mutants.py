@@ -16,7 +16,7 @@ def cases():
             yield pytest.param(name, number, marks=marks, id=f"{name} {number}")
 
 
-@pytest.mark.parametrize(("name", "number"), cases())
+@pytest.mark.parametrize(("name", "number"), list(cases()))
 def test_mutant_is_seen(name, number):
     mutant = draw(name, COUNT)[number]
     seen, output = run_mutant(name, mutant)
