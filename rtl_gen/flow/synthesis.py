@@ -6,6 +6,7 @@ into flip-flops, since block RAM or an SRAM macro is what they become. An FPGA's
 
 import gzip
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ FLOWS = {
     "minimized": f"{COARSE.format(options='', top='{top}')}\n{FINE}\n{ABC}",
     "ecp5": "synth_ecp5 -noflatten -top {top}",
     "xilinx": "synth_xilinx -noiopad -top {top}",
+    # The same without its longest part: logic stays gates.
+    "xilinx_memories": "synth_xilinx -noiopad -top {top} -run :map_luts",
 }
 """Scripts by name; ``{top}`` is the top module."""
 
@@ -112,7 +115,8 @@ def cell_counts(design: VerilogDesign, flow: str = "generic") -> CellCounts:
         Yosys' operators decompose (ripple-carry adders, shift-and-add multipliers), no logic
         minimized; module by module, so that its time does not grow with the array. Good for
         comparing designs of this generator with one another, and quick. ``minimized``: these gates
-        after abc. ``ecp5``, ``xilinx`` (7 series): the cells of that FPGA.
+        after abc. ``ecp5``, ``xilinx`` (7 series): the cells of that FPGA. ``xilinx_memories``: all
+        but its LUTs.
 
     Raises
     ------
@@ -132,22 +136,38 @@ def cell_counts(design: VerilogDesign, flow: str = "generic") -> CellCounts:
         "tee -q -o cells.json stat -json",
     ]
     written = run_yosys("\n".join(script) + "\n", {"design.v": design.text})
-    return _counts(flow, written["cells"], written["memories"])
+    return _counts(flow, design.top, written["cells"], written["memories"])
 
 
-def _counts(flow: str, stat: dict[str, Any], memories: dict[str, Any]) -> CellCounts:
-    """The numbers in what Yosys' ``stat`` says of a mapped design, and of the one read."""
-    modules = {name.removeprefix("\\"): m for name, m in stat["modules"].items()}
+def _counts(flow: str, top: str, stat: dict[str, Any], memories: dict[str, Any]) -> CellCounts:
+    """The numbers in what Yosys' ``stat`` says of a mapped design, and of the one read.
 
-    def cells(entry) -> dict[str, int]:
-        kinds = entry["num_cells_by_type"]
-        others = (*modules, "$scopeinfo")  # what flattening leaves behind is no cell
-        return {kind: number for kind, number in kinds.items() if kind not in others}
+    Totals are made here: Yosys leaves out those cells of an FPGA that it has a model of.
+    """
+    inside = {
+        name.removeprefix("\\"): stat["modules"][name]["num_cells_by_type"]
+        for name in memories["modules"]
+        if name in stat["modules"]  # flattening leaves the top alone
+    }
+    totals: dict[str, Counter] = {}
+
+    def total(module: str) -> Counter:
+        if module not in totals:
+            found = Counter()
+            for kind, number in inside[module].items():
+                below = total(kind) if kind in inside else {kind: 1}
+                for cell, times in below.items():
+                    found[cell] += number * times
+            totals[module] = found
+        return totals[module]
 
     return CellCounts(
         flow=flow,
-        kinds=cells(stat["design"]),
-        modules={name: cells(module) for name, module in modules.items()},
+        kinds=dict(total(top)),
+        modules={
+            name: {kind: number for kind, number in cells.items() if kind not in inside}
+            for name, cells in inside.items()
+        },
         memory_bits=memories["design"]["num_memory_bits"],
     )
 
@@ -212,7 +232,8 @@ def kilo_gates(verilog: VerilogDesign, liberty: str | Path) -> Area:
     ]
     files = {"design.v": verilog.text, "cells.lib": library}
     written = run_yosys("\n".join(script) + "\n", files)
-    mapped = _counts("liberty", written["cells"], written["memories"])
+    generic = _counts("generic", verilog.top, written["generic"], written["memories"])
+    mapped = _counts("liberty", verilog.top, written["cells"], written["memories"])
     left = sorted(kind for kind in mapped.kinds if kind.startswith("$") and kind != "$mem_v2")
     if left:
         raise YosysError(f"{path.name} has no cell for {', '.join(left)}")
@@ -220,7 +241,7 @@ def kilo_gates(verilog: VerilogDesign, liberty: str | Path) -> Area:
         square_um=float(written["cells"]["design"]["area"]),
         nand2=nand2,
         cells=mapped.cells,
-        flip_flops=_counts("liberty", written["generic"], written["memories"]).flip_flops,
+        flip_flops=generic.flip_flops,
         memory_bits=mapped.memory_bits,
     )
 

@@ -83,20 +83,22 @@ def test_verilator_accepts_it_with_all_warnings_on(name, tmp_path):
 @pytest.mark.parametrize(
     ("statement", "warning"),
     [
-        ("wire mutant; assign mutant = ~mutant;", "UNOPTFLAT"),
-        ("reg mutant; always @* if (aresetn) mutant = interrupt;", "LATCH"),
+        ("wire [1:0] mutant = {mutant[0] | aresetn, mutant[1] & interrupt};", "UNOPTFLAT"),
+        ("reg [0:0] mutant; always @* if (aresetn) mutant = interrupt;", "LATCH"),
         (
-            "reg mutant; always @(posedge aclk) mutant <= 0; always @(negedge aclk) mutant <= 1;",
+            "reg [0:0] mutant; always @(posedge aclk) mutant <= 0; "
+            "always @(negedge aclk) mutant <= 1;",
             "MULTIDRIVEN",
         ),
-        ("wire mutant; wire [1:0] other = {2{mutant}};", "UNDRIVEN"),
+        ("wire [1:0] mutant;", "UNDRIVEN"),
     ],
 )
 def test_verilator_refuses_what_must_not_be(statement, warning, tmp_path):
     good = accelerator("weight_stationary", 4, 4)
     head, top, tail = good.text.partition(f"module {good.top}(")
     ports, end, body = tail.partition(");\n")
-    bad = VerilogDesign(good.top, f"{head}{top}{ports}{end}  {statement}\n{body}")
+    use = "always @(posedge aclk) if (mutant[0]) $finish;"
+    bad = VerilogDesign(good.top, f"{head}{top}{ports}{end}  {statement} {use}\n{body}")
     assert f"%Warning-{warning}:" in _lint(bad, tmp_path)
 
 
