@@ -144,11 +144,12 @@ def _counts(flow: str, top: str, stat: dict[str, Any], memories: dict[str, Any])
 
     Totals are made here: Yosys leaves out those cells of an FPGA that it has a model of.
     """
-    inside = {
-        name.removeprefix("\\"): stat["modules"][name]["num_cells_by_type"]
-        for name in memories["modules"]
-        if name in stat["modules"]  # flattening leaves the top alone
-    }
+    inside = {}
+    for name in memories["modules"]:
+        if name in stat["modules"]:  # flattening leaves the top alone, and notes of what was where
+            cells = dict(stat["modules"][name]["num_cells_by_type"])
+            cells.pop("$scopeinfo", None)
+            inside[name.removeprefix("\\")] = cells
     totals: dict[str, Counter] = {}
 
     def total(module: str) -> Counter:
