@@ -210,6 +210,11 @@ def _operand(facts: Explanation, operand: OperandFacts) -> str:
     else:
         lines += _row("in the PE", "nothing is stored but the registers of the links")
     lines += _row("lanes", _lane_text(operand.lanes, when))
+    if operand.warm_up:
+        lines += _row(
+            "warm-up",
+            f"{_count(operand.warm_up, 'tick')} without a step before each run of its ticks",
+        )
     if operand.shift:
         lines += _row(
             "load",
@@ -298,6 +303,9 @@ def _link_text(link: LinkFacts) -> str:
     registers = _count(link.delay, "register") if link.delay else "a wire"
     if link.kind == "shift":
         registers = "once a tick" + (f" and {registers}" if link.delay else "")
+    if link.ticks:
+        held = f"{_count(link.ticks, 'register')} that advance{'s' * (link.ticks == 1)} on ticks"
+        registers = held + (f" and {registers}" if link.delay else "")
     text = f"{link.kind} along {link.vector}, delay {link.delay}: {ways.get(link.vector, '')}"
     return f"{text}{registers}, because {link.because}"
 

@@ -23,14 +23,18 @@ __all__ = ["LaneFacts", "LinkFacts", "OperandFacts", "OutputFacts", "operand_fac
 Coordinate = tuple[int, int]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class LinkFacts:
-    """A link: its kind, the vector of PEs (rows, columns), registers, and why it may be there."""
+    """A link: its kind, the vector of PEs (rows, columns), registers, and why it may be there.
+
+    ``ticks`` registers advance with the tensor's ticks, ``delay`` registers in every cycle.
+    """
 
     kind: str
     vector: Coordinate
     delay: int
     because: str
+    ticks: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,8 @@ class OperandFacts:
         Axis along which it is loaded from PE to PE; None: all lanes load at once.
     load_ticks
         Ticks of a load; 0 for a streamed operand.
+    warm_up
+        Ticks without a step before each run of the innermost loop that indexes it.
     declined
         Links that the algebra offers besides, in words.
     """
@@ -84,6 +90,7 @@ class OperandFacts:
     storage: int
     shift: str | None
     load_ticks: int
+    warm_up: int
     declined: tuple[str, ...]
 
 
@@ -148,6 +155,7 @@ def operand_facts(reuse: Reuse, operand: StreamedOperand | HeldOperand, role: st
         storage=operand.depth if held else 0,
         shift=shift,
         load_ticks=ticks,
+        warm_up=0 if held else operand.warm_up,
         declined=_declined(placement, tensor),
     )
 
@@ -209,7 +217,18 @@ def _products(reuse: Reuse, reduction: int) -> tuple[int, str]:
 
 
 def _declined(placement: Placement, tensor: Tensor) -> tuple[str, ...]:
-    return tuple(_offered(placement, link) for link in optional_links(placement, tensor))
+    """Links of the algebra that the dataflow does not take, in words."""
+    return tuple(
+        _offered(placement, link)
+        for link in optional_links(placement, tensor)
+        if not _taken(placement, tensor, link)
+    )
+
+
+def _taken(placement: Placement, tensor: Tensor, link: OptionalLink) -> bool:
+    if link.ticks:
+        return any(link.vector) and tensor.name in placement.dataflow.moving
+    return tensor.name in placement.split
 
 
 def _offered(placement: Placement, link: OptionalLink) -> str:
@@ -227,7 +246,7 @@ def _offered(placement: Placement, link: OptionalLink) -> str:
     return text
 
 
-def _ticks(link: OptionalLink) -> str:
+def _ticks(link: OptionalLink | Link) -> str:
     return f"{link.ticks} tick{'s' * (link.ticks > 1)}"
 
 
@@ -236,17 +255,21 @@ def _reduction(link: Link) -> str:
 
 
 def _facts_of(kind: str, link: Link, because: str) -> LinkFacts:
-    return LinkFacts(kind=kind, vector=link.vector, delay=link.delay, because=because)
+    return LinkFacts(kind, link.vector, link.delay, because, link.ticks)
 
 
 def _link_facts(placement: Placement, tensor: Tensor, link: Link, kind: str) -> LinkFacts:
+    phased = ", in each phase of stride 1" if tensor.name in placement.split else ""
+    if link.ticks:
+        because = f"that PE used the element {_ticks(link)} of {placement.tick(tensor)} before"
+        return _facts_of(kind, link, because + phased)
     moved = _moved_loops(placement, tensor, link.vector)
     if any(dimension in tensor.dimensions for dimension in moved):
         ways = " and ".join(
             f"{dimension} {'grows' if step > 0 else 'falls'} by {abs(step)}"
             for dimension, step in moved.items()
         )
-        return _facts_of(kind, link, f"its index stays the same where {ways}")
+        return _facts_of(kind, link, f"its index stays the same where {ways}{phased}")
     names = " and ".join(moved)
     verb = "does" if len(moved) == 1 else "do"
     return _facts_of(kind, link, f"{names} {verb} not index {tensor.name}")

@@ -1,9 +1,12 @@
 """From a nest to links, lanes, PE storage and accumulator width: exact integer algebra."""
 
-from .analysis import HeldOperand, Link, OutputReuse, Reuse, StreamedOperand, analyse
+from .analysis import analyse
 from .legality import check_links
+from .links import Link, sources_of
 from .optional import OptionalLink, optional_links
+from .phases import Stretch, phases
 from .placement import Placement
+from .result import HeldOperand, OutputReuse, Reuse, StreamedOperand
 
 __all__ = [
     "HeldOperand",
@@ -13,7 +16,10 @@ __all__ = [
     "Placement",
     "Reuse",
     "StreamedOperand",
+    "Stretch",
     "analyse",
     "check_links",
     "optional_links",
+    "phases",
+    "sources_of",
 ]

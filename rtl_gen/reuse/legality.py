@@ -1,11 +1,14 @@
 """The one legality check: does an array carry to every PE what a nest uses there?"""
 
+from dataclasses import replace
 from math import prod
 
 from ..spec.design import Formats
 from ..spec.operation import Tensor
-from .analysis import HeldOperand, OutputReuse, Reuse
+from .links import origins, sources_of
+from .phases import split_ranks, why_not_split
 from .placement import Coordinate, Placement
+from .result import HeldOperand, OutputReuse, Reuse, StreamedOperand
 
 __all__ = ["check_links"]
 
@@ -32,8 +35,11 @@ def check_links(array: Reuse, nest: Placement) -> list[str]:
     operation = nest.dataflow.operation
     if len(operation.operands) != len(array.operands):
         return [f"the array multiplies {len(array.operands)} operands, not {operation.einsum}"]
-    reasons = []
+    nest, reasons = _in_phases(array, nest)
     for operand, tensor in zip(array.operands, operation.operands):
+        if isinstance(operand, StreamedOperand) and operand.moves:
+            reasons += _moving(array, operand, tensor, nest)
+            continue
         shift = operand.shift if isinstance(operand, HeldOperand) else None
         pair = _torn(_groups(array, operand.name, nest, shift), nest, tensor)
         if pair:
@@ -41,6 +47,37 @@ def check_links(array: Reuse, nest: Placement) -> list[str]:
         if isinstance(operand, HeldOperand):
             reasons += _held(operand, tensor, nest)
     return reasons + _output(array, nest)
+
+
+def _in_phases(array: Reuse, nest: Placement) -> tuple[Placement, list[str]]:
+    """The nest, split into phases where the array asks for it; what keeps it from being split."""
+    operation, split, reasons = nest.dataflow.operation, set(), []
+    for ours, tensor in zip(array.placement.dataflow.operation.tensors, operation.tensors):
+        if ours.name in array.placement.split and split_ranks(tensor):
+            split.add(tensor.name)
+            reason = why_not_split(operation, tensor)
+            reasons += [f"{tensor.name} has no phases: {reason}"] if reason else []
+    return replace(nest, split=frozenset(split)), reasons
+
+
+def _moving(array: Reuse, operand: StreamedOperand, tensor: Tensor, nest: Placement) -> list[str]:
+    """What keeps elements that move from PE to PE with the ticks from being those of the nest."""
+    if nest.tick(tensor) is None or nest.dataflow.inner not in tensor.dimensions:
+        return [f"{tensor.name} moves with its ticks, but the inner loop does not index it"]
+    ours = array.placement.dataflow.operation.tensor(operand.name)
+    sources, moved = sources_of(array.placement, ours, operand.links), nest.tick_key(tensor)
+    begun: dict[tuple, tuple[Coordinate, tuple]] = {}
+    for pe, (lane, ticks) in origins(array.placement, sources).items():
+        if pe not in nest.pes:
+            continue
+        if lane not in nest.pes:
+            return [f"{tensor.name} reaches PE {pe} from {lane}, which the nest does not use"]
+        key = nest.element(tensor, pe)
+        wanted = tuple(a + ticks * b for a, b in zip(key, moved))
+        at, first = begun.setdefault(array.placement.element(ours, lane), (pe, wanted))
+        if first != wanted:
+            return [f"one word of {tensor.name} reaches PEs {at} and {pe}, which use two"]
+    return []
 
 
 def _groups(array: Reuse, name: str, nest: Placement, apart: int | None = None):

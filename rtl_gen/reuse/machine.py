@@ -8,8 +8,9 @@ from ..isa.fields import Record
 from ..spec.dataflow import AXES
 from ..spec.design import Design
 from ..spec.operation import SpecError, Tensor
-from .analysis import HeldOperand, Reuse, analyse
+from .analysis import analyse
 from .placement import Placement
+from .result import HeldOperand, Reuse
 
 __all__ = ["Lane", "Machine"]
 
@@ -46,6 +47,15 @@ class Machine:
                 f"built only for nests whose loops are spatial or outside the PE",
                 key=f"nest.pe.{dataflow.pe[0].dimension}",
             )
+        _ = self.reuse
+        for key in ("moving", "phases"):
+            if getattr(dataflow, key):
+                raise SpecError(
+                    f"an accelerator feeds every lane in every step; links of "
+                    f"{getattr(dataflow, key)[0]} that move, or hold in phases only, are built in "
+                    f"an array alone",
+                    key=f"links.{key}",
+                )
         if len(dataflow.operation.operands) != 2:
             raise SpecError(
                 f"an accelerator multiplies two operands, not {len(dataflow.operation.operands)}",

@@ -16,6 +16,13 @@ Coordinate = tuple[int, int]
 class Placement:
     """A dataflow on an array of ``rows x columns`` PEs.
 
+    Parameters
+    ----------
+    dataflow, shape
+        The nest and the array.
+    split
+        Names of the tensors whose strided ranks are split into phases (``phases.py``).
+
     Raises
     ------
     SpecError
@@ -24,6 +31,7 @@ class Placement:
 
     dataflow: Dataflow
     shape: tuple[int, int]
+    split: frozenset[str] = frozenset()
 
     def __post_init__(self):
         for axis in (0, 1):
@@ -66,6 +74,22 @@ class Placement:
         return tuple(reversed(units))
 
     @cached_property
+    def pitches(self) -> tuple[int, ...]:
+        """How many PEs along its axis each spatial loop moves: the last loop of an axis one."""
+        pitches, below = [], [1, 1]
+        for loop, size in reversed(list(zip(self.dataflow.spatial, self.sizes))):
+            pitches.append(below[loop.axis])
+            below[loop.axis] *= size
+        return tuple(reversed(pitches))
+
+    def vector(self, steps: tuple[int, ...]) -> Coordinate:
+        """Steps of the spatial loops as rows and columns; no carry from loop to loop."""
+        vector = [0, 0]
+        for step, pitch, loop in zip(steps, self.pitches, self.dataflow.spatial):
+            vector[loop.axis] += step * pitch
+        return vector[0], vector[1]
+
+    @cached_property
     def extent(self) -> tuple[int, int]:
         """Rows and columns of PEs that the spatial loops reach."""
         extent = [1, 1]
@@ -93,8 +117,27 @@ class Placement:
         Each product of run-time symbols is a number nobody knows yet, so each gives a row of its
         own: reuse must hold for all their values (derivation: stride and dilation are symbols).
         """
-        rows = projection(tensor, [loop.dimension for loop in self.dataflow.spatial])
+        dimensions = [loop.dimension for loop in self.dataflow.spatial]
+        rows = projection(tensor, dimensions, split=tensor.name in self.split)
         return [[a * unit for a, unit in zip(row, self.units)] for row in rows]
+
+    def trip_unit(self, dimension: str) -> int:
+        """How far a trip of a hardware loop moves its dimension: past all PEs along it."""
+        unit = 1
+        for loop, size in zip(self.dataflow.spatial, self.sizes):
+            unit *= size if loop.dimension == dimension else 1
+        return unit
+
+    def tick(self, tensor: Tensor) -> str | None:
+        """The hardware loop whose trips are the ticks of a tensor: its innermost; None if none."""
+        loops = [d for d in self.dataflow.hardware_loops if d in tensor.dimensions]
+        return loops[-1] if loops else None
+
+    def tick_key(self, tensor: Tensor) -> tuple[int, ...]:
+        """By how much the key of a PE's element changes from one tick to the next."""
+        tick = self.tick(tensor)
+        rows = projection(tensor, [tick], split=tensor.name in self.split)
+        return tuple(row[0] * self.trip_unit(tick) for row in rows)
 
     def element(self, tensor: Tensor, pe: Coordinate) -> tuple[int, ...]:
         """Which element a PE uses in a step, relative to the others: equal keys, equal elements."""
@@ -109,18 +152,22 @@ class Placement:
         return {}
 
 
-def projection(tensor: Tensor, dimensions: list[str]) -> list[list[int]]:
-    """Integer rows over ``dimensions``: one per rank and product of symbols."""
+def projection(tensor: Tensor, dimensions: list[str], *, split: bool) -> list[list[int]]:
+    """Integer rows over ``dimensions``: one per rank and product of symbols.
+
+    In a phase, where ``split``, all symbols of a rank are one factor: one row per rank.
+    """
     rows = []
     for rank in tensor.ranks:
-        for symbols in dict.fromkeys(term.symbols for term in rank.terms if term.dimension):
+        terms = [term for term in rank.terms if term.dimension]
+        groups = [terms]
+        if not split:
+            kinds = dict.fromkeys(term.symbols for term in terms)
+            groups = [[term for term in terms if term.symbols == kind] for kind in kinds]
+        for group in groups:
             rows.append(
                 [
-                    sum(
-                        t.coefficient
-                        for t in rank.terms
-                        if t.symbols == symbols and t.dimension == dimension
-                    )
+                    sum(term.coefficient for term in group if term.dimension == dimension)
                     for dimension in dimensions
                 ]
             )

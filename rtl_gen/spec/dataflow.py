@@ -66,6 +66,9 @@ class Dataflow:
         Axis along which a stationary tensor is shifted in, or a stationary output out, by tensor.
     moving
         Names of the tensors whose moving links (a neighbour's element of earlier ticks) are taken.
+    phases
+        Names of the tensors whose strided windows are split into phases of stride 1, so that links
+        hold that a stride would break; where only a moving link needs them they need not be named.
 
     Raises
     ------
@@ -82,6 +85,7 @@ class Dataflow:
     skew: tuple[int, int] | None = None
     shift: dict[str, int] = field(default_factory=dict)
     moving: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ()
 
     def __post_init__(self):
         self._check_loops()
@@ -147,6 +151,7 @@ class Dataflow:
         tensors = {tensor.name for tensor in self.operation.tensors}
         wanted = [(f"links.shift.{name}", name) for name in self.shift]
         wanted += [("links.moving", name) for name in self.moving]
+        wanted += [("links.phases", name) for name in self.phases]
         for key, name in wanted:
             if name not in tensors:
                 raise SpecError(

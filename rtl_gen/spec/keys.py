@@ -98,6 +98,11 @@ LINKS = Table(
             ListOf(Word("the name of a tensor"), "a list of tensors", unique=True),
             "tensors of which a PE takes its neighbour's element of earlier ticks",
         ),
+        "phases": Key(
+            ListOf(Word("the name of a tensor"), "a list of tensors", unique=True),
+            "tensors whose strided windows are split into parts of stride 1, for the links that "
+            "hold there",
+        ),
     },
 )
 

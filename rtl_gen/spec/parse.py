@@ -220,6 +220,7 @@ def _build_dataflow(name: str, settings: dict) -> Dataflow:
         skew=(skew["rows"], skew["columns"]) if skew else None,
         shift={tensor: AXES.index(axis) for tensor, axis in links.get("shift", {}).items()},
         moving=tuple(links.get("moving", ())),
+        phases=tuple(links.get("phases", ())),
     )
 
 

@@ -83,6 +83,17 @@ def test_a_nest_with_a_loop_in_the_pe_is_explained_as_an_array(tmp_path):
     assert "Only the array can be built, no accelerator around it: " in text
 
 
+def test_moving_links_and_phases_are_explained():
+    design = shipped("output_stationary")
+    order = tuple(d for d in design.dataflow.temporal if d != "s") + ("s",)
+    flow = dataclasses.replace(design.dataflow, temporal=order, moving=("I",))
+    text = " ".join(explanation_text(explain(dataclasses.replace(design, dataflow=flow))).split())
+    assert "link moving along (-1, 0), delay 0: 1 register that advances on ticks" in text
+    assert "the element 1 tick of s before, in each phase of stride 1" in text
+    assert "warm-up 15 ticks without a step before each run of its ticks" in text
+    assert "Only the array can be built" in text
+
+
 @pytest.mark.parametrize(
     "pes, words",
     [

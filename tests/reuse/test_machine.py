@@ -51,7 +51,21 @@ REFUSED = {
     ),
     "moving": (
         design(replace(OUTPUT, moving=("I",))),
-        "links.moving: no moving link of I can be built; its elements enter at lanes",
+        "links.moving: no PE uses what its neighbour used in an earlier tick of 'c'; I has no "
+        "moving link",
+    ),
+    "moving in an accelerator": (
+        design(flow(CONV2D, "n g p q k c r s", "q", "k", moving=("I",))),
+        "links.moving: an accelerator feeds every lane in every step; links of I that move, or "
+        "hold in phases only, are built in an array alone",
+    ),
+    "moving sums": (
+        design(replace(OUTPUT, moving=("O",))),
+        "links.moving: sums of O do not move with the ticks; only operands do",
+    ),
+    "phases without a stride": (
+        design(replace(OUTPUT, phases=("W",))),
+        "links.phases: W has no phases: no rank of W has a stride or a dilation",
     ),
     "not stationary": (
         design(replace(WEIGHT, shift={"I": 0})),

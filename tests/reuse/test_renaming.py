@@ -59,6 +59,8 @@ def renamed(dataflow: Dataflow, rng):
         temporal=tuple(dims[d] for d in dataflow.temporal),
         pe=tuple(replace(loop, dimension=dims[loop.dimension]) for loop in dataflow.pe),
         spatial=tuple(replace(x, dimension=dims[x.dimension]) for x in dataflow.spatial),
+        moving=tuple(tensors[name] for name in dataflow.moving),
+        phases=tuple(tensors[name] for name in dataflow.phases),
     )
     return other, {new: old for names in (dims, tensors) for old, new in names.items()}
 

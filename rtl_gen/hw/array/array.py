@@ -81,7 +81,9 @@ class Array(wiring.Component):
     moves all of them from the shadow to the multiplier.
 
     In a cycle without a step the lanes of every streamed operand must be 0, and all of
-    ``control`` but loads, swaps and drains.
+    ``control`` but loads, swaps and drains. An operand whose elements move from PE to PE with its
+    ticks has ``control.tick{n}``, high in the last step of a tick; before the first tick of a run
+    come ``reuse.operands[n].warm_up`` ticks without a step, each with its elements on the lanes.
 
     Members
     -------

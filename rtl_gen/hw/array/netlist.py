@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...reuse import HeldOperand, Link, Reuse
+from ...reuse import HeldOperand, Link, Reuse, sources_of
 from .pe import OperandParams, PEParams
 
 __all__ = ["Edge", "Netlist", "netlist"]
@@ -102,18 +102,6 @@ def netlist(reuse: Reuse, *, multiplier_registers: int = 0, bits: int = 8) -> Ne
     return Netlist(reuse.placement.extent, kinds, sources, lanes, exits, port)
 
 
-def _source(reuse: Reuse, tensor, pe: Coordinate, links: tuple[Link, ...]):
-    """The PE and link that give ``pe`` its element, or None."""
-    place = reuse.placement
-    for link in links:
-        source = (pe[0] - link.vector[0], pe[1] - link.vector[1])
-        if _inside(reuse, source) and (
-            tensor is None or place.element(tensor, source) == place.element(tensor, pe)
-        ):
-            return source, link
-    return None
-
-
 def _inside(reuse: Reuse, pe: Coordinate) -> bool:
     return all(0 <= a < n for a, n in zip(pe, reuse.placement.extent))
 
@@ -122,9 +110,11 @@ def _join_operand(reuse, n, operand, sources) -> OperandParams:
     """Wire an operand; returns what every PE has for it."""
     tensor = reuse.placement.dataflow.operation.operands[n]
     held = isinstance(operand, HeldOperand)
-    delays = tuple(dict.fromkeys(link.delay for link in operand.links if link.delay))
+    waits = [(link.ticks, link.delay) for link in operand.links]
+    forwards = tuple(wait for wait in dict.fromkeys(waits) if any(wait))
     shift = reuse.shift_link(operand.shift) if held and operand.shift is not None else None
     number = {pe: k for k, pe in enumerate(operand.lanes)}
+    given = sources_of(reuse.placement, tensor, operand.links)
 
     def driver(pe) -> Driver:
         """What drives the operand of a PE; a link without a register is its source's wire."""
@@ -134,16 +124,16 @@ def _join_operand(reuse, n, operand, sources) -> OperandParams:
             source = (pe[0] - shift.vector[0], pe[1] - shift.vector[1])
             if _inside(reuse, source):
                 return ("pe", source, f"a{n}_shift")
-        source, link = _source(reuse, tensor, pe, operand.links)
-        if link.delay:
-            return ("pe", source, f"a{n}_f{delays.index(link.delay)}")
+        source, link = given[pe]
+        if link.ticks or link.delay:
+            return ("pe", source, f"a{n}_f{forwards.index((link.ticks, link.delay))}")
         return sources.get((source, f"a{n}")) or driver(source)
 
     for pe in reuse.placement.pes:
         sources[pe, f"a{n}"] = driver(pe)
     return OperandParams(
         depth=operand.depth if held else 0,
-        forwards=delays,
+        forwards=forwards,
         shift=None if shift is None else shift.delay,
     )
 
@@ -152,14 +142,14 @@ def _join_control(reuse, sources, lanes) -> int:
     """Wire the control word; returns the registers between neighbours."""
     links, edges = reuse.control_links, []
     for pe in _in_time(reuse):
-        found = _source(reuse, None, pe, links)
-        if found is None:
+        before = [(pe[0] - link.vector[0], pe[1] - link.vector[1]) for link in links]
+        if not before or not _inside(reuse, before[0]):
             sources[pe, "control"] = ("lane", "control", len(edges))
             edges.append(Edge(pe, reuse.delay(pe)))
-        elif found[1].delay:
-            sources[pe, "control"] = ("pe", found[0], "control_out")
+        elif links[0].delay:
+            sources[pe, "control"] = ("pe", before[0], "control_out")
         else:
-            sources[pe, "control"] = sources[found[0], "control"]
+            sources[pe, "control"] = sources[before[0], "control"]
     lanes["control"] = tuple(edges)
     return links[0].delay if links else 0
 
@@ -174,8 +164,5 @@ def _in_time(reuse):
 def _successors(reuse) -> dict[Coordinate, tuple[Coordinate, Link]]:
     """Where the partial sum of each PE goes on to."""
     tensor = reuse.placement.dataflow.operation.output
-    backward = tuple(
-        Link((-link.vector[0], -link.vector[1]), link.delay) for link in reuse.output.links
-    )
-    found = {pe: _source(reuse, tensor, pe, backward) for pe in reuse.placement.pes}
-    return {pe: after for pe, after in found.items() if after is not None}
+    backward = tuple(link.backward for link in reuse.output.links)
+    return sources_of(reuse.placement, tensor, backward)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,14 +25,19 @@ class OperandParams:
     depth
         Words held, behind a shadow; 0 for an operand that streams.
     forwards
-        Delay in cycles of each copy of the incoming operand that goes on to a neighbour.
+        Ticks and delay in cycles of each copy of the incoming operand that goes on to a neighbour.
     shift
         Delay in cycles of the shadow's copy that goes on to a neighbour; None: not shifted.
     """
 
     depth: int = 0
-    forwards: tuple[int, ...] = ()
+    forwards: tuple[tuple[int, int], ...] = ()
     shift: int | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Whether a copy goes on some ticks later."""
+        return any(ticks for ticks, _ in self.forwards)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +77,14 @@ class PEParams:
     control_delay: int = 0
 
     @property
+    def gated(self) -> bool:
+        """Whether a sum must be told not to take the product of words on their way.
+
+        In a cycle without a step lanes are 0, but words that move stand in the PEs.
+        """
+        return bool(self.accumulators) and any(operand.moves for operand in self.operands)
+
+    @property
     def control(self) -> data.StructLayout:
         """What every PE is told, each member in the cycle in which it holds there."""
         members = {}
@@ -81,6 +94,10 @@ class PEParams:
             if operand.depth > 1:
                 bits = unsigned(address_bits(operand.depth))
                 members |= {f"load_address{n}": bits, f"read_address{n}": bits}
+            if operand.moves:
+                members[f"tick{n}"] = 1
+        if self.gated:
+            members["step"] = 1
         if self.accumulators:
             members["first"] = 1
         if self.accumulators > 1:
@@ -118,14 +135,14 @@ class PE(wiring.Component):
     A product leaves ``multiplier_registers`` cycles after its operands came; partial sums from
     neighbours are added there, and the sum goes on ``psum_delay`` cycles later. With accumulators
     the product is first added to the sum kept in the PE, which starts anew where ``first`` is
-    high. In a cycle without a step an operand must be 0.
+    high. In a cycle without a step an operand must be 0, or ``control.step``, where it exists, low.
 
     Members
     -------
     a0, a1, ... : ``In(signed(bits))``
         Operands; for a held one the word to load.
     a0_f0, ... : ``Out(signed(bits))``
-        Copies of the incoming operand, delayed.
+        Copies of the incoming operand, some ticks old and delayed.
     a0_shift, ... : ``Out(signed(bits))``
         The shadow's word at ``load_address``.
     control : ``In(params.control)``, control_out
@@ -143,10 +160,11 @@ class PE(wiring.Component):
         m = Module()
         params = self._params
 
-        value = Const(1)
-        for n in range(len(params.operands)):
-            operand = self._elaborate_operand(m, n)
-            value = operand if n == 0 else value * operand
+        value = self._elaborate_operand(m, 0)
+        if params.gated:
+            value = Mux(self.control.step, value, 0)
+        for n in range(1, len(params.operands)):
+            value = value * self._elaborate_operand(m, n)
         product = delayed(m, value, params.multiplier_registers, name="product")
 
         if params.accumulators:
@@ -167,8 +185,15 @@ class PE(wiring.Component):
     def _elaborate_operand(self, m, n):
         """The operand's value in this step; copies for the neighbours."""
         operand, word = self._params.operands[n], getattr(self, f"a{n}")
-        for k, delay in enumerate(operand.forwards):
-            copy = delayed(m, word, delay, name=f"a{n}_next{k}_")
+        for k, (ticks, delay) in enumerate(operand.forwards):
+            copy = word
+            for tick in range(ticks):
+                # Advances on the tick, whatever the bubbles; the skew's registers always run.
+                earlier = Signal(signed(self._params.bits), name=f"a{n}_tick{k}_{tick + 1}")
+                with m.If(self.control[f"tick{n}"]):
+                    m.d.sync += earlier.eq(copy)
+                copy = earlier
+            copy = delayed(m, copy, delay, name=f"a{n}_next{k}_")
             m.d.comb += getattr(self, f"a{n}_f{k}").eq(copy)
         if not operand.depth:
             return word

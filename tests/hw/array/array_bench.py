@@ -28,6 +28,7 @@ class Cycle:
     control: dict[str, int] = field(default_factory=dict)
     emit: list | None = None
     layer: int = 0
+    part: int = 0
 
 
 @dataclass
@@ -89,7 +90,7 @@ class ArrayBench:
             more than once: nothing behind the array adds them. If an address has too many bits.
         """
         rng = random.Random(seed)
-        passes = [one for n, layer in enumerate(layers) for one in self._passes(n, layer)]
+        passes = [one for n, layer in enumerate(layers) for one in self._layer(n, layer)]
         cycles = self._interleave(passes, rng, bubbles)
         results = [np.zeros(layer.result_shape, dtype=np.int64) for layer in layers]
         self._left = set()
@@ -98,7 +99,18 @@ class ArrayBench:
 
     # Scheduling
 
-    def _passes(self, number: int, layer: NestLayer):
+    def _layer(self, number: int, layer: NestLayer):
+        """The passes of a layer, phase by phase where the array's links ask for phases."""
+        ours = self.reuse.placement.dataflow.operation.tensors
+        tensors = zip(ours, layer.operation.tensors)
+        split = [t for one, t in tensors if one.name in self.reuse.placement.split]
+        for part, phase in enumerate(layer.phases(split)):
+            for one in self._passes(phase):
+                for cycle in one.cycles:
+                    cycle.layer, cycle.part = number, part
+                yield one
+
+    def _passes(self, layer: NestLayer):
         """The passes of a layer; reductions innermost, so that sums may stay in the PEs."""
         reduced, flow = set(layer.operation.reduced), layer.dataflow
         outer = [loop for loop in layer.spans if loop[0] == "tile"]
@@ -111,23 +123,48 @@ class ArrayBench:
             watched = [loop for loop in watched if loop[0] == "pe"]
             carried = []
         for counters in layer.counts(outer):
-            cycles = [
-                self._step(layer, counters | inner, watched + carried)
-                for inner in layer.counts(inside)
-            ]
+            cycles = []
+            for inner in layer.counts(inside):
+                now = counters | inner
+                cycles += self._warm_ups(layer, now, inside)
+                cycles.append(self._step(layer, now, watched + carried, inside))
             last = all(counters[loop] == layer.trips(loop) - 1 for loop in carried)
             if self.reuse.output.drain is not None and last:
                 cycles += self._drains(layer, counters)
-            for cycle in cycles:
-                cycle.layer = number
             loads = {n: self._loads(layer, n, counters) for n in self._held}
             yield Pass(loads, cycles)
 
-    def _step(self, layer, now, watched) -> Cycle:
+    def _deeper(self, layer, n, inside):
+        """The loop whose trips are the ticks of an operand, and the loops inside it."""
+        tensor = layer.operation.operands[n]
+        at = max(k for k, loop in enumerate(inside) if layer.spans[loop][0] in tensor.dimensions)
+        return inside[at], inside[at + 1 :]
+
+    def _warm_ups(self, layer, now, inside) -> list[Cycle]:
+        """Ticks before the first of a run, in which words reach the PEs that moving links feed."""
+        cycles = []
+        for n, operand in enumerate(self.reuse.operands):
+            if n in self._held or not operand.moves:
+                continue
+            tick, deeper = self._deeper(layer, n, inside)
+            if any(now[loop] for loop in (tick, *deeper)):
+                continue
+            for trip in range(-operand.warm_up, 0):
+                words = {n: self._words(layer, n, now | {tick: trip})}
+                cycles.append(Cycle(words, {f"tick{n}": 1}))
+        return cycles
+
+    def _step(self, layer, now, watched, inside) -> Cycle:
         cycle, output = Cycle(), self.reuse.output
+        if self.params.pe.gated:
+            cycle.control["step"] = 1
         for n, operand in enumerate(self.reuse.operands):
             if n not in self._held:
                 cycle.operands[n] = self._words(layer, n, now)
+                if operand.moves:
+                    _, deeper = self._deeper(layer, n, inside)
+                    last = all(now[loop] == layer.trips(loop) - 1 for loop in deeper)
+                    cycle.control[f"tick{n}"] = last
             elif operand.depth > 1:
                 tensor = layer.operation.operands[n]
                 cycle.control[f"read_address{n}"] = self._address(layer, tensor, now)
@@ -298,7 +335,7 @@ class ArrayBench:
             raise ValueError(f"two exits give one output in a step: {sorted(places)}")
         plain = all(rank.is_plain for rank in self.reuse.placement.dataflow.operation.output.ranks)
         if self.reuse.output.stationary and plain:
-            left = {(cycle.layer, at) for at in places}
+            left = {(cycle.layer, cycle.part, at) for at in places}
             if left & self._left:
                 raise ValueError(f"outputs leave twice: {sorted(left & self._left)}")
             self._left |= left

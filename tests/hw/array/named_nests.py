@@ -10,7 +10,9 @@ __all__ = ["NAMED", "PLAIN", "SHAPE", "flow"]
 PLAIN = parse_einsum("O[p,q,k] += I[h=p+r,w=q+s,c] * W[r,s,c,k]", name="stride_1")
 
 
-def flow(operation, order, rows, columns, *, pe=(), skew=None, shift=None) -> Dataflow:
+def flow(
+    operation, order, rows, columns, *, pe=(), skew=None, shift=None, moving=(), phases=()
+) -> Dataflow:
     """A dataflow from words: ``order`` ends with the inner loop, rows and columns are ``c`` or,
     folded, ``r2 c`` with the PEs that a loop takes."""
     spatial = [
@@ -26,6 +28,8 @@ def flow(operation, order, rows, columns, *, pe=(), skew=None, shift=None) -> Da
         spatial=tuple(spatial),
         skew=skew,
         shift=shift or {},
+        moving=moving,
+        phases=phases,
     )
 
 
@@ -55,6 +59,15 @@ NAMED = {
         flow(CONV2D, "n g k p q c r s", "p", "q", skew=(0, 0), shift={"O": 0}),
         {"I": 12, "W": 1, "O": 4},
     ),
+    # a pixel moves on to the column before it; the stride asks for phases
+    "ShiDianNao": (
+        flow(CONV2D, "n g k p q c r s", "p", "q", skew=(0, 0), shift={"O": 0}, moving=("I",)),
+        {"I": 3, "W": 1, "O": 4},
+    ),
+    "ShiDianNao, against time": (
+        flow(CONV2D, "n g k p q c r s", "p", "q", skew=(0, -1), shift={"O": 0}, moving=("I",)),
+        {"I": 3, "W": 1, "O": 4},
+    ),
     "no local reuse": (
         flow(CONV2D, "n p q k c r s g", "c", "k", skew=(0, 0)),
         {"I": 3, "W": 12, "O": 4},
@@ -67,6 +80,10 @@ NAMED = {
     ),
     "row stationary with the diagonal wired": (
         flow(PLAIN, "k c p q", "r", "p", pe=[("s", 3)], skew=(1, 0)),
+        {"I": 6, "W": 1, "O": 4},
+    ),
+    "row stationary with the diagonal wired, in phases": (
+        flow(CONV2D, "n g k c p q", "r", "p", pe=[("s", 3)], skew=(1, 0), phases=("I",)),
         {"I": 6, "W": 1, "O": 4},
     ),
     "row stationary, channels folded on the rows": (
@@ -88,6 +105,10 @@ NAMED = {
     "1-D, (s, q): weight stationary": (
         flow(CONV1D, "c k q", "s", "k", skew=(1, 0)),
         {"I": 3, "W": 3, "O": 4},
+    ),
+    "1-D, weight stationary, pixels passed from tap to tap": (
+        flow(CONV1D, "c k q", "s", "k", skew=(-1, 0), moving=("I",)),
+        {"I": 1, "W": 3, "O": 4},
     ),
     "1-D, all reduced on one axis": (
         flow(CONV1D, "k q", "s2 c", "k", skew=(1, 1), pe=[("s", 3)]),

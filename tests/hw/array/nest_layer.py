@@ -1,13 +1,14 @@
 """One layer of a dataflow, walked as a plain loop nest: which PE uses which element when."""
 
+import copy
 import itertools
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rtl_gen.golden.einsum import affine_einsum
-from rtl_gen.reuse import Placement
+from rtl_gen.reuse import Placement, phases
 
 __all__ = ["LayerShape", "NestLayer"]
 
@@ -35,24 +36,45 @@ class NestLayer:
         self.placement, self.shape = placement, shape
         self.dataflow = placement.dataflow
         self.operation = placement.dataflow.operation
+        self._extents = {
+            rank: self._extent(rank) for t in self.operation.tensors for rank in t.ranks
+        }
         kinds = ("any", "any", "any", "lowest", "extremes")
         self.tensors = self._draw(kind or random.Random(f"{seed} kind").choice(kinds), seed)
         self.spans = self._spans()
-        self._forms = {
-            tensor.name: [
-                ({d: rank.coefficient(d, shape.symbols) for d in rank.dimensions},
-                 rank.offset(shape.symbols))
-                for rank in tensor.ranks
-            ]
-            for tensor in self.operation.tensors
-        }  # fmt: skip
+        self._forms = {tensor.name: self._forms_of(tensor) for tensor in self.operation.tensors}
+
+    def _forms_of(self, tensor):
+        """For each rank its factors of the dimensions and its offset."""
+        symbols = self.shape.symbols
+        return [
+            ({d: rank.coefficient(d, symbols) for d in rank.dimensions}, rank.offset(symbols))
+            for rank in tensor.ranks
+        ]
+
+    def phases(self, tensors) -> list["NestLayer"]:
+        """The parts of stride 1 into which the layer is split by the windows of some tensors."""
+        parts = []
+        sizes, symbols = self.shape.sizes, self.shape.symbols
+        for chosen in itertools.product(*(phases(t, sizes, symbols) for t in tensors)):
+            part, stretches = copy.copy(self), {d: s for one in chosen for d, s in one.items()}
+            part.shape = replace(
+                self.shape, sizes=sizes | {d: s.size for d, s in stretches.items()}
+            )
+            part.spans = part._spans()
+            part._forms = {
+                name: [_stretched(form, offset, stretches) for form, offset in forms]
+                for name, forms in self._forms.items()
+            }
+            parts.append(part)
+        return parts
 
     def _draw(self, kind, seed) -> dict[str, np.ndarray]:
         """Operands: any values, all the most negative, or extremes."""
         tensors = {}
         for n, tensor in enumerate(self.operation.operands):
             values = np.random.default_rng([n, *str(seed).encode()])
-            dims = [self.extent(rank) for rank in tensor.ranks]
+            dims = [self._extents[rank] for rank in tensor.ranks]
             if kind == "lowest":
                 tensors[tensor.name] = np.full(dims, -128)
             elif kind == "extremes":
@@ -61,7 +83,7 @@ class NestLayer:
                 tensors[tensor.name] = values.integers(-128, 128, dims)
         return tensors
 
-    def extent(self, rank) -> int:
+    def _extent(self, rank) -> int:
         if rank.is_plain:
             return self.shape.sizes[rank.terms[0].dimension]
         return self.shape.extents[rank.name]
@@ -107,7 +129,7 @@ class NestLayer:
         index, found = self.index(counters, pe), []
         for rank, (form, offset) in zip(tensor.ranks, self._forms[tensor.name]):
             at = offset + sum(factor * index[d] for d, factor in form.items())
-            if not 0 <= at < self.extent(rank):
+            if not 0 <= at < self._extents[rank]:
                 return None
             found.append(at)
         return tuple(found)
@@ -120,10 +142,16 @@ class NestLayer:
 
     @property
     def result_shape(self) -> tuple[int, ...]:
-        return tuple(self.extent(rank) for rank in self.operation.output.ranks)
+        return tuple(self._extents[rank] for rank in self.operation.output.ranks)
 
     def golden(self) -> np.ndarray:
         """What the layer sums to."""
         operands = [(self.tensors[t.name], self._forms[t.name]) for t in self.operation.operands]
         forms = self._forms[self.operation.output.name]
         return affine_einsum(self.shape.sizes, forms, operands, self.result_shape)
+
+
+def _stretched(form, offset, stretches):
+    """A form over the trips of a phase."""
+    trips = {d: a * stretches[d].scale if d in stretches else a for d, a in form.items()}
+    return trips, offset + sum(a * stretches[d].start for d, a in form.items() if d in stretches)

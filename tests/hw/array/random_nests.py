@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from nest_layer import LayerShape
 
-from rtl_gen.reuse import Placement
+from rtl_gen.reuse import Placement, analyse, optional_links
 from rtl_gen.spec.dataflow import Dataflow, PELoop, SpatialLoop
-from rtl_gen.spec.operation import Operation, Rank, Tensor, Term, parse_einsum
+from rtl_gen.spec.operation import Operation, Rank, SpecError, Tensor, Term, parse_einsum
 
 __all__ = [
     "CONV1D",
@@ -90,7 +90,27 @@ def draw_nest(rng: random.Random, operations=OPERATIONS, side: int = 4, shape=No
         spatial=tuple(spatial),
         skew=rng.choice(SKEWS),
     )
-    return dataflow, shape
+    return draw_links(rng, dataflow, shape), shape
+
+
+def draw_links(rng: random.Random, dataflow: Dataflow, shape) -> Dataflow:
+    """The dataflow with some of the moving links, and links of phases, that it may take."""
+    placement = Placement(dataflow, shape)
+    moving, phases = [], []
+    for tensor in dataflow.operation.operands:
+        streams = dataflow.inner in tensor.dimensions
+        for link in optional_links(placement, tensor):
+            joins = any(link.vector)
+            if link.ticks and joins and streams and tensor.name not in moving:
+                moving += [tensor.name] if rng.random() < 0.7 else []
+            elif link.phases and joins and not link.ticks and tensor.name not in phases:
+                phases += [tensor.name] if rng.random() < 0.5 else []
+    wanted = replace(dataflow, moving=tuple(moving), phases=tuple(phases))
+    try:
+        analyse(Placement(wanted, shape))
+    except SpecError:  # against the skew, or split in two ways
+        wanted = replace(wanted, skew=None, phases=())
+    return wanted
 
 
 def _folded(rng, dims, axis, size) -> list[SpatialLoop]:

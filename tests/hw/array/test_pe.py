@@ -13,16 +13,16 @@ STREAM = OperandParams()
 
 KINDS = {
     "weight stationary": PEParams(
-        operands=(OperandParams(forwards=(1,)), OperandParams(depth=1, shift=0)),
+        operands=(OperandParams(forwards=((0, 1),)), OperandParams(depth=1, shift=0)),
         psum_bits=20,
         control_delay=1,
     ),
     "several words held, shifted with a skew": PEParams(
-        operands=(OperandParams(depth=3, shift=1, forwards=(2,)), OperandParams(depth=2)),
+        operands=(OperandParams(depth=3, shift=1, forwards=((0, 2),)), OperandParams(depth=2)),
         psum_delay=2,
     ),
     "output stationary, drained": PEParams(
-        operands=(STREAM, OperandParams(forwards=(1, 2))),
+        operands=(STREAM, OperandParams(forwards=((0, 1), (0, 2)))),
         psum_inputs=0,
         psum_bits=24,
         accumulators=1,
@@ -42,6 +42,16 @@ KINDS = {
         psum_bits=19,
         accumulators=2,
         multiplier_registers=2,
+    ),
+    "words that move with the ticks, sums kept": PEParams(
+        operands=(OperandParams(forwards=((1, 0), (2, 3))), OperandParams(forwards=((0, 1),))),
+        psum_inputs=0,
+        psum_bits=20,
+        accumulators=1,
+        drain=0,
+    ),
+    "words that move, nothing kept": PEParams(
+        operands=(OperandParams(forwards=((3, 1),)), OperandParams(depth=1)), psum_bits=18
     ),
     "tree of wires": PEParams(
         operands=(STREAM, STREAM), psum_inputs=3, psum_bits=18, psum_delay=0, bits=8
@@ -66,6 +76,11 @@ class Later:
         self._kept.append(value)
         return self._kept.popleft()
 
+    @property
+    def oldest(self):
+        """What comes out next."""
+        return self._kept[0]
+
 
 class Model:
     """A PE in plain Python: a cycle gives what its outputs show, then takes the clock edge."""
@@ -75,7 +90,9 @@ class Model:
         self.shadow = [[0] * operand.depth for operand in params.operands]
         self.held = [[0] * operand.depth for operand in params.operands]
         self.sums = [0] * params.accumulators
-        self.forwards = [[Later(d) for d in operand.forwards] for operand in params.operands]
+        self.ticks = [[Later(ticks) for ticks, _ in one.forwards] for one in params.operands]
+        self.ticked = [[0 for _ in one.forwards] for one in params.operands]
+        self.forwards = [[Later(d) for _, d in operand.forwards] for operand in params.operands]
         self.shifts = [Later(operand.shift or 0) for operand in params.operands]
         self.product = Later(params.multiplier_registers)
         self.psum = Later(params.psum_delay)
@@ -86,8 +103,9 @@ class Model:
         out, product = {}, 1
         for n, operand in enumerate(self.params.operands):
             for k, later in enumerate(self.forwards[n]):
-                out[f"a{n}_f{k}"] = later(ports[f"a{n}"])
+                out[f"a{n}_f{k}"] = later(self._ticked(n, k, ports[f"a{n}"], control))
             product *= self._operand(n, operand, ports[f"a{n}"], control, out)
+        product *= control.get("step", 1)
         total = self.product(product)
         if self.params.accumulators:
             total = self._accumulate(total, ports, control, out)
@@ -96,6 +114,16 @@ class Model:
         if self.params.control_delay and control:
             out["control_out"] = self.control(dict(control))
         return out
+
+    def _ticked(self, n, k, word, control):
+        """The word as it was some ticks ago; it changes in the cycle after a tick."""
+        if not self.params.operands[n].forwards[k][0]:
+            return word
+        shown = self.ticked[n][k]
+        if control[f"tick{n}"]:
+            self.ticks[n][k](word)
+            self.ticked[n][k] = self.ticks[n][k].oldest
+        return shown
 
     def _operand(self, n, operand, word, control, out):
         if not operand.depth:
@@ -184,6 +212,8 @@ def test_control_says_what_a_pe_needs_and_no_more():
         "sums kept, then down a chain": [
             "load1", "swap1", "load_address1", "read_address1", "first", "sum_address",
         ],
+        "words that move with the ticks, sums kept": ["tick0", "step", "first", "drain"],
+        "words that move, nothing kept": ["tick0", "load1", "swap1"],
         "tree of wires": [],
         "three operands of 4 bits": ["load1", "swap1"],
     }  # fmt: skip

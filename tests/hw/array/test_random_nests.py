@@ -8,6 +8,7 @@ from array_bench import ArrayBench
 from nest_layer import NestLayer
 from random_nests import OPERATIONS, draw_layer, draw_nest, draw_operation
 
+from rtl_gen.hw.array.array import ArrayParams
 from rtl_gen.reuse import HeldOperand, Placement, Reuse, analyse
 
 LAYERS = 5
@@ -58,6 +59,9 @@ def features(reuse: Reuse) -> set[str]:
         "chain": any(link.delay for link in output.links),
         "tree": any(not link.delay for link in output.links),
         "added at the edge": len(output.elements) < len(output.exits),
+        "moving": any(link.ticks for o in reuse.operands for link in o.links),
+        "in phases": bool(reuse.phases),
+        "sums told which steps to take": ArrayParams(reuse).pe.gated,
         "drained": output.drain is not None,
         "several sums kept": output.depth > 1,
         "skew -1": -1 in reuse.skew,
@@ -81,6 +85,9 @@ FEATURES = (
     "multicast",
     "chain",
     "tree",
+    "moving",
+    "in phases",
+    "sums told which steps to take",
     "drained",
     "several sums kept",
     "skew -1",

@@ -1,0 +1,168 @@
+"""Links: along which vectors the PEs of an array hand on, or share, the elements of a tensor."""
+
+from dataclasses import dataclass
+
+from ..spec.dataflow import AXES
+from ..spec.operation import SpecError, Tensor
+from .lattice import null_basis
+from .optional import moving_vector
+from .placement import Coordinate, Placement
+
+__all__ = ["Link", "default_skew", "links_of", "moving_link", "origins", "sources_of"]
+
+Skew = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A PE takes the element of the PE at ``-vector``.
+
+    Parameters
+    ----------
+    vector
+        Rows and columns from source to target.
+    delay
+        Cycles between the two for one step, by the skew.
+    ticks
+        Ticks of the tensor that the target is behind: its source used the element so many ago.
+    """
+
+    vector: Coordinate
+    delay: int
+    ticks: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The field's word for it."""
+        if self.ticks:
+            return "moving"
+        axes = sum(map(bool, self.vector))
+        if self.delay == 0:
+            return "multicast"
+        return "forward" if axes == 1 else "diagonal"
+
+    @property
+    def backward(self) -> "Link":
+        """The same link, seen from its target."""
+        return Link((-self.vector[0], -self.vector[1]), self.delay, self.ticks)
+
+
+def shared_vectors(placement: Placement, tensor: Tensor) -> list[Coordinate]:
+    """Displacements of PEs along which the tensor is shared in a step, by its null lattice.
+
+    On a folded axis a vector of loops is one of PEs by the pitches of the loops; whether it
+    holds at a PE (no carry from loop to loop) is looked up there.
+    """
+    # A loop of one PE goes nowhere.
+    loops = [n for n, size in enumerate(placement.sizes) if size > 1]
+    rows = [[row[n] for n in loops] for row in placement.spatial_rows(tensor)]
+    vectors = []
+    for basis in null_basis(rows, len(loops)):
+        if any(abs(step) >= placement.sizes[n] for step, n in zip(basis, loops)):
+            continue  # it joins no two PEs
+        steps = [0] * len(placement.sizes)
+        for step, n in zip(basis, loops):
+            steps[n] = step
+        vectors.append(placement.vector(tuple(steps)))
+    return vectors
+
+
+def links_of(placement: Placement, tensor: Tensor, skew: Skew) -> tuple[Link, ...]:
+    """Links within a step, wires before registers, each oriented so that time goes forward.
+
+    Wires all go one way, down or else to the right: on a folded axis two of them may be parallel,
+    and must not close a circle.
+    """
+    links = []
+    for vector in shared_vectors(placement, tensor):
+        delay = _delay(skew, vector)
+        if delay < 0 or (delay == 0 and vector < (0, 0)):
+            vector, delay = (-vector[0], -vector[1]), -delay
+        links.append(Link(vector, delay))
+    return tuple(sorted(dict.fromkeys(links), key=lambda link: link.delay))
+
+
+def moving_link(placement: Placement, tensor: Tensor, skew: Skew) -> Link:
+    """The link of an operand over which its elements move from tick to tick.
+
+    Raises
+    ------
+    SpecError
+        If the skew brings a step to the target too early: with a moving link time goes one way.
+    """
+    steps, ticks = moving_vector(placement, tensor, split=tensor.name in placement.split)
+    vector = placement.vector(steps)
+    delay = _delay(skew, vector)
+    if delay < 0:
+        axis = next(axis for axis in (0, 1) if skew[axis] * vector[axis] < 0)
+        allowed = "0 or -1" if vector[axis] < 0 else "0 or 1"
+        raise SpecError(
+            f"elements of {tensor.name} move from PE to PE along {vector}, against the skew of "
+            f"{skew[axis]}; {allowed} is allowed",
+            key=f"links.skew.{AXES[axis]}",
+        )
+    return Link(vector, delay, ticks)
+
+
+def sources_of(
+    placement: Placement, tensor: Tensor, links: tuple[Link, ...]
+) -> dict[Coordinate, tuple[Coordinate, Link]]:
+    """Who gives a PE its element: the first link whose source is in the array and has it."""
+    keys = {pe: placement.element(tensor, pe) for pe in placement.pes}
+    moved = placement.tick_key(tensor) if any(link.ticks for link in links) else ()
+    sources = {}
+    for pe, key in keys.items():
+        for link in links:
+            source = (pe[0] - link.vector[0], pe[1] - link.vector[1])
+            if source not in keys:
+                continue
+            before = keys[source]
+            if link.ticks:
+                before = tuple(a - link.ticks * b for a, b in zip(before, moved))
+            if before == key:
+                sources[pe] = (source, link)
+                break
+    return sources
+
+
+def origins(
+    placement: Placement, sources: dict[Coordinate, tuple[Coordinate, Link]]
+) -> dict[Coordinate, tuple[Coordinate, int]]:
+    """For each PE the lane its elements come from, and by how many ticks it is behind."""
+    found: dict[Coordinate, tuple[Coordinate, int]] = {}
+
+    def origin(pe: Coordinate) -> tuple[Coordinate, int]:
+        if pe not in found:
+            if pe in sources:
+                source, link = sources[pe]
+                lane, ticks = origin(source)
+                found[pe] = (lane, ticks + link.ticks)
+            else:
+                found[pe] = (pe, 0)
+        return found[pe]
+
+    for pe in placement.pes:
+        origin(pe)
+    return found
+
+
+def default_skew(placement: Placement) -> Skew:
+    """Systolic along the axis that reduces, broadcast along the other; moving links permitting."""
+    vectors = shared_vectors(placement, placement.dataflow.operation.output)
+    skew = (1, 0) if any(vectors) else (0, 0)
+    for axis in (1, 0):
+        if any(v[axis] and not v[1 - axis] for v in vectors):
+            skew = (1, 0) if axis == 0 else (0, 1)
+    moving = [
+        placement.vector(moving_vector(placement, tensor, split=name in placement.split)[0])
+        for name in placement.dataflow.moving
+        for tensor in [placement.dataflow.operation.tensor(name)]
+    ]
+    turned = (skew, (-skew[0], -skew[1]))
+    fitting = [way for way in turned if all(_delay(way, vector) >= 0 for vector in moving)]
+    return fitting[0] if fitting else (0, 0)
+
+
+def _delay(skew: Skew, vector: Coordinate) -> int:
+    """Cycles by which the skew lets a step reach the end of a vector later than its start."""
+    return skew[0] * vector[0] + skew[1] * vector[1]
