@@ -85,7 +85,7 @@ def test_a_nest_with_a_loop_in_the_pe_is_explained_as_an_array(tmp_path):
 
 def test_moving_links_and_phases_are_explained():
     design = shipped("output_stationary")
-    order = tuple(d for d in design.dataflow.temporal if d != "s") + ("s",)
+    order = (*(d for d in design.dataflow.temporal if d != "s"), "s")
     flow = dataclasses.replace(design.dataflow, temporal=order, moving=("I",))
     text = " ".join(explanation_text(explain(dataclasses.replace(design, dataflow=flow))).split())
     assert "link moving along (-1, 0), delay 0: 1 register that advances on ticks" in text
