@@ -1,7 +1,8 @@
 // Rules of AXI4 and AXI4-Lite that an accelerator can break, each as a bit that stays set.
 //
-// Source: ARM IHI 0022, "AMBA AXI and ACE Protocol Specification", sections A3.2 (handshake),
-// A3.4 (bursts) and B1.1 (AXI4-Lite). Names of the bits: RULES in rtl_gen/sim/result.py.
+// Source: ARM IHI 0022, "AMBA AXI and ACE Protocol Specification", sections A3.1.2 (reset),
+// A3.2 (handshake), A3.4 (bursts) and B1.1 (AXI4-Lite). Names of the bits: RULES in
+// rtl_gen/sim/result.py.
 
 `default_nettype none
 
@@ -80,6 +81,11 @@ module axi_check #(
   logic [7:0] lite_writes, lite_data, lite_reads;
   wire lite_b = lite_bvalid && lite_bready, lite_r = lite_rvalid && lite_rready;
 
+  // No valid from the second cycle of a reset on: the first ends with the edge that resets. A job
+  // begins, and clears, behind its reset; what was wrong in it is kept until then.
+  logic reset_before, wrong_in_reset;
+  wire any_valid = arvalid || awvalid || wvalid || lite_bvalid || lite_rvalid;
+
   wire length_known = length_head != length_tail, end_known = end_head != end_tail;
   logic [15:0] broken;
   always_comb begin
@@ -96,6 +102,13 @@ module axi_check #(
     broken[9] = r_waited && (!lite_rvalid || {lite_rresp, lite_rdata} != r_before);
     broken[10] = lite_bvalid && (lite_writes == 0 || lite_data == 0);
     broken[11] = lite_rvalid && lite_reads == 0;
+    broken[12] = clear && wrong_in_reset;
+  end
+
+  always_ff @(posedge aclk) begin
+    reset_before <= !aresetn;
+    if (!aresetn && reset_before && any_valid) wrong_in_reset <= 1;
+    else if (clear) wrong_in_reset <= 0;
   end
 
   always_ff @(posedge aclk) begin
@@ -133,8 +146,8 @@ module axi_check #(
 
   always_ff @(posedge aclk) begin
     if (clear) begin
-      violations <= 0;
-      violation_cycle <= '1;
+      violations <= broken & (16'd1 << 12);
+      violation_cycle <= broken[12] ? 0 : '1;
     end else if (aresetn && broken != 0) begin
       violations <= violations | broken;
       if (violations == 0) violation_cycle <= cycles;

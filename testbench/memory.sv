@@ -126,15 +126,14 @@ module memory #(
 
   logic [15:0] credit;
   logic write_first;  // who goes first when only one can
+  logic read_wants, write_wants;
   wire [16:0] available = {1'b0, credit} + {1'b0, bandwidth};
   wire one_beat = available >= {1'b0, Beat};
   wire two_beats = available >= {1'b0, Beat} * 2;
-  wire [16:0] spent = (17'(read_beat) + 17'(write_beat)) * {1'b0, Beat};
-  wire [16:0] saved = available - spent;
-
-  logic read_wants, write_wants;
   wire read_beat = read_wants && one_beat && (two_beats || !write_wants || !write_first);
   wire write_beat = write_wants && one_beat && (two_beats || !read_wants || write_first);
+  wire [16:0] spent = (17'(read_beat) + 17'(write_beat)) * {1'b0, Beat};
+  wire [16:0] saved = available - spent;
 
   always_ff @(posedge aclk) begin
     if (!aresetn || reseed) begin
@@ -210,6 +209,15 @@ module memory #(
   logic [2:0] beat_head, beat_tail;
   logic [3:0] beats, beats_next;
 
+  logic [63:0] response_time[MAX_BURSTS];
+  logic [1:0] response_kind[MAX_BURSTS];
+  logic [3:0] response_id[MAX_BURSTS];
+  logic [SlotBits-1:0] response_head, response_tail;
+  logic [SlotBits:0] responses;
+
+  wire b_starts = responses != 0 && now >= response_time[response_head] && (!bvalid || bready)
+      && !b_stalls;
+
   wire aw_moves = awvalid && awready;
   wire w_moves = wvalid && wready;
   wire write_ends = write_beat && write_done == write_length[write_head];
@@ -262,15 +270,6 @@ module memory #(
   end
 
   // ---- write responses
-
-  logic [63:0] response_time[MAX_BURSTS];
-  logic [1:0] response_kind[MAX_BURSTS];
-  logic [3:0] response_id[MAX_BURSTS];
-  logic [SlotBits-1:0] response_head, response_tail;
-  logic [SlotBits:0] responses;
-
-  wire b_starts = responses != 0 && now >= response_time[response_head] && (!bvalid || bready)
-      && !b_stalls;
 
   always_ff @(posedge aclk) begin
     if (!aresetn) begin

@@ -27,17 +27,32 @@ class BusError(Exception):
     """An access that the memory answers with SLVERR."""
 
 
+class Strays:
+    """Bytes moved outside windows (address, bytes), and the address of the first; none: all may."""
+
+    def __init__(self, windows: Sequence[tuple[int, int]]):
+        self.windows = windows
+        self.found = (0, 0)
+
+    def note(self, address: int, length: int) -> None:
+        inside = [range(first, first + size) for first, size in self.windows]
+        for byte in range(address, address + length) if inside else ():
+            if not any(byte in window for window in inside):
+                count, first = self.found
+                self.found = (count + 1, first if count else byte)
+
+
 class Dram:
     """The target behind cocotbext-axi's slave: memory, windows and errors."""
 
     def __init__(self, memory: MemoryFile):
         self.memory = memory
-        self.begin((), None)
+        self.bytes_written, self.bytes_read = Strays(()), Strays(())
+        self.error: ErrorRange | None = None
 
-    def begin(self, windows: Sequence[tuple[int, int]], error: ErrorRange | None) -> None:
-        self.windows = windows
-        self.error = error
-        self.strays = (0, 0)
+    def begin(self, job: Job) -> None:
+        self.bytes_written, self.bytes_read = Strays(job.windows), Strays(job.readable)
+        self.error = job.timing.error
 
     def check(self, address: int) -> None:
         if self.error and self.error.first <= address <= self.error.last:
@@ -45,15 +60,11 @@ class Dram:
 
     async def read(self, address: int, length: int) -> bytes:
         self.check(address)
+        self.bytes_read.note(address, length)
         return self.memory.read(address, length).tobytes()
 
     async def write(self, address: int, data: bytes) -> None:
-        end = address + len(data)
-        if self.windows and not any(
-            first <= address and end <= first + size for first, size in self.windows
-        ):
-            count, first = self.strays
-            self.strays = (count + 1, first if count else address)
+        self.bytes_written.note(address, len(data))
         self.check(address)
         self.memory.write(address, data)
 
@@ -131,7 +142,7 @@ class ProtocolBench:
         """Run one job to its end or its cycle limit."""
         for address, data in job.images.items():
             self.memory.write(address, data)
-        self.dram.begin(job.windows, job.timing.error)
+        self.dram.begin(job)
         self.stall(job, seed)
         if job.reset or self.must_reset:
             await self.reset()
@@ -201,7 +212,8 @@ class ProtocolBench:
             counters={name: self.read(f"memory_{name}") for name in COUNTERS},
             violations=self.read("memory_violations"),
             violation_cycle=self.read("memory_violation_cycle"),
-            strays=self.dram.strays,
+            strays=self.dram.bytes_written.found,
+            stray_reads=self.dram.bytes_read.found,
             errors=self.host.errors,
             seconds=seconds,
         )

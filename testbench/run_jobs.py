@@ -43,7 +43,7 @@ class Bench:
         """Run one job to its end or its cycle limit."""
         for address, data in job.images.items():
             self.memory.write(address, data)
-        self.host.load(encode(job.script), job.windows)
+        self.host.load(encode(job.script), job.windows, job.readable)
         self.set_timing(job.timing)
         self.dut.memory_seed.value = seed
         self.dut.host_seed.value = seed ^ 0x5DEECE66D
@@ -85,6 +85,7 @@ class Bench:
             violations=self.read("memory_violations"),
             violation_cycle=self.read("memory_violation_cycle"),
             strays=self.host.strays(),
+            stray_reads=self.host.stray_reads(),
             errors=(self.read("host_errors"), self.read("host_error_position")),
             seconds=seconds,
         )

@@ -20,11 +20,19 @@ namespace {
 constexpr uint64_t kResults = 0;      // number of results
 constexpr uint64_t kCycles = 1;       // progress: cycles of this job
 constexpr uint64_t kPosition = 2;     // progress: entry of the script
-constexpr uint64_t kStrays = 3;       // words written outside all windows
-constexpr uint64_t kFirstStray = 4;   // address of the first of them
-constexpr uint64_t kWindows = 5;      // number of windows; 0: all memory may be written
-constexpr uint64_t kWindow = 16;      // first address and last, of each window
-constexpr uint64_t kScript = 256;     // entries; the results follow in the second half of the file
+constexpr uint64_t kMaxWindows = 512;
+constexpr uint64_t kScript = 4096;    // entries; the results follow in the second half of the file
+
+// Where windows stand, and what is noted of bytes outside them.
+struct Windows {
+    uint64_t strays;       // bytes moved outside all windows
+    uint64_t first_stray;  // address of the first of them
+    uint64_t count;        // number of windows; 0: all memory
+    uint64_t bounds;       // first address and last, of each window
+    uint64_t recent;       // the window of the last byte: bursts stay in one
+};
+Windows may_write{3, 4, 5, 16, 0};
+Windows may_read{6, 7, 8, 16 + 2 * kMaxWindows, 0};
 
 struct Mapped {
     uint8_t* bytes = nullptr;
@@ -53,15 +61,14 @@ Mapped host;
 
 uint64_t* word(uint64_t index) { return reinterpret_cast<uint64_t*>(host.bytes) + index; }
 
-bool in_window(uint64_t address) {
-    const uint64_t windows = *word(kWindows);
-    if (windows == 0) return true;
-    static uint64_t recent = 0;  // bursts stay in a window
-    for (uint64_t tried = 0; tried < windows; ++tried) {
-        const uint64_t window = (recent + tried) % windows;
-        const uint64_t* const bounds = word(kWindow + 2 * window);
+bool in_window(Windows& windows, uint64_t address) {
+    const uint64_t count = *word(windows.count);
+    if (count == 0) return true;
+    for (uint64_t tried = 0; tried < count; ++tried) {
+        const uint64_t window = (windows.recent + tried) % count;
+        const uint64_t* const bounds = word(windows.bounds + 2 * window);
         if (address >= bounds[0] && address <= bounds[1]) {
-            recent = window;
+            windows.recent = window;
             return true;
         }
     }
@@ -70,6 +77,15 @@ bool in_window(uint64_t address) {
 
 bool inside(uint64_t address) {
     return address >= memory_base && address - memory_base < memory.size;
+}
+
+// Count those of eight bytes that move although they lie outside the windows, or the memory.
+void note_strays(Windows& windows, uint64_t at, uint8_t enable) {
+    for (unsigned byte = 0; byte < 8; ++byte) {
+        if ((enable >> byte & 1) == 0) continue;
+        if (in_window(windows, at + byte) && inside(at + byte)) continue;
+        if ((*word(windows.strays))++ == 0) *word(windows.first_stray) = at + byte;
+    }
 }
 
 }  // namespace
@@ -87,6 +103,7 @@ unsigned char storage_holds(long long address) {
 
 long long storage_read(long long address) {
     const uint64_t at = static_cast<uint64_t>(address);
+    if (*word(may_read.count) != 0) note_strays(may_read, at, 0xff);
     if (!inside(at)) return 0;
     long long data;
     std::memcpy(&data, memory.bytes + (at - memory_base), sizeof data);
@@ -97,11 +114,7 @@ void storage_write(long long address, long long data, char strobe) {
     const uint64_t at = static_cast<uint64_t>(address);
     const uint8_t enable = static_cast<uint8_t>(strobe);
     if (enable == 0) return;
-    for (unsigned byte = 0; byte < 8; ++byte) {
-        if ((enable >> byte & 1) == 0 || (in_window(at + byte) && inside(at))) continue;
-        if ((*word(kStrays))++ == 0) *word(kFirstStray) = at + byte;
-        break;
-    }
+    note_strays(may_write, at, enable);
     if (!inside(at)) return;
     uint8_t* const to = memory.bytes + (at - memory_base);
     if (enable == 0xff) {
@@ -116,7 +129,8 @@ void host_open(const char* path) { host.open(path); }
 
 void host_begin() {
     *word(kResults) = 0;
-    *word(kStrays) = 0;
+    *word(may_write.strays) = 0;
+    *word(may_read.strays) = 0;
 }
 
 long long host_entry(int position) {

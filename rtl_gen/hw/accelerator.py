@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from ..isa import errors
 from ..isa.descriptors import ENGINES, POST
 from ..isa.registers import Capabilities
-from ..reuse.machine import Machine
+from ..reuse.machine import BURST_BEATS, Machine
 from ..spec.design import Design
 from .buffer.buffet import Buffet, BuffetParams
 from .buffer.fifo import Fifo
@@ -37,9 +37,6 @@ LOADS = ("weights", "parameters", "input")
 SETS_AHEAD, WORDS_AHEAD = 8, 128
 """Weights that are loaded before anything else: sets, and words for the latency of memory."""
 
-LAYERS_STORED = 64
-"""Layers at most whose last writes await their response."""
-
 INPUT_IN_FLIGHT = 128
 """Input words in flight at most: reads come back in order, and weights must not queue behind."""
 
@@ -61,6 +58,7 @@ class AcceleratorParams:
             record=machine.records[f"load_{name}"],
             block=machine.block,
             bus_bits=machine.design.bus_bits,
+            burst_beats=BURST_BEATS,
             capacity=words,
             watermark=self.watermark(name),
             in_flight_words=min(INPUT_IN_FLIGHT, words) if name == "input" else 0,
@@ -107,6 +105,7 @@ class AcceleratorParams:
             record=machine.records["store"],
             block=machine.block,
             bus_bits=machine.design.bus_bits,
+            burst_beats=BURST_BEATS,
             buffet=self.compute.output_buffet,
         )
 
@@ -186,8 +185,8 @@ class Accelerator(wiring.Component):
             controls[engine] = control
             m.d.comb += [
                 host.room[n].eq(control.room),
-                host.busy[n].eq(control.busy),
-                control.go.eq(host.go),
+                host.pending[n].eq(control.pending),
+                control.running.eq(host.running),
             ]
         compute = place(
             m,
@@ -199,9 +198,14 @@ class Accelerator(wiring.Component):
         )
         self._start(m, compute, controls["compute"])
         m.d.comb += [host.overflow.eq(compute.overflow), host.step.eq(compute.step)]
+        # An engine may take its next descriptor while it still works on this one.
+        work = {engine: control.busy for engine, control in controls.items()}
+        work["compute"] |= compute.working
         progress = {"compute": compute.moved}
-        arbiter = self._elaborate_loads(m, platform, controls, host, compute, progress)
+        arbiter, loads = self._elaborate_loads(m, platform, controls, host, compute, progress)
         store = self._elaborate_store(m, platform, controls, host, compute, progress)
+        work |= {name: work[name] | load.working for name, load in loads.items()}
+        work["store"] |= store.working
         connect_flat(
             m,
             self,
@@ -217,13 +221,22 @@ class Accelerator(wiring.Component):
             host.write_beat.eq(self.m_axi_wvalid & self.m_axi_wready),
         ]
         for n, engine in enumerate(ENGINES):
-            m.d.comb += host.progress[n].eq(progress[engine])
-        self._elaborate_errors(m, host, controls, arbiter, store)
+            m.d.comb += [host.busy[n].eq(work[engine]), host.progress[n].eq(progress[engine])]
+        # After an error nothing more is asked of memory or written, whatever the engines do.
+        m.d.comb += [
+            arbiter.drain.eq(host.failed),
+            store.drain.eq(host.failed),
+            host.in_flight.eq(~arbiter.idle | ~store.idle),
+        ]
+        self._elaborate_errors(m, host, controls, arbiter, loads, store)
         return m
 
     def _elaborate_loads(self, m, platform, controls, host, compute, progress):
-        """For each operand its load engine, its buffet and its feeder; the port they read from."""
-        params = self._params
+        """For each operand its load engine, its buffet and its feeder.
+
+        Returns the port they read from, and the load engines by name.
+        """
+        params, loads = self._params, {}
         bus_bits = params.machine.design.bus_bits
         arbiter = place(m, platform, "read_arbiter", ReadArbiter, len(LOADS), bus_bits)
         for n, name in enumerate(LOADS):
@@ -268,9 +281,10 @@ class Accelerator(wiring.Component):
                 self._start(m, load, control)
             self._start(m, feed, feeding)
             m.d.comb += arbiter.urgent[n].eq(load.urgent)
+            loads[f"load_{name}"] = load
             progress[f"load_{name}"] = load.moved
             progress[f"feed_{name}"] = feed.request.valid & feed.request.ready
-        return arbiter
+        return arbiter, loads
 
     def _elaborate_store(self, m, platform, controls, host, compute, progress):
         """The output buffer and its store engine."""
@@ -293,9 +307,9 @@ class Accelerator(wiring.Component):
                 "response": store.response,
             },
         )
-        self._start(m, store, control)
         # A descriptor begins before the responses of the one before it have come.
-        interrupts = place(m, platform, "interrupts", Fifo, 1, LAYERS_STORED)
+        interrupts = place(m, platform, "interrupts", Fifo, 1, params.store.bursts)
+        self._start(m, store, control, may_start=interrupts.i.ready)
         progress["store"] = store.moved
         m.d.comb += [
             host.layer_done.eq(store.completed),
@@ -306,14 +320,17 @@ class Accelerator(wiring.Component):
         ]
         return store
 
-    def _elaborate_errors(self, m, host, controls, arbiter, store):
-        """To whom an error is put down: bus errors to the first engine on that channel."""
+    def _elaborate_errors(self, m, host, controls, arbiter, loads, store):
+        """The error of each engine: of its descriptor, or of its accesses to memory."""
+        causes = {"store": [(store.error, errors.WRITE_RESPONSE)]}
+        for n, name in enumerate(LOADS):
+            causes[f"load_{name}"] = [(arbiter.error[n], errors.READ_RESPONSE)]
+        for name, engine in (loads | {"store": store}).items():
+            causes[name].append((engine.unaligned, errors.UNALIGNED))
         for n, engine in enumerate(ENGINES):
             error = controls[engine].error
-            if engine == "load_input":
-                error = Mux(arbiter.error, errors.READ_RESPONSE, error)
-            if engine == "store":
-                error = Mux(store.error, errors.WRITE_RESPONSE, error)
+            for happened, code in causes.get(engine, ()):
+                error = Mux(happened, code, error)
             m.d.comb += host.errors[n].eq(error)
 
     def _start_fenced(self, m, platform, part, control, host):
@@ -328,13 +345,13 @@ class Accelerator(wiring.Component):
             control.idle.eq(~part.busy & ~fence.waiting),
         ]
 
-    def _start(self, m, part, control):
+    def _start(self, m, part, control, may_start=1):
         """Start an engine that has its configuration."""
         m.d.comb += [
             part.start.eq(control.start),
-            control.idle.eq(~part.busy),
+            control.idle.eq(~part.busy & may_start),
         ]
 
 
 def _arguments(params: BuffetParams) -> tuple:
-    return params.width, params.depth, params.tag_bits, params.strobes
+    return params.width, params.depth, params.tag_bits, params.lanes

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..isa.descriptors import POST
 from ..reuse.machine import Machine
-from .array.array import Array, ArrayParams
+from .array.array import ArrayParams, PEArray
 from .buffer.buffet import BuffetParams
 from .control.delay_line import DelayLine
 from .control.issue import Issue, IssueParams
@@ -58,11 +58,11 @@ class ComputeParams:
 
     @cached_property
     def output_buffet(self) -> BuffetParams:
-        return self._buffet("output", 0, strobes=True)
+        return self._buffet("output", 0, lanes=self.machine.block)
 
-    def _buffet(self, name, tag_bits, strobes=False) -> BuffetParams:
+    def _buffet(self, name, tag_bits, lanes=1) -> BuffetParams:
         words = self.machine.buffer_words(name)
-        return BuffetParams(8 * self.machine.block, words, tag_bits, strobes)
+        return BuffetParams(8 * self.machine.block, words, tag_bits, lanes)
 
     @cached_property
     def issue(self) -> IssueParams:
@@ -112,6 +112,8 @@ class Compute(wiring.Component):
     -------
     config, start, busy
         Of the computing engine's descriptor.
+    working : ``Out(1)``
+        As ``busy``, and until the last output word is handed to the buffer.
     input, weights, parameters : ``In(stream)``
         Words, in the order of their use.
     write, commit : ``Out(stream)``, space : ``In``
@@ -132,6 +134,7 @@ class Compute(wiring.Component):
                 "config": In(layout_of(record.fields)),
                 "start": In(1),
                 "busy": Out(1),
+                "working": Out(1),
                 "input": In(stream.Signature(params.input_buffet.response)),
                 "weights": In(stream.Signature(params.weight_buffet.response)),
                 "parameters": In(stream.Signature(params.parameter_buffet.response)),
@@ -148,10 +151,11 @@ class Compute(wiring.Component):
         m = Module()
         params = self._params
         issue = place(m, platform, "issue", Issue, params.issue, tied={"config": self.config})
-        array = place(m, platform, "array", Array, params.array)
+        array = place(m, platform, "array", PEArray, params.array)
         m.d.comb += [
             issue.start.eq(self.start),
             self.busy.eq(issue.busy),
+            self.working.eq(issue.busy | issue.pending),
             issue.space.eq(self.space),
             self.step.eq(issue.go),
         ]

@@ -9,8 +9,8 @@ __all__ = [
     "ERROR_BITS",
     "EXPLANATIONS",
     "NONE",
-    "QUEUE_OVERFLOW",
     "READ_RESPONSE",
+    "UNALIGNED",
     "WATCHDOG",
     "WRITE_RESPONSE",
     "explain",
@@ -22,7 +22,7 @@ DESCRIPTOR_TOO_LONG = 2
 READ_RESPONSE = 3
 WRITE_RESPONSE = 4
 WATCHDOG = 5
-QUEUE_OVERFLOW = 6
+UNALIGNED = 6
 
 ERROR_BITS = 4
 """Bits of an error code in hardware."""
@@ -34,7 +34,7 @@ EXPLANATIONS = {
     READ_RESPONSE: "memory answered a read with an error",
     WRITE_RESPONSE: "memory answered a write with an error",
     WATCHDOG: "no engine made progress for as many cycles as WATCHDOG says",
-    QUEUE_OVERFLOW: "a word was pushed into a full queue while no run could empty it",
+    UNALIGNED: "a load or store would begin at an address that is not a multiple of a word",
 }
 
 

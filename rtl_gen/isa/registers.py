@@ -179,12 +179,18 @@ def _control_registers() -> tuple[Register, ...]:
     return (
         Register("CONTROL", 0x040, "read/write", (
             BitField("start", 0, 1, "write 1: begin a run; reads as STATUS.running"),
-        ), "Begins a run: counters and COMPLETED are cleared, engines take descriptors until the "
-           "interrupt. A 0 does nothing; refused after an error."),
+        ), "Begins a run: counters and COMPLETED are cleared, engines take descriptors. It ends "
+           "when a layer that asks for an interrupt is complete and no engine has work or "
+           "descriptors left, or with an error. A 0 does nothing; refused while running and after "
+           "an error."),
         Register("STATUS", 0x044, "read", (
-            BitField("running", 0, 1, "from start until the interrupt"),
+            BitField("running", 0, 1, "from start until nothing is left to do, or an error"),
             BitField("error", 1, 1, "an error ended a run; stays until reset"),
-            BitField("overflow", 2, 1, "an accumulator overflowed since start"),
+            BitField("overflow", 2, 1, "since start a total behind the array, or one with its "
+                     "bias, did not fit and wrapped; sums inside the array are not watched, as "
+                     "they have the bits of all products that meet there in a mapped layer"),
+            BitField("in_flight", 3, 1, "the memory port has bursts under way; after an error it "
+                     "writes nothing more, and memory may be given to others once this is 0"),
             BitField("error_code", 8, ERROR_BITS, "the first error"),
             BitField("error_engine", 16, 8, "its engine, in the order of ENGINES; 255: none"),
         ), "What it is doing and what went wrong.", NO_ENGINE << 16),
@@ -196,7 +202,7 @@ def _control_registers() -> tuple[Register, ...]:
         ), "Count that fences wait for."),
         _whole("WATCHDOG", 0x054, "read/write",
                "Cycles without progress that end a run with an error; 0: never.", WATCHDOG_RESET),
-        _whole("CYCLES_LOW", 0x058, "read", "Cycles from start to the interrupt, low half."),
+        _whole("CYCLES_LOW", 0x058, "read", "Cycles from start to the end of the run, low half."),
         _whole("CYCLES_HIGH", 0x05C, "read",
                "High half; while running read it before and after the low one."),
         _whole("STEPS", 0x060, "read", "Steps issued to the array since start, modulo 2^32."),
@@ -209,7 +215,8 @@ def _engine_registers(number: int, engine: str) -> tuple[Register, ...]:
     base, name = ENGINE_BASE + ENGINE_SPACING * number, engine.upper()
     return (
         _whole(f"QUEUE_{name}", base, "write",
-               f"Pushes a descriptor word to {engine}; waits while the queue is full."),
+               f"Pushes a descriptor word to {engine}. While the queue is full it waits if a "
+               "run is on, else it is refused."),
         _whole(f"ROOM_{name}", base + 0x4, "read", "Words the queue has room for.", None),
         _whole(f"BUSY_{name}", base + 0x8, "read", "Cycles busy since start, modulo 2^32."),
         _whole(f"STALL_{name}", base + 0xC, "read",

@@ -34,7 +34,7 @@ def analyse(placement: Placement, formats: Formats | None = None) -> Reuse:
     operands = tuple(_operand(placement, tensor, skew) for tensor in dataflow.operation.operands)
     result = _output(placement, dataflow.operation.output, skew)
     bits = formats.bits_for(_products(placement, result, formats))
-    return Reuse(placement, skew, operands, result, bits)
+    return Reuse(placement, skew, operands, result, bits, formats)
 
 
 def _in_phases(placement: Placement) -> Placement:

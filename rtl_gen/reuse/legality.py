@@ -3,7 +3,6 @@
 from dataclasses import replace
 from math import prod
 
-from ..spec.design import Formats
 from ..spec.operation import Tensor
 from .links import origins, sources_of
 from .phases import split_ranks, why_not_split
@@ -137,7 +136,9 @@ def _output(array: Reuse, nest: Placement) -> list[str]:
     kept = _sums_kept(output, nest)
     if output.accumulate and kept > output.depth:
         reasons.append(f"a PE keeps {output.depth} sums of {tensor.name}, not {kept}")
-    bits = Formats().bits_for(_products(output, nest, groups))
+    # A layer of more products than the formats allow runs on no design.
+    products = min(array.formats.reduction, _products(output, nest, groups))
+    bits = array.formats.bits_for(products)
     if not output.stationary and bits > array.psum_bits:
         reasons.append(f"sums of {tensor.name} take {bits} bits, not {array.psum_bits}")
     return reasons

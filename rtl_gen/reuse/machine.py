@@ -12,10 +12,14 @@ from .analysis import analyse
 from .placement import Placement
 from .result import HeldOperand, Reuse
 
-__all__ = ["Lane", "Machine"]
+__all__ = ["BURST_BEATS", "Lane", "Machine"]
 
 BIAS_BYTES, MULTIPLIER_BYTES, SHIFT_BYTES = 4, 4, 1
 """Bytes of a channel's parameters; a block's biases come first, then multipliers, then shifts."""
+
+
+BURST_BEATS = 16
+"""Beats of a burst on the memory port at most."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,18 @@ class Machine:
     ------
     SpecError
         If the design cannot be built: the array's lanes cannot be fed from words, a buffer is
-        smaller than what the array takes at once.
+        smaller than what the array takes at once, or than a burst that fills it.
     """
 
     design: Design
 
     def __post_init__(self):
+        self._check_nest()
+        self._check_operation()
+        self._check_words()
+
+    def _check_nest(self):
+        """The array's links are such that feeders can follow."""
         dataflow = self.design.dataflow
         if dataflow.pe:
             raise SpecError(
@@ -56,11 +66,24 @@ class Machine:
                     f"an array alone",
                     key=f"links.{key}",
                 )
-        if len(dataflow.operation.operands) != 2:
+
+    def _check_operation(self):
+        if len(self.operation.operands) != 2:
             raise SpecError(
-                f"an accelerator multiplies two operands, not {len(dataflow.operation.operands)}",
+                f"an accelerator multiplies two operands, not {len(self.operation.operands)}",
                 key="operation.einsum",
             )
+        for tensor in (self.operation.output, self.operation.weight):
+            for rank in tensor.ranks:
+                if not rank.is_plain:
+                    raise SpecError(
+                        f"the rank {rank} of {tensor.name} is no dimension as it is; in an "
+                        f"accelerator only the input may have such ranks",
+                        key="operation.einsum",
+                    )
+
+    def _check_words(self):
+        """Words fill lanes, and buffers hold what is taken at once."""
         if self.design.bus_bits // 8 > self.design.block:
             raise SpecError(
                 f"{self.design.bus_bits} bits are more than a block of {self.design.block} bytes; "
@@ -68,13 +91,13 @@ class Machine:
                 key="bus.width",
             )
         _ = (self.input_lanes, self.output_lanes)
-        for name, words in self.smallest_tiles.items():
-            if words > self.buffer_words(name):
-                raise SpecError(
-                    f"{self.buffer_words(name)} words of {self.block} bytes are less than the "
-                    f"smallest tile; at least {words * self.block} bytes are needed",
-                    key=f"buffers.{name}",
-                )
+        for name, tile in self.smallest_tiles.items():
+            burst = 0 if name == "output" else self.burst_words
+            for words, what in ((tile, "the smallest tile"), (burst, "a burst of the bus")):
+                if words > self.buffer_words(name):
+                    have = f"{self.buffer_words(name)} words of {self.block} bytes"
+                    need = f"at least {words * self.block} bytes are needed"
+                    raise SpecError(f"{have} are less than {what}; {need}", key=f"buffers.{name}")
 
     @cached_property
     def reuse(self) -> Reuse:
@@ -155,6 +178,13 @@ class Machine:
                 f"{AXES[1 - operand.shift]} are left",
                 key=f"links.shift.{tensor.name}",
             )
+        # What the array takes at once begins with a word or lies in one.
+        if (taken := self.spatial_size(blocked)) > self.block and taken % self.block:
+            raise SpecError(
+                f"{taken} inputs along {blocked!r} are more than a block of {self.block} and no "
+                f"multiple of it; a multiple, or a larger block, is needed",
+                key=self._axis_key(blocked),
+            )
         return self._lanes(operand, blocked, self.input_word_loops)
 
     @property
@@ -209,11 +239,10 @@ class Machine:
                 key=f"links.shift.{self.operation.output.name}",
             )
         if self.spatial_size(blocked) > self.block:
-            axis = next(s.axis for s in self.design.dataflow.spatial if s.dimension == blocked)
             raise SpecError(
                 f"{self.spatial_size(blocked)} outputs along {blocked!r} do not fit a block; at "
                 f"most {self.block} are allowed",
-                key=f"array.{AXES[axis]}",
+                key=self._axis_key(blocked),
             )
         output = self.reuse.output
         return self._lanes(output, blocked, self.output_word_loops, pes=output.exits)
@@ -264,6 +293,11 @@ class Machine:
 
     def buffer_words(self, name: str) -> int:
         return getattr(self.design.buffers, name) // self.block
+
+    @property
+    def burst_words(self) -> int:
+        """Words of a burst at most, whose room must be free before it is asked for."""
+        return BURST_BEATS * self.design.bus_bits // (8 * self.block)
 
     @cached_property
     def smallest_tiles(self) -> dict[str, int]:
@@ -327,6 +361,11 @@ class Machine:
         return records(self.widths)
 
     # Helpers
+
+    def _axis_key(self, dimension: str) -> str:
+        """The key of the size of the axis along which a dimension lies."""
+        axes = (x.axis for x in self.design.dataflow.spatial if x.dimension == dimension)
+        return f"array.{AXES[next(axes)]}"
 
     def spatial_size(self, dimension: str) -> int:
         """Values of a dimension that the array works on at once."""

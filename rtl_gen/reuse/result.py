@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ..spec.design import Formats
 from .links import Link
 from .phases import split_ranks
 from .placement import Coordinate, Placement
@@ -129,13 +130,20 @@ class OutputReuse:
 
 @dataclass(frozen=True)
 class Reuse:
-    """What the array of a placement is made of."""
+    """What the array of a placement is made of.
+
+    Parameters
+    ----------
+    formats
+        From which ``psum_bits``, the bits of a partial sum in the array, were derived.
+    """
 
     placement: Placement
     skew: tuple[int, int]
     operands: tuple[StreamedOperand | HeldOperand, ...]
     output: OutputReuse
     psum_bits: int
+    formats: Formats
 
     @property
     def phases(self) -> tuple[tuple[str, str], ...]:

@@ -24,7 +24,7 @@ LIMITS = {
     "bus.width": Limit((64, 128, 256), "bits"),
     "post.lanes": Limit((1, 2, 4, 8, 16, 32, 64), "lanes"),
     "multiplier_registers": Limit(range(5), "registers"),
-    "block": Limit((4, 8, 16, 32, 64), "channels"),
+    "block": Limit((8, 16, 32, 64), "channels"),
     "levels": Limit(range(6, 21), "levels"),
     "queue_words": Limit((128, 256, 512, 1024, 2048, 4096), "words"),
 }
@@ -105,7 +105,7 @@ class Design:
     rows, columns
         Shape of the array; neither need be a power of two.
     block
-        Channels in a memory word (L), a power of two.
+        Channels in a memory word (L), a power of two; a word is at least as wide as the bus.
     bus_bits
         Data width of the AXI4 port: 64, 128 or 256.
     post_lanes

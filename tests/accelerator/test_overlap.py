@@ -1,15 +1,21 @@
 """Load, compute and store work in the same cycles, also for different layers.
 
-Counters are sums and cannot show it, so these tests look at a waveform, cycle by cycle.
+Counters are sums and cannot show it, so these tests look at a waveform, cycle by cycle; and they
+hold the counters to it. To read a beat and write one in every cycle needs a memory of two beats a
+cycle; of the memory of the marks, one beat a cycle at a latency of 100, both share a cycle only
+where a queue lies between.
 """
 
+import itertools
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 from designs import small_machine
 from waveform import cycles
 
+from rtl_gen.isa.descriptors import ENGINES
 from rtl_gen.mapping.mapping import Mapping
 from rtl_gen.mapping.program import Program
 from rtl_gen.sim.job import MemoryTiming
@@ -19,12 +25,18 @@ from rtl_gen.sim.run import Simulation
 from rtl_gen.spec.design import KIB
 from rtl_gen.spec.layer import conv2d
 
-LOAD, WEIGHTS, STEP, STORE = (
+LOAD, WEIGHTS, PARAMETERS, STEP, STORE = (
     "load_input__moved",
     "load_weights__moved",
+    "load_parameters__moved",
     "compute__step",
     "store__moved",
 )
+COMMIT, COMPLETED, COMPUTES = "compute__commit__valid", "store__completed", "compute__moved"
+FEEDS = ("feed_input", "feed_weights", "feed_parameters")
+STARTS = {name: f"{name}_control__start" for name in ENGINES}
+SINGLE = (LOAD, WEIGHTS, PARAMETERS, STEP, STORE, COMMIT, COMPLETED, COMPUTES, *STARTS.values())
+REQUESTS = tuple(f"{name}__request__{wire}" for name in FEEDS for wire in ("valid", "ready"))
 ALIKE, LAST = 2, 2  # two layers of the same sizes, and the number of the one behind them
 
 
@@ -33,14 +45,21 @@ class Activity:
     """In which cycles something moved, in order, for each of the signals."""
 
     at: dict[str, list[int]]
+    counters: dict[str, int]
 
     def of_layer(self, signal: str, layer: int, events: int) -> set[int]:
         """The cycles of one of the layers that are alike, each of which has so many events."""
         return set(self.at[signal][layer * events : (layer + 1) * events])
 
+    def busy(self, engine: str, ends: list[int]) -> int:
+        """Cycles in which an engine has work: from each start to that layer's last cycle."""
+        starts = self.at[STARTS[engine]]
+        assert len(starts) == len(ends)
+        cycles_ = (range(start, end + 1) for start, end in zip(starts, ends))
+        return len(set(itertools.chain(*cycles_)))
 
-@pytest.fixture(scope="module")
-def activity(tmp_path_factory) -> Activity:
+
+def record(timing: MemoryTiming, waves: Path) -> Activity:
     """Two layers that do not depend on each other, and one that reads the output of the second."""
     machine = small_machine("weight_stationary", 4, 4, buffers=2 * KIB)
     first = conv2d(name="alike", k=4, c=64, h=8, w=6, r=1, s=1)
@@ -54,40 +73,100 @@ def activity(tmp_path_factory) -> Activity:
     program.add(Mapping(machine, second, {"p": 1}, ("p",)), data, source=step)
     expected.append(golden_output(machine.operation, second, expected[-1], data))
 
-    waves = tmp_path_factory.mktemp("overlap") / "program.vcd"
     simulation = Simulation(build_machine(machine, waves=True), seed=1, waves=waves)
-    # Two beats a cycle, so that a read and a written beat do not exclude each other; stalls, so
-    # that the beats of a tile do not all come at one place of the tile before.
-    timing = MemoryTiming(latency=30, bandwidth=2, stall_r=600, stall_w=800)
     [done] = run_programs(simulation, [("overlap", program)], timing=timing)
     assert not done.problems
     assert len(done.outputs) == len(expected)
     for got, right in zip(done.outputs, expected):
         np.testing.assert_array_equal(got, right)
 
-    at: dict[str, list[int]] = {name: [] for name in (LOAD, WEIGHTS, STEP, STORE)}
-    for n, now in enumerate(cycles(waves, "bench.watched.dut", "aclk", tuple(at))):
+    at: dict[str, list[int]] = {name: [] for name in (*SINGLE, *FEEDS)}
+    for n, now in enumerate(cycles(waves, "bench.watched.dut", "aclk", (*SINGLE, *REQUESTS))):
+        for name in FEEDS:
+            now[name] = now[f"{name}__request__valid"] & now[f"{name}__request__ready"]
         for name in at:
             if now[name]:
                 at[name].append(n)
-    assert len(at[STEP]) == done.counters["STEPS"]
-    assert len(at[STORE]) == done.counters["WRITE_BEATS"]
-    return Activity(at)
+    return Activity(at, done.counters)
 
 
-# Of each of the layers that are alike: 48 pixels, 4 words of input each, 16 steps each, one word.
+@pytest.fixture(scope="module")
+def activity(tmp_path_factory) -> Activity:
+    """With stalls, so that the beats of a tile do not all come at one place of the one before."""
+    timing = MemoryTiming(latency=30, bandwidth=2, stall_r=600, stall_w=800)
+    return record(timing, tmp_path_factory.mktemp("overlap") / "program.vcd")
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> Activity:
+    """With the memory of the marks."""
+    return record(MemoryTiming(), tmp_path_factory.mktemp("reference") / "program.vcd")
+
+
+@pytest.fixture(params=["activity", "reference"])
+def either(request) -> Activity:
+    return request.getfixturevalue(request.param)
+
+
+# Of each of the layers that are alike: 48 pixels, 4 words of input each, 16 steps each, one word;
+# 16 words of weights, 9 of parameters; 8 tiles of output.
 BEATS, STEPS, STORED = 48 * 4, 48 * 16, 48
+WEIGHT_BEATS, PARAMETER_BEATS, TILES = 16, 9, 8
 
 
-def test_the_layers_did_what_they_should(activity):
+def test_the_layers_did_what_they_should(either):
     """What the other tests tell the layers apart by."""
-    assert len(activity.at[LOAD]) == ALIKE * BEATS + 48
-    assert len(activity.at[STEP]) == ALIKE * STEPS + 48
-    assert len(activity.at[STORE]) == ALIKE * STORED + 48
+    assert len(either.at[LOAD]) == ALIKE * BEATS + 48
+    assert len(either.at[WEIGHTS]) == ALIKE * WEIGHT_BEATS + 1
+    assert len(either.at[PARAMETERS]) == (ALIKE + 1) * PARAMETER_BEATS
+    assert len(either.at[STEP]) == ALIKE * STEPS + 48
+    assert len(either.at[STORE]) == ALIKE * STORED + 48
+    assert len(either.at[COMMIT]) == (ALIKE + 1) * TILES
 
 
-def test_all_three_move_in_one_cycle(activity):
-    assert set(activity.at[LOAD]) & set(activity.at[STEP]) & set(activity.at[STORE])
+def test_sums_of_moves_are_those_of_the_counters(either):
+    at, counters = either.at, either.counters
+    assert counters["STEPS"] == len(at[STEP])
+    assert counters["READ_BEATS"] == len(at[LOAD]) + len(at[WEIGHTS]) + len(at[PARAMETERS])
+    assert counters["WRITE_BEATS"] == len(at[STORE])
+
+
+def test_an_engine_is_busy_until_its_last_beat_word_or_response(either):
+    """Also where all its bursts have been asked for, or its last burst has been given out."""
+    at, counters = either.at, either.counters
+
+    def nth(signal, *events):
+        return [at[signal][end - 1] for end in itertools.accumulate(events)]
+
+    ends = {
+        "load_input": nth(LOAD, BEATS, BEATS, 48),
+        "load_weights": nth(WEIGHTS, WEIGHT_BEATS, WEIGHT_BEATS, 1),
+        "load_parameters": nth(PARAMETERS, *[PARAMETER_BEATS] * 3),
+        "compute": nth(COMMIT, TILES, TILES, TILES),
+        "store": [completed - 1 for completed in at[COMPLETED]],
+    }
+    found = {engine: counters[f"BUSY_{engine.upper()}"] for engine in ends}
+    assert found == {engine: either.busy(engine, ends[engine]) for engine in ends}
+
+
+def test_an_engine_is_stalled_while_it_is_busy_and_nothing_of_it_moves(either):
+    """Whatever moves does so while its engine is busy."""
+    moves = {"load_input": LOAD, "load_weights": WEIGHTS, "load_parameters": PARAMETERS}
+    moves |= {"compute": COMPUTES, "store": STORE} | {name: name for name in FEEDS}
+    for engine in ENGINES:
+        busy, stall = (either.counters[f"{kind}_{engine.upper()}"] for kind in ("BUSY", "STALL"))
+        assert busy - stall == len(either.at[moves[engine]]), engine
+        assert stall > 0, engine
+
+
+def test_two_at_a_time_move_with_the_memory_of_the_marks(reference):
+    """Of different layers, too."""
+    assert reference.of_layer(LOAD, 1, BEATS) & reference.of_layer(STEP, 0, STEPS)
+    assert reference.of_layer(STORE, 0, STORED) & reference.of_layer(STEP, 1, STEPS)
+
+
+def test_all_three_move_in_one_cycle(either):
+    assert set(either.at[LOAD]) & set(either.at[STEP]) & set(either.at[STORE])
 
 
 def test_all_three_move_in_one_cycle_for_two_layers(activity):
@@ -101,11 +180,11 @@ def test_a_layer_is_computed_while_the_one_before_is_stored(activity):
     assert activity.of_layer(STEP, 1, STEPS) & activity.of_layer(STORE, 0, STORED)
 
 
-def test_a_layer_that_reads_another_waits_for_its_last_word(activity):
+def test_a_layer_that_reads_another_waits_for_its_last_word(either):
     """Its input only: its weights do not depend on the other layer and are there before."""
-    stored = max(activity.of_layer(STORE, 1, STORED))
-    assert min(activity.at[LOAD][LAST * BEATS :]) > stored
-    assert max(activity.at[WEIGHTS]) < stored
+    stored = max(either.of_layer(STORE, 1, STORED))
+    assert min(either.at[LOAD][LAST * BEATS :]) > stored
+    assert max(either.at[WEIGHTS]) < stored
 
 
 def test_the_waveform_is_sampled_before_the_edge(tmp_path):

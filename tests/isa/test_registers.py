@@ -124,8 +124,9 @@ def test_capabilities_that_cannot_be(values, message):
 
 def test_fields_pack_and_unpack():
     status = BY_NAME["STATUS"]
-    values = {"running": 1, "error": 0, "overflow": 1, "error_code": 5, "error_engine": 255}
-    assert status.pack(values) == 0x00FF_0505
+    values = {"running": 1, "error": 0, "overflow": 1, "in_flight": 1}
+    values |= {"error_code": 5, "error_engine": 255}
+    assert status.pack(values) == 0x00FF_050D
     assert status.unpack(status.pack(values)) == values
     with pytest.raises(ValueError, match=r"^STATUS has no field 'code'$"):
         status.pack({"code": 1})

@@ -109,6 +109,31 @@ REFUSED = {
         "buffers.parameters: 8 words of 64 bytes are less than the smallest tile; at least 576 "
         "bytes are needed",
     ),
+    "input below a burst": (
+        design(WEIGHT, block=32, bus_bits=256, buffers=Buffers(input=256)),
+        "buffers.input: 8 words of 32 bytes are less than a burst of the bus; at least 512 bytes "
+        "are needed",
+    ),
+    "weights below a burst": (
+        design(WEIGHT, block=32, bus_bits=256, buffers=Buffers(weights=511)),
+        "buffers.weights: 15 words of 32 bytes are less than a burst of the bus; at least 512 "
+        "bytes are needed",
+    ),
+    "parameters below a burst": (
+        design(WEIGHT, block=32, bus_bits=256, buffers=Buffers(parameters=480)),
+        "buffers.parameters: 15 words of 32 bytes are less than a burst of the bus; at least 512 "
+        "bytes are needed",
+    ),
+    "rows that are no whole words": (
+        design(WEIGHT, rows=20),
+        "array.rows: 20 inputs along 'c' are more than a block of 16 and no multiple of it; a "
+        "multiple, or a larger block, is needed",
+    ),
+    "rows that are no whole words by one": (
+        design(WEIGHT, rows=17),
+        "array.rows: 17 inputs along 'c' are more than a block of 16 and no multiple of it; a "
+        "multiple, or a larger block, is needed",
+    ),
     "output": (
         design(OUTPUT, rows=17, buffers=Buffers(output=256)),
         "buffers.output: 16 words of 16 bytes are less than the smallest tile; at least 272 "

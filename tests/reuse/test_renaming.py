@@ -7,7 +7,7 @@ import pytest
 from random_nests import draw_nest
 
 from rtl_gen.flow.verilog import emit
-from rtl_gen.hw.array.array import Array, ArrayParams
+from rtl_gen.hw.array.array import ArrayParams, PEArray
 from rtl_gen.reuse import Placement, Reuse, analyse, optional_links
 from rtl_gen.spec.dataflow import Dataflow
 from rtl_gen.spec.operation import Operation, Rank, Tensor
@@ -111,6 +111,6 @@ def test_verilog_is_the_same(seed):
     rng = random.Random(seed)
     dataflow, shape = draw_nest(rng)
     other, _ = renamed(dataflow, rng)
-    texts = [emit(Array, ArrayParams(analyse(Placement(x, shape)))) for x in (dataflow, other)]
+    texts = [emit(PEArray, ArrayParams(analyse(Placement(x, shape)))) for x in (dataflow, other)]
     assert texts[0] == texts[1]
     assert "module skewed_array(" in texts[0]

@@ -15,7 +15,7 @@ from .netlist import Edge, Netlist, netlist
 from .pe import PEParams
 from .skew import Skew
 
-__all__ = ["Array", "ArrayParams"]
+__all__ = ["ArrayParams", "PEArray"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +68,11 @@ class ArrayParams:
 
     @property
     def control(self) -> data.StructLayout:
-        """What the array is told in a step; see :class:`Array`."""
+        """What the array is told in a step; see :class:`PEArray`."""
         return self.pe.control
 
 
-class Array(wiring.Component):
+class PEArray(wiring.Component):
     """The array behind its skew: everything that belongs to a step is given in one cycle.
 
     A step's sums leave ``params.latency`` cycles after its operands came, all in one cycle. A held

@@ -11,7 +11,7 @@ from ..delayed import delayed
 __all__ = ["PE", "OperandParams", "PEParams"]
 
 
-def address_bits(depth: int) -> int:
+def index_bits(depth: int) -> int:
     """Bits that address so many words; none for one."""
     return (depth - 1).bit_length()
 
@@ -92,7 +92,7 @@ class PEParams:
             if operand.depth:
                 members |= {f"load{n}": 1, f"swap{n}": 1}
             if operand.depth > 1:
-                bits = unsigned(address_bits(operand.depth))
+                bits = unsigned(index_bits(operand.depth))
                 members |= {f"load_address{n}": bits, f"read_address{n}": bits}
             if operand.moves:
                 members[f"tick{n}"] = 1
@@ -101,7 +101,7 @@ class PEParams:
         if self.accumulators:
             members["first"] = 1
         if self.accumulators > 1:
-            members["sum_address"] = unsigned(address_bits(self.accumulators))
+            members["sum_address"] = unsigned(index_bits(self.accumulators))
         if self.drain is not None:
             members["drain"] = 1
         return data.StructLayout(members)

@@ -28,9 +28,6 @@ class MemoryParams:
         Bits that one bit of ``write_enable`` writes; 0: the whole word.
     asynchronous
         Whether reading takes no clock edge.
-    keep_order
-        Whether a read of the word that is being written must give the old word. If not, it gives
-        either or a mixture, and block RAM needs no logic around it.
 
     Raises
     ------
@@ -42,7 +39,6 @@ class MemoryParams:
     depth: int
     granule: int = 0
     asynchronous: bool = False
-    keep_order: bool = False
 
     def __post_init__(self):
         if self.width < 1:
@@ -68,8 +64,7 @@ class MemoryParams:
     def name(self) -> str:
         name = f"memory_{self.depth}x{self.width}"
         name += f"_g{self.granule}" if self.granule else ""
-        name += "_async" if self.asynchronous else ""
-        return name + ("_ordered" if self.keep_order else "")
+        return name + ("_async" if self.asynchronous else "")
 
 
 class Memory(wiring.Component):
@@ -79,12 +74,15 @@ class Memory(wiring.Component):
     ``asynchronous``, it is there in the same cycle, and the memory becomes LUT RAM or registers
     instead of block RAM.
 
+    Reading the word that is being written gives the old one, the new one or a mixture, so that
+    block RAM needs no logic around it.
+
     No word is defined before it is written: the Verilog has no initial values, so that the module
     is also the wrapper of an SRAM. The module's name says its size.
 
     Parameters
     ----------
-    width, depth, granule, asynchronous, keep_order
+    width, depth, granule, asynchronous
         See :class:`MemoryParams`.
 
     Members
@@ -103,9 +101,8 @@ class Memory(wiring.Component):
         depth: int,
         granule: int = 0,
         asynchronous: bool = False,
-        keep_order: bool = False,
     ):
-        params = MemoryParams(width, depth, granule, asynchronous, keep_order)
+        params = MemoryParams(width, depth, granule, asynchronous)
         self._params = params
         self.module_name = params.name
         members = {
@@ -150,7 +147,7 @@ class Memory(wiring.Component):
         undefined = f"{width}'" + "x" * width
         clocked = not params.asynchronous
         lines = [f"module \\{name}"]
-        if clocked and not params.keep_order:
+        if clocked:
             lines.append("  attribute \\no_rw_check 1")
         lines += [
             f"  memory width {width} size {params.depth} \\words",

@@ -48,7 +48,7 @@ class ShadowWords(wiring.Component):
     def elaborate(self, platform):
         """The registers in Amaranth's simulator; Verilog comes from :meth:`rtlil`."""
         m = Module()
-        shadow = Signal(sum(self._used))
+        shadow = Signal(sum(self._used), reset_less=not self._clears)
         words = Signal(sum(self._used), reset_less=True)
         m.d.comb += self.words.eq(words)
         for n, (bits, end) in enumerate(zip(self._used, accumulate(self._used))):

@@ -16,6 +16,7 @@ OKAY, SLVERR = 0b00, 0b10
 
 AXI_LITE_PORTS = {
     "s_axi_awaddr": In(ADDRESS_BITS),
+    "s_axi_awprot": In(3),
     "s_axi_awvalid": In(1),
     "s_axi_awready": Out(1),
     "s_axi_wdata": In(DATA_BITS),
@@ -26,6 +27,7 @@ AXI_LITE_PORTS = {
     "s_axi_bvalid": Out(1),
     "s_axi_bready": In(1),
     "s_axi_araddr": In(ADDRESS_BITS),
+    "s_axi_arprot": In(3),
     "s_axi_arvalid": In(1),
     "s_axi_arready": Out(1),
     "s_axi_rdata": Out(DATA_BITS),
@@ -33,7 +35,7 @@ AXI_LITE_PORTS = {
     "s_axi_rvalid": Out(1),
     "s_axi_rready": In(1),
 }
-"""The pins of the port, named as tools infer them."""
+"""The pins of the port, named as tools infer them. ``prot`` is not looked at (B1.1)."""
 
 
 class AxiLiteSlave(wiring.Component):

@@ -45,7 +45,7 @@ class EventCounter(wiring.Component):
 
 
 class Counters(wiring.Component):
-    """The counters of a run: cleared when it starts, still from its interrupt on.
+    """The counters of a run: cleared when it starts, still from its end on.
 
     Parameters
     ----------

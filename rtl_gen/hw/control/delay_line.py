@@ -18,7 +18,10 @@ class DelayLine(wiring.Component):
 
     Members
     -------
-    valid : ``In(1)``, payload : ``In(width)``, late_valid, late_payload : ``Out``
+    valid : ``In(1)``, payload : ``In(width)``
+    late_valid : ``Out(1)``, late_payload : ``Out(width)``
+        ``valid`` and ``payload`` of ``cycles`` cycles ago; the payload means nothing where it was
+        not valid.
     """
 
     def __init__(self, width: int, cycles: int):

@@ -34,16 +34,18 @@ class EngineControl(wiring.Component):
         Descriptor words.
     room : ``Out(range(depth + 1))``
         Words the queue has room for.
-    go : ``In(1)``
-        Descriptors may be taken.
+    running : ``In(1)``
+        A run is on: descriptors may be taken.
     idle : ``In(1)``
-        The engine has finished. Low from the cycle after ``start`` until it has.
+        The engine may take the next descriptor. Low from the cycle after ``start`` until then.
     config : ``Out(layout_of(record.fields))``
         From the cycle of ``start`` until the next ``start``'s.
     start : ``Out(1)``
         For one cycle.
     busy : ``Out(1)``
-        From ``start`` until the engine has finished.
+        From ``start`` until ``idle``.
+    pending : ``Out(1)``
+        Words wait in the queue, or a whole descriptor behind it.
     error : ``Out(ERROR_BITS)``
         Code of a bad descriptor, which never starts; stays.
     """
@@ -56,11 +58,12 @@ class EngineControl(wiring.Component):
             {
                 "words": In(stream.Signature(WORD_BITS)),
                 "room": Out(range(depth + 1)),
-                "go": In(1),
+                "running": In(1),
                 "idle": In(1),
                 "config": Out(layout_of(record.fields)),
                 "start": Out(1),
                 "busy": Out(1),
+                "pending": Out(1),
                 "error": Out(errors.ERROR_BITS),
             }
         )
@@ -77,8 +80,9 @@ class EngineControl(wiring.Component):
             self.room.eq(queue.room),
             self.error.eq(port.error),
             # In the cycle of start the engine still says idle, but the shadow is empty.
-            port.take.eq(port.ready_config & self.go & self.idle),
+            port.take.eq(port.ready_config & self.running & self.idle),
             self.busy.eq(self.start | ~self.idle),
+            self.pending.eq((queue.room != self._depth) | queue.pop.valid | port.ready_config),
         ]
         m.d.sync += self.start.eq(port.take)
         return m

@@ -12,6 +12,8 @@ COUNT_BITS = 16
 class Fence(wiring.Component):
     """Holds the start of a load back until ``completed`` layers have reached ``after``.
 
+    Both are counts modulo 2^16; they may lie up to 2^15 - 1 apart.
+
     Members
     -------
     start : ``In(1)``
@@ -35,8 +37,10 @@ class Fence(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         open_ = Signal()
+        ahead = Signal(COUNT_BITS)  # by how many layers; the highest bit is its sign
         m.d.comb += [
-            open_.eq(~self.fenced | (self.completed >= self.after)),
+            ahead.eq(self.completed - self.after),
+            open_.eq(~self.fenced | ~ahead[-1]),
             self.pass_on.eq((self.start | self.waiting) & open_),
         ]
         m.d.sync += self.waiting.eq((self.start | self.waiting) & ~open_)

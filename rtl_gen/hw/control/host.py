@@ -28,13 +28,13 @@ __all__ = ["HostPort"]
 class HostPort(wiring.Component):
     """The registers of :mod:`rtl_gen.isa.registers` behind AXI4-Lite.
 
-    A run begins when the host sets CONTROL.start and ends with the interrupt: when a layer is
-    complete whose descriptor asks for one, or at the first error. Nothing may be started after an
-    error until reset.
+    A run begins when the host sets CONTROL.start. It ends when a layer is complete whose descriptor
+    asks for an interrupt and nothing is left to do, or at the first error. Nothing may be started
+    after an error until reset.
 
-    A word pushed into a full queue waits while a run is on, which the watchdog bounds; while none
-    is on, it is an error. After an error, words are dropped and answered SLVERR. So is every write
-    that has no effect. A read of what is not there gives 0.
+    A word pushed into a full queue waits while a run is on, which the watchdog bounds. While none
+    is on, and after an error, it is dropped and answered SLVERR. So is every write that has no
+    effect. A read of what is not there gives 0.
 
     Parameters
     ----------
@@ -47,21 +47,25 @@ class HostPort(wiring.Component):
         :data:`~rtl_gen.hw.control.axi_lite.AXI_LITE_PORTS`.
     interrupt : ``Out(1)``
         High while an enabled event of INTERRUPT is set.
-    go : ``Out(1)``
+    running : ``Out(1)``
         A run is on: engines may take descriptors.
+    failed : ``Out(1)``
+        There was an error: nothing more may be asked of memory, or written.
     completed : ``Out(16)``
         Layers complete since the run began.
     queues : ``Out(stream.Signature(32)).array(engines)``
-        Descriptor words, to each engine present in the order of its number. An error withdraws a
-        word that waits.
+        Descriptor words, to each engine present in the order of its number. A word that waits is
+        withdrawn when the run ends.
     room : ``In(range(queue_words + 1)).array(engines)``
         Of each queue.
     layer_done, layer_interrupt : ``In(1)``
         The next layer is complete in memory; it asks for an interrupt.
     overflow : ``In(1)``
         An accumulator overflowed.
-    busy, progress : ``In(engines)``
-        Per engine: it has work; something of it moved.
+    busy, progress, pending : ``In(engines)``
+        Per engine: it has work; something of it moved; descriptors wait for it.
+    in_flight : ``In(1)``
+        The memory port is not at rest.
     step, read_beat, write_beat : ``In(1)``
         A step was issued to the array; a beat was read from memory, or written.
     errors : ``In(ERROR_BITS).array(engines)``
@@ -77,7 +81,8 @@ class HostPort(wiring.Component):
             {
                 **AXI_LITE_PORTS,
                 "interrupt": Out(1),
-                "go": Out(1),
+                "running": Out(1),
+                "failed": Out(1),
                 "completed": Out(BY_NAME["COMPLETED"].fields[0].bits),
                 "queues": Out(stream.Signature(WORD_BITS)).array(engines),
                 "room": In(range(capabilities.queue_words + 1)).array(engines),
@@ -86,6 +91,8 @@ class HostPort(wiring.Component):
                 "overflow": In(1),
                 "busy": In(engines),
                 "progress": In(engines),
+                "pending": In(engines),
+                "in_flight": In(1),
                 "step": In(1),
                 "read_beat": In(1),
                 "write_beat": In(1),
@@ -107,18 +114,20 @@ class HostPort(wiring.Component):
         for name, member in AXI_LITE_PORTS.items():
             outer, inner = getattr(self, name), getattr(bus, name)
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
-        self._elaborate_queues(m, bus, run, pushed)
+        self._elaborate_queues(m, bus, run, pushed, waiting)
         m.d.comb += [
-            self.go.eq(run.go),
+            self.running.eq(run.running),
+            self.failed.eq(run.failed),
             self.completed.eq(run.completed),
             run.layer_done.eq(self.layer_done),
             run.layer_interrupt.eq(self.layer_interrupt),
             run.overflow.eq(self.overflow),
             run.expired.eq(watchdog.expired),
-            waiting.eq(run.waiting.any()),
+            run.remaining.eq((self.busy | self.pending).any()),
+            run.in_flight.eq(self.in_flight),
             accepted.eq(pushed & ~waiting & ~run.failed),
             watchdog.limit.eq(limit),
-            watchdog.running.eq(run.go),
+            watchdog.running.eq(run.running),
             watchdog.progress.eq(
                 Cat(
                     self.progress,
@@ -136,11 +145,11 @@ class HostPort(wiring.Component):
 
         refused = self._elaborate_writes(m, bus, run, enable, limit, pushed)
         m.d.comb += [
-            bus.write_ready.eq(~(waiting & run.go)),
+            bus.write_ready.eq(~(waiting & run.running)),
             bus.write_error.eq(refused | (pushed & ~accepted)),
         ]
         values = identification(self._capabilities) | {
-            "CONTROL": run.go,
+            "CONTROL": run.running,
             "STATUS": run.status,
             "INTERRUPT": run.events,
             "INTERRUPT_ENABLE": enable,
@@ -151,18 +160,19 @@ class HostPort(wiring.Component):
         m.d.comb += bus.read_data.eq(_read(bus.read_word, values))
         return m
 
-    def _elaborate_queues(self, m, bus, run, pushed):
-        """Offer a written word to its queue."""
+    def _elaborate_queues(self, m, bus, run, pushed, waiting):
+        """Offer a written word to its queue; ``waiting`` while that is full."""
         hits = Signal(len(self._capabilities.engines))
+        full = Signal.like(hits)
         for n, engine in enumerate(self._capabilities.engines):
             queue = self.queues[n]
             m.d.comb += [
                 hits[n].eq(_at(bus.write_word, engine_register("QUEUE", engine))),
                 queue.payload.eq(bus.write_data),
                 queue.valid.eq(bus.write_valid & hits[n] & ~run.failed),
-                run.waiting[n].eq(queue.valid & ~queue.ready),
+                full[n].eq(queue.valid & ~queue.ready),
             ]
-        m.d.comb += pushed.eq(bus.write_valid & hits.any())
+        m.d.comb += [pushed.eq(bus.write_valid & hits.any()), waiting.eq(full.any())]
 
     def _elaborate_writes(self, m, bus, run, enable, limit, pushed):
         """Do the writes to all registers but the queues; return whether this one does nothing."""
@@ -186,7 +196,7 @@ class HostPort(wiring.Component):
         counters = place(m, platform, "counters", Counters, len(engines))
         m.d.comb += [
             counters.clear.eq(run.started),
-            counters.running.eq(run.go),
+            counters.running.eq(run.running),
             counters.busy.eq(self.busy),
             counters.progress.eq(self.progress),
             counters.step.eq(self.step),

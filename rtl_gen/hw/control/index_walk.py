@@ -30,7 +30,7 @@ class IndexWalk(wiring.Component):
 
     def __init__(self, sizes: tuple[int, ...], bits: int):
         self._sizes, self._bits = sizes, bits
-        self.module_name = "index_walk_" + "x".join(map(str, sizes))
+        self.module_name = f"index_walk_{'x'.join(map(str, sizes))}_{bits}"
         super().__init__(
             {
                 "load": In(1),

@@ -10,14 +10,15 @@ from ...isa.descriptors import COMPUTE_MASKS
 from ...isa.fields import Record
 from ..layouts import layout_of
 from ..place import place
+from ..post.accumulators import RETURN_CYCLES
 from .configure import fields_of
 from .index_walk import IndexWalk
 from .nest import Nest, NestParams
 
 __all__ = ["Issue", "IssueParams"]
 
-HAZARD_CYCLES = 2
-"""Cycles in which an accumulator that was read is not yet written back."""
+HAZARD_CYCLES = RETURN_CYCLES - 1
+"""Steps after one of an accumulator that may not be of the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,8 @@ class Issue(wiring.Component):
     -------
     config, start, busy
         As for a nest.
+    pending : ``Out(1)``
+        Output words of steps that went are not yet handed to the buffer.
     operands_ready : ``In(1)``
         The operands of the next step are there.
     parameter_sets : ``In(range(3))``
@@ -135,6 +138,7 @@ class Issue(wiring.Component):
                 "config": In(layout_of(params.record.fields)),
                 "start": In(1),
                 "busy": Out(1),
+                "pending": Out(1),
                 "operands_ready": In(1),
                 "parameter_sets": In(range(3)),
                 "parameters_used": In(1),
@@ -238,7 +242,10 @@ class Issue(wiring.Component):
         emitted = Signal()
         promised = Signal(params.amount_bits)  # words whose commit is on its way
         owed = Signal(range(4))  # parameter sets whose end is on its way
-        m.d.comb += emitted.eq(self.tag_valid & self.tag.emit)
+        m.d.comb += [
+            emitted.eq(self.tag_valid & self.tag.emit),
+            self.pending.eq(promised != 0),
+        ]
         m.d.sync += [
             promised.eq(promised + Mux(emitted, self.tag.commit, 0) - self.committed),
             owed.eq(owed + (emitted & self.tag.parameters_done) - self.parameters_used),

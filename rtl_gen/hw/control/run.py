@@ -15,8 +15,9 @@ __all__ = ["RunControl"]
 class RunControl(wiring.Component):
     """Knows whether a run is on, how many layers are complete, and what went wrong.
 
-    A run ends when a layer is complete whose descriptor asks for an interrupt, or at the first
-    error; after an error there is no other until reset.
+    Each layer whose descriptor asks for an interrupt is reported when it is complete. The run ends
+    when one was and nothing is left to do, or at the first error; then no layer counts as complete
+    any more, and there is no other run until reset.
 
     Parameters
     ----------
@@ -35,13 +36,13 @@ class RunControl(wiring.Component):
         An accumulator overflowed.
     errors : ``In(ERROR_BITS).array(engines)``
         Per engine: the code of its error, 0 if none.
-    waiting : ``In(engines)``
-        Per engine: a word waits for its full queue, which only a run empties.
+    remaining : ``In(1)``
+        An engine has work, or descriptors wait.
     expired : ``In(1)``
         The watchdog saw no progress.
     cleared : ``In(2)``
         Events that the host clears; one that happens in the same cycle stays.
-    go : ``Out(1)``
+    running : ``Out(1)``
         A run is on.
     failed : ``Out(1)``
         There was an error.
@@ -49,6 +50,8 @@ class RunControl(wiring.Component):
         Layers complete since the run began.
     events : ``Out(2)``
         INTERRUPT.
+    in_flight : ``In(1)``
+        The memory port is not at rest.
     status : ``Out(32)``
         STATUS.
     """
@@ -64,42 +67,50 @@ class RunControl(wiring.Component):
                 "layer_interrupt": In(1),
                 "overflow": In(1),
                 "errors": In(errors.ERROR_BITS).array(len(engines)),
-                "waiting": In(len(engines)),
+                "remaining": In(1),
                 "expired": In(1),
                 "cleared": In(len(BY_NAME["INTERRUPT"].fields)),
-                "go": Out(1),
+                "running": Out(1),
                 "failed": Out(1),
                 "completed": Out(BY_NAME["COMPLETED"].fields[0].bits),
                 "events": Out(len(BY_NAME["INTERRUPT"].fields)),
+                "in_flight": In(1),
                 "status": Out(WORD_BITS),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        ended = Signal()  # the run's last layer is complete
         failing = Signal()  # the first error
+        finished = Signal()  # a layer of the run is complete
+        reported = Signal()  # it asks for an interrupt
+        may_end = Signal()  # one did before, and the run goes on
         overflowed = Signal()
 
         m.d.comb += [
-            self.started.eq(self.start & ~self.go & ~self.failed),
-            ended.eq(self.go & self.layer_done & self.layer_interrupt),
+            self.started.eq(self.start & ~self.running & ~self.failed),
+            # A layer whose last write was answered with an error is not complete.
+            finished.eq(self.layer_done & self.running & ~failing),
+            reported.eq(finished & self.layer_interrupt),
         ]
-        with m.If(failing | ended):
-            m.d.sync += self.go.eq(0)
+        with m.If(failing | ((reported | may_end) & ~self.remaining)):
+            m.d.sync += [self.running.eq(0), may_end.eq(0)]
         with m.Elif(self.started):
-            m.d.sync += self.go.eq(1)
+            m.d.sync += self.running.eq(1)
+        with m.Elif(reported):
+            m.d.sync += may_end.eq(1)
         m.d.sync += [
-            self.completed.eq(Mux(self.started, 0, self.completed + self.layer_done)),
+            self.completed.eq(Mux(self.started, 0, self.completed + finished)),
             overflowed.eq(Mux(self.started, 0, overflowed | self.overflow)),
-            self.events.eq((self.events & ~self.cleared) | Cat(ended, failing)),
+            self.events.eq((self.events & ~self.cleared) | Cat(reported, failing)),
         ]
 
         code, engine = self._elaborate_errors(m, failing)
         status = {
-            "running": self.go,
+            "running": self.running,
             "error": self.failed,
             "overflow": overflowed,
+            "in_flight": self.in_flight,
             "error_code": code,
             "error_engine": engine,
         }
@@ -114,9 +125,6 @@ class RunControl(wiring.Component):
         engine = Signal(8)
         with m.If(self.expired):
             m.d.comb += [code.eq(errors.WATCHDOG), engine.eq(NO_ENGINE)]
-        for n, name in enumerate(self._engines):
-            with m.If(self.waiting[n] & ~self.go):
-                m.d.comb += [code.eq(errors.QUEUE_OVERFLOW), engine.eq(ENGINES.index(name))]
         for n, name in enumerate(self._engines):
             with m.If(self.errors[n] != errors.NONE):
                 m.d.comb += [code.eq(self.errors[n]), engine.eq(ENGINES.index(name))]

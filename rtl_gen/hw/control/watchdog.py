@@ -33,7 +33,7 @@ class Watchdog(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        count = Signal(COUNT_BITS)  # cycles without progress before this one
+        self.count = count = Signal(COUNT_BITS)  # cycles without progress before this one
         with m.If(~self.running | self.progress):
             m.d.sync += count.eq(0)
         with m.Elif(~count.all()):

@@ -25,6 +25,12 @@ ID_BITS = 4
 PAGE_BYTES = 4096
 """No burst crosses a multiple of this address (A3.4.1)."""
 
+CACHE = 0b0011
+"""AxCACHE: normal memory, not cacheable, bufferable (A4.4)."""
+
+PROTECTION = 0b000
+"""AxPROT: data, secure, unprivileged (A4.7). An SoC that wants otherwise ties it at the port."""
+
 ADDRESS = data.StructLayout({"address": unsigned(ADDRESS_BITS), "length": unsigned(8)})
 """AR and AW: ``length`` is the number of beats less one. Every burst is INCR, its beats are as
 wide as the bus, and its id is 0, so that responses come back in order."""
@@ -47,7 +53,8 @@ def write_data(bus_bits: int) -> data.StructLayout:
 
 def flat_ports(bus_bits: int, prefix: str = "m_axi") -> dict:
     """Members of a signature, by the names of a manager's Verilog ports."""
-    address = {"id": ID_BITS, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2, "valid": 1}
+    address = {"id": ID_BITS, "addr": ADDRESS_BITS, "len": 8, "size": 3, "burst": 2}
+    address |= {"lock": 1, "cache": 4, "prot": 3, "qos": 4, "valid": 1}
     write = {"data": bus_bits, "strb": bus_bits // 8, "last": 1, "valid": 1}
     read = {"id": ID_BITS, "data": bus_bits, "resp": 2, "last": 1, "valid": 1}
     respond = {"id": ID_BITS, "resp": 2, "valid": 1}
@@ -83,6 +90,10 @@ def connect_flat(m, component, *, bus_bits: int, ar, r, aw, w, b, prefix: str = 
             pin(f"{channel}len").eq(source.payload.length),
             pin(f"{channel}size").eq(size),
             pin(f"{channel}burst").eq(1),
+            pin(f"{channel}lock").eq(0),
+            pin(f"{channel}cache").eq(CACHE),
+            pin(f"{channel}prot").eq(PROTECTION),
+            pin(f"{channel}qos").eq(0),
             pin(f"{channel}valid").eq(source.valid),
             source.ready.eq(pin(f"{channel}ready")),
         ]

@@ -134,7 +134,7 @@ class Bursts(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         params = self._params
-        run = Signal.like(self.i.payload)  # what is left of it
+        self.left = run = Signal.like(self.i.payload)  # of the run
         valid = Signal()
         first = Signal()
 

@@ -26,6 +26,8 @@ class Clip(wiring.Component):
         ``words`` may be 0; ``skip`` words come before them and ``after`` behind.
     busy : ``Out(1)``
         A run is here.
+    unaligned : ``Out(1)``
+        A run begins within a word of memory; stays, as it goes no further.
     """
 
     def __init__(self, params: LoadParams):
@@ -37,6 +39,7 @@ class Clip(wiring.Component):
                 "i": In(stream.Signature(params.nest.item)),
                 "o": Out(stream.Signature(params.bus.run(params.tag.size))),
                 "busy": Out(1),
+                "unaligned": Out(1),
             }
         )
 
@@ -50,7 +53,8 @@ class Clip(wiring.Component):
 
         m.d.comb += [
             moves.eq(~self.o.valid | self.o.ready),
-            self.i.ready.eq(~valid | moves),
+            self.i.ready.eq(~valid | (moves & ~self.unaligned)),
+            self.unaligned.eq(valid & address[: params.bus.shift].any()),
             self.busy.eq(valid | self.o.valid),
         ]
         with m.If(self.i.ready):
@@ -60,7 +64,7 @@ class Clip(wiring.Component):
                 size.eq(item.run + 1),
             ]
         with m.If(moves):
-            m.d.sync += self.o.valid.eq(valid)
+            m.d.sync += self.o.valid.eq(valid & ~self.unaligned)
         first = address[params.bus.shift :]
         if not params.clips:
             with m.If(moves):

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..buffer.fifo import Fifo
 from ..place import place
 from .store_params import FORMED, StoreParams
-from .streams import feed
+from .streams import join
 
 __all__ = ["Fetch"]
 
@@ -63,7 +63,7 @@ class Fetch(wiring.Component):
             queue.i.valid.eq(takes),
             queue.i.payload.eq(formed),
         ]
-        feed(m, queue.o, self.bursts)
+        join(m, queue.o, self.bursts)
         with m.If(moves):
             m.d.sync += [left.eq(left - 1), index.eq(index + 1)]
         with m.If(takes):

@@ -16,7 +16,7 @@ from .fill import Fill
 from .load_params import LoadParams
 from .reserve import Reserve
 from .skips import Skips
-from .streams import feed
+from .streams import join
 
 __all__ = ["LoadEngine", "LoadParams"]
 
@@ -45,8 +45,8 @@ class LoadEngine(wiring.Component):
         Begins a descriptor; allowed only when ``busy`` is low.
     busy : ``Out(1)``
         From the cycle after ``start`` until all words are requested.
-    idle : ``Out(1)``
-        Not busy, and all words have come.
+    working : ``Out(1)``
+        From the cycle after ``start`` until all words have come.
     request : ``Out(stream.Signature(ADDRESS))``
     beats : ``In(stream.Signature(unsigned(params.bus_bits)))``
     write, commit : ``Out``, as :class:`Buffet` takes them
@@ -56,6 +56,8 @@ class LoadEngine(wiring.Component):
         Fewer words than the watermark are filled or on their way.
     moved : ``Out(1)``
         A beat has come.
+    unaligned : ``Out(1)``
+        A run would begin within a word of memory; the engine stops before it, until reset.
     """
 
     def __init__(self, params: LoadParams):
@@ -66,7 +68,7 @@ class LoadEngine(wiring.Component):
                 "config": In(layout_of(params.record.fields)),
                 "start": In(1),
                 "busy": Out(1),
-                "idle": Out(1),
+                "working": Out(1),
                 "request": Out(stream.Signature(ADDRESS)),
                 "beats": In(stream.Signature(unsigned(params.bus_bits))),
                 "write": Out(stream.Signature(params.buffet.write)),
@@ -74,6 +76,7 @@ class LoadEngine(wiring.Component):
                 "space": In(params.amount),
                 "urgent": Out(1),
                 "moved": Out(1),
+                "unaligned": Out(1),
             }
         )
 
@@ -88,13 +91,13 @@ class LoadEngine(wiring.Component):
         fill = place(m, platform, "fill", Fill, params)
 
         m.d.comb += nest.start.eq(self.start)
-        feed(m, nest.item, clip.i)
-        feed(m, clip.o, bursts.i)
+        join(m, nest.item, clip.i)
+        join(m, clip.o, bursts.i)
         busy = nest.busy | clip.busy | bursts.busy | chunks.o.valid
         if params.clips:
             skips = place(m, platform, "skips", Skips, params)
-            feed(m, bursts.o, skips.i)
-            feed(m, skips.o, chunks.i)
+            join(m, bursts.o, skips.i)
+            join(m, skips.o, chunks.i)
             busy |= skips.busy
         else:
             burst = data.View(params.bus.burst(0), bursts.o.payload)
@@ -103,19 +106,20 @@ class LoadEngine(wiring.Component):
                 chunks.i.payload.eq(Cat(burst.address, burst.words)),
                 bursts.o.ready.eq(chunks.i.ready),
             ]
-        feed(m, chunks.o, reserve.i)
-        feed(m, reserve.order, fill.order)
-        feed(m, reserve.request, self.request)
-        feed(m, self.beats, fill.beats)
-        feed(m, fill.write, self.write)
-        feed(m, fill.commit, self.commit)
+        join(m, chunks.o, reserve.i)
+        join(m, reserve.order, fill.order)
+        join(m, reserve.request, self.request)
+        join(m, self.beats, fill.beats)
+        join(m, fill.write, self.write)
+        join(m, fill.commit, self.commit)
         m.d.comb += [
             reserve.space.eq(self.space),
             reserve.committed.eq(fill.committed),
             reserve.arrived.eq(fill.arrived),
             self.busy.eq(busy),
-            self.idle.eq(~busy & ~reserve.pending),
+            self.working.eq(busy | reserve.pending),
             self.urgent.eq(reserve.urgent),
             self.moved.eq(fill.moved),
+            self.unaligned.eq(clip.unaligned),
         ]
         return m

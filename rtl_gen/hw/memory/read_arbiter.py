@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..buffer.fifo import Fifo
 from ..place import place
 from .axi import ADDRESS, read_data
-from .streams import feed
+from .streams import join
 
 __all__ = ["ReadArbiter"]
 
@@ -39,8 +39,9 @@ class ReadArbiter(wiring.Component):
     beats : ``Out(stream.Signature(unsigned(bus_bits))).array(engines)``
     ar : ``Out(stream.Signature(ADDRESS))``
     r : ``In(stream.Signature(read_data(bus_bits)))``
-    error : ``Out(1)``
-        A beat came with SLVERR or DECERR; stays until reset. Its data was handed out.
+    error : ``Out(engines)``
+        A bit for each engine: a beat of its came with SLVERR or DECERR; stays until reset. Its
+        data was handed out.
     drain : ``In(1)``
         No request is taken, and beats are dropped, so that the channel comes to rest whatever
         the engines do; they must be reset before it goes low.
@@ -60,7 +61,7 @@ class ReadArbiter(wiring.Component):
                 "beats": Out(stream.Signature(unsigned(bus_bits))).array(engines),
                 "ar": Out(stream.Signature(ADDRESS)),
                 "r": In(stream.Signature(read_data(bus_bits))),
-                "error": Out(1),
+                "error": Out(engines),
                 "drain": In(1),
                 "idle": Out(1),
             }
@@ -87,7 +88,7 @@ class ReadArbiter(wiring.Component):
         ]
         for n, request in enumerate(self.request):
             m.d.comb += request.ready.eq(free & (chosen == n))
-        feed(m, addresses.o, self.ar)
+        join(m, addresses.o, self.ar)
         self._elaborate_beats(m, platform, owners.o)
         return m
 
@@ -112,7 +113,7 @@ class ReadArbiter(wiring.Component):
         """A register stage, then each beat to the engine that owns the oldest burst."""
         layout = read_data(self._bus_bits)
         arrived = place(m, platform, "arrived", Fifo, layout.size, 2)
-        feed(m, self.r, arrived.i)
+        join(m, self.r, arrived.i)
         beat = data.View(layout, arrived.o.payload)
         takes = Signal()
         m.d.comb += [
@@ -125,5 +126,5 @@ class ReadArbiter(wiring.Component):
                 beats.payload.eq(beat.data),
                 beats.valid.eq(arrived.o.valid & owner.valid & (owner.payload == n) & ~self.drain),
             ]
-        with m.If(arrived.o.valid & beat.response[1]):
-            m.d.sync += self.error.eq(1)
+        with m.If(arrived.o.valid & owner.valid & beat.response[1]):
+            m.d.sync += self.error.bit_select(owner.payload, 1).eq(1)

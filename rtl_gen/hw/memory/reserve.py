@@ -8,7 +8,7 @@ from ..buffer.fifo import Fifo
 from ..place import place
 from .axi import ADDRESS
 from .load_params import LoadParams
-from .streams import feed
+from .streams import join
 
 __all__ = ["Reserve"]
 
@@ -86,7 +86,7 @@ class Reserve(wiring.Component):
             added.eq(Mux(goes, needs, Mux(ahead, part, 0))),
             self.pending.eq(promised != 0),
         ]
-        feed(m, queue.o, self.order)
+        join(m, queue.o, self.order)
         m.d.sync += [
             promised.eq(promised + added - self.committed),
             available.eq(self.space - promised - added),

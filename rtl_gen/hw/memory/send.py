@@ -8,7 +8,7 @@ from ..buffer.fifo import Fifo
 from ..place import place
 from .axi import ADDRESS, RESPONSE, write_data
 from .store_params import FORMED, StoreParams
-from .streams import feed
+from .streams import join
 
 __all__ = ["Send"]
 
@@ -87,8 +87,8 @@ class Send(wiring.Component):
             m.d.sync += left.eq(burst.length)
         with m.Elif(moves):
             m.d.sync += left.eq(left - 1)
-        feed(m, addresses.o, self.aw)
-        feed(m, beats.o, self.w)
+        join(m, addresses.o, self.aw)
+        join(m, beats.o, self.w)
         self._elaborate_responses(m, awaited)
         return m
 

@@ -13,7 +13,7 @@ from .bursts import Bursts
 from .fetch import Fetch
 from .send import Send
 from .store_params import StoreParams
-from .streams import feed
+from .streams import join
 
 __all__ = ["StoreEngine", "StoreParams"]
 
@@ -34,6 +34,10 @@ class StoreEngine(wiring.Component):
         Begins a descriptor; allowed only when ``busy`` is low.
     busy : ``Out(1)``
         From the cycle after ``start`` until the nest has given out its last run.
+    working : ``Out(1)``
+        From the cycle after ``start`` until the descriptor's last response, low with its
+        ``completed`` if no other has begun. At most ``params.bursts`` may have begun and not be
+        complete.
     completed : ``Out(1)``
         The last response of a descriptor has come; one cycle for each descriptor, in order.
     request, response
@@ -44,6 +48,8 @@ class StoreEngine(wiring.Component):
         A beat was written.
     error : ``Out(1)``
         A response was SLVERR or DECERR; stays until reset.
+    unaligned : ``Out(1)``
+        A run would begin within a word of memory; the engine stops before it, until reset.
     drain : ``In(1)``
         No further burst is begun; the one begun ends without strobes. The engine must be reset
         before it goes low.
@@ -59,6 +65,7 @@ class StoreEngine(wiring.Component):
                 "config": In(layout_of(params.record.fields)),
                 "start": In(1),
                 "busy": Out(1),
+                "working": Out(1),
                 "completed": Out(1),
                 "request": Out(stream.Signature(params.buffet.request)),
                 "response": In(stream.Signature(params.buffet.response)),
@@ -67,6 +74,7 @@ class StoreEngine(wiring.Component):
                 "b": In(stream.Signature(RESPONSE)),
                 "moved": Out(1),
                 "error": Out(1),
+                "unaligned": Out(1),
                 "drain": In(1),
                 "idle": Out(1),
             }
@@ -80,13 +88,16 @@ class StoreEngine(wiring.Component):
         fetch = place(m, platform, "fetch", Fetch, params)
         send = place(m, platform, "send", Send, params)
 
+        open_ = Signal(range(params.bursts + 1))  # descriptors begun whose end is not shown yet
+        m.d.sync += open_.eq(open_ + self.start - self.completed)
+
         self._elaborate_runs(m, nest.item, bursts.i)
-        feed(m, bursts.o, fetch.i)
-        feed(m, fetch.bursts, send.bursts)
-        feed(m, fetch.request, self.request)
-        feed(m, send.aw, self.aw)
-        feed(m, send.w, self.w)
-        feed(m, self.b, send.b)
+        join(m, bursts.o, fetch.i)
+        join(m, fetch.bursts, send.bursts)
+        join(m, fetch.request, self.request)
+        join(m, send.aw, self.aw)
+        join(m, send.w, self.w)
+        join(m, self.b, send.b)
         m.d.comb += [
             nest.start.eq(self.start),
             send.words.valid.eq(self.response.valid),
@@ -97,22 +108,27 @@ class StoreEngine(wiring.Component):
             self.completed.eq(send.completed),
             self.error.eq(send.error),
             self.idle.eq(send.idle),
+            self.working.eq(open_ != self.completed),
             self.moved.eq(self.w.valid & self.w.ready),
         ]
         return m
 
     def _elaborate_runs(self, m, item, run):
-        """A register stage that adds the base address."""
+        """A register stage that adds the base address; what is not aligned stays there."""
+        shift = self._params.bus.shift
         address = Signal(ADDRESS_BITS)
         tag = Signal(self._params.tag)
+        valid = Signal()
         m.d.comb += [
-            item.ready.eq(~run.valid | run.ready),
-            run.payload.address.eq(address[self._params.bus.shift :]),
+            item.ready.eq(~valid | (run.ready & ~self.unaligned)),
+            self.unaligned.eq(valid & address[:shift].any()),
+            run.valid.eq(valid & ~self.unaligned),
+            run.payload.address.eq(address[shift:]),
             run.payload.tag.eq(tag.as_value()),
         ]
         with m.If(item.ready):
             m.d.sync += [
-                run.valid.eq(item.valid),
+                valid.eq(item.valid),
                 address.eq(self.config.base + item.payload.offset),
                 run.payload.words.eq(item.payload.run + 1),
                 tag.index.eq(item.payload.index),

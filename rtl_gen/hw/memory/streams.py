@@ -2,10 +2,10 @@
 
 from amaranth.hdl import Value
 
-__all__ = ["feed"]
+__all__ = ["join"]
 
 
-def feed(m, source, sink) -> None:
+def join(m, source, sink) -> None:
     """Let ``source`` flow into ``sink``, both wires of ``m``.
 
     Raises
@@ -15,7 +15,7 @@ def feed(m, source, sink) -> None:
     """
     widths = len(Value.cast(source.payload)), len(Value.cast(sink.payload))
     if widths[0] != widths[1]:
-        raise ValueError(f"a stream of {widths[0]} bits cannot feed one of {widths[1]} bits")
+        raise ValueError(f"a stream of {widths[0]} bits cannot flow into one of {widths[1]} bits")
     m.d.comb += [
         Value.cast(sink.payload).eq(Value.cast(source.payload)),
         sink.valid.eq(source.valid),

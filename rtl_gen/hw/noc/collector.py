@@ -73,12 +73,20 @@ class Collector(wiring.Component):
 
     Outputs that share a word are written at once, the bytes of other steps left alone. Where a step
     gives one byte to each of several words, bytes are gathered until a word is done; then its words
-    are written one a cycle while the next ones gather.
+    are written one a cycle while the next ones gather. The outputs of channel 0 come first, and
+    with them the other bytes of the word become 0: of a tensor whose channels do not fill its last
+    block no byte is left as it was.
+
+    Latency 0 cycles where outputs share a word; else a word's first write is in the cycle after it
+    was done.
 
     Members
     -------
-    valid, outputs, phase, tag : ``In``
-    write, commit : ``Out(stream)``
+    valid : ``In(1)``, outputs : ``In(8 * per_cycle)``, tag : ``In(params.tag)``
+        ``tag`` is that of the step in all its phases.
+    phase : ``In(range(phases))``
+        Which outputs of the step these are: from 0 on, a phase a cycle at most.
+    write : ``Out(stream)``, commit : ``Out(stream)``
         To the output buffer, which has room: ``ready`` is not looked at.
     """
 
@@ -104,7 +112,10 @@ class Collector(wiring.Component):
         return m
 
     def _placed(self, m, word, name):
-        """The bytes that come for a word, at their places, and their strobes, in this phase."""
+        """The bytes that come for a word, at their places, and their strobes, in this phase.
+
+        A word's first outputs set all its bytes, those that get no output to 0.
+        """
         params, block = self._params, self._params.block
         value = Signal(8 * block, name=f"{name}_bytes")
         mask = Signal(block, name=f"{name}_mask")
@@ -130,6 +141,8 @@ class Collector(wiring.Component):
             moved.eq(value << Cat(Const(0, 3), self.tag.channel)),
             moved_mask.eq(mask << self.tag.channel),
         ]
+        with m.If((self.tag.channel == 0) & (self.phase == 0)):
+            m.d.comb += moved_mask.eq(~0)
         return moved, moved_mask
 
     def _elaborate_direct(self, m):

@@ -7,15 +7,19 @@ from amaranth.lib.wiring import In, Out
 from ..buffer.memory import Memory
 from ..place import place
 
-__all__ = ["Accumulators"]
+__all__ = ["RETURN_CYCLES", "Accumulators"]
+
+RETURN_CYCLES = 3
+"""Cycles from an address to where it may come again: read, added to, written."""
 
 
 class Accumulators(wiring.Component):
     """Adds the sums of a step to those kept at an address; one memory for all exits.
 
     The address comes one cycle before the sums. The last pass over a tile is handed on and not
-    written back, so nothing has to be drained. An address must not come again before its sum is
-    written, two cycles after it came: the issue of steps sees to that.
+    written back, so nothing has to be drained. An address may come again ``RETURN_CYCLES`` cycles
+    after it came, when its sum has been written: the issue of steps sees to that. Only one that
+    starts anew (``first``) may come sooner.
 
     Latency: totals one cycle behind the sums.
 

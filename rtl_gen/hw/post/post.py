@@ -65,13 +65,17 @@ class Post(wiring.Component):
 
     Members
     -------
-    valid : ``In(1)``, sums : ``In``, channel : ``In``, last : ``In(1)``, tag : ``In``
-        The sums of a step, all in one cycle. ``last``: the parameters end here.
+    valid : ``In(1)``, sums : ``In(acc_bits * len(channels))``, channel : ``In(range(block))``
+        The sums of a step, all in one cycle; their first channel in the block.
+    last : ``In(1)``, tag : ``In(tag_bits)``
+        The parameters end here; what goes along with the outputs.
     parameters : ``In(params.parameter_bits)``, layer : ``In(layout_of(POST))``
     used : ``Out(1)``
-    out_valid : ``Out(1)``, outputs : ``Out(8 * lanes)``, phase : ``Out``, out_tag : ``Out``
-        The outputs of sums ``phase * lanes`` and following.
+    out_valid : ``Out(1)``, outputs : ``Out(8 * lanes)``, out_tag : ``Out(tag_bits)``
+        The outputs of sums ``phase * lanes`` and following, 4 + ``phase`` cycles after the sums.
+    phase : ``Out(range(phases))``
     overflow : ``Out(1)``
+        With the outputs: a sum and its bias did not fit, and wrapped.
     """
 
     def __init__(self, params: PostParams):

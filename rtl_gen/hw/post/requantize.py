@@ -18,21 +18,17 @@ MULTIPLIER_BITS = 31
 SHIFT_BITS = 6
 OUTPUT_BITS = 8
 FLOOR_BITS = OUTPUT_BITS + 1  # what lies outside it is clamped whatever the zero point
-LOW_BITS = 16  # of the multiplier, for the first of two partial products
 FINE_SHIFTS = (16, 8, 4, 2, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequantizeParams:
-    """Widths and depth of a requantizer lane.
+    """Widths of a requantizer lane.
 
     Parameters
     ----------
     acc_bits, bias_bits
         Bits of an accumulator, 2 to 32, and of a bias.
-    multiplier_stages
-        1: the whole product in a cycle. 2: two products of half the width, then their sum, which
-        is faster and larger.
 
     Raises
     ------
@@ -42,17 +38,12 @@ class RequantizeParams:
 
     acc_bits: int = 32
     bias_bits: int = 32
-    multiplier_stages: int = 1
 
     def __post_init__(self):
         for name in ("acc_bits", "bias_bits"):
             value = getattr(self, name)
             if value not in range(2, 33):
                 raise ValueError(f"{name} must be 2..32 bits, not {value!r}")
-        if self.multiplier_stages not in (1, 2):
-            raise ValueError(
-                f"multiplier_stages must be 1 or 2 cycles, not {self.multiplier_stages!r}"
-            )
 
     @property
     def sum_bits(self) -> int:
@@ -62,7 +53,7 @@ class RequantizeParams:
     @property
     def latency(self) -> int:
         """Cycles from an accumulator to its output."""
-        return self.multiplier_stages + 3
+        return 4
 
     @property
     def layer_delay(self) -> int:
@@ -112,9 +103,7 @@ class RequantizeLane(wiring.Component):
 
     def __init__(self, params: RequantizeParams):
         self._params = params
-        self.module_name = (
-            f"requantize_lane_{params.acc_bits}_{params.bias_bits}_{params.multiplier_stages}"
-        )
+        self.module_name = f"requantize_lane_{params.acc_bits}_{params.bias_bits}"
         super().__init__({**params.item, **LAYER, **RESULT})
 
     def elaborate(self, platform):
@@ -130,20 +119,9 @@ class RequantizeLane(wiring.Component):
         wrapped = total[-1] != total[-2]
         m.d.comb += self.overflow.eq(_delayed(m, wrapped, "wrapped", self._params.latency))
 
-        if self._params.multiplier_stages == 1:
-            product = summed * multiplier
-        else:
-            product = self._elaborate_halves(m, summed, multiplier)
-            shift, twice = _delayed(m, shift, "shift_later"), _delayed(m, twice, "twice_later")
-        floor, increment = self._elaborate_shift(m, product, shift, twice)
+        floor, increment = self._elaborate_shift(m, summed * multiplier, shift, twice)
         self._elaborate_output(m, floor, increment)
         return m
-
-    def _elaborate_halves(self, m, summed, multiplier):
-        """The product by way of two registered products of half the width."""
-        low = _delayed(m, summed * multiplier[:LOW_BITS], "low")
-        high = _delayed(m, summed * multiplier[LOW_BITS:], "high")
-        return Cat(low[:LOW_BITS], high + (low >> LOW_BITS)).as_signed()
 
     def _elaborate_shift(self, m, product, shift, twice):
         """``product >> (31 - shift)``, saturated, and whether rounding adds 1 to it.

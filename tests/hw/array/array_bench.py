@@ -14,7 +14,7 @@ from amaranth.hdl import ClockDomain, Module
 from amaranth.sim import Simulator
 from nest_layer import NestLayer
 
-from rtl_gen.hw.array.array import Array, ArrayParams
+from rtl_gen.hw.array.array import ArrayParams, PEArray
 from rtl_gen.reuse import HeldOperand, Reuse
 
 __all__ = ["ArrayBench"]
@@ -55,7 +55,7 @@ class ArrayBench:
         The component; another one with the same ports may stand in.
     """
 
-    def __init__(self, reuse: Reuse, multiplier_registers: int = 0, array=Array):
+    def __init__(self, reuse: Reuse, multiplier_registers: int = 0, array=PEArray):
         self.reuse = reuse
         self.params = ArrayParams(reuse, multiplier_registers)
         self._array = array

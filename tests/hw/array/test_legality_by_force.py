@@ -9,6 +9,7 @@ from nest_layer import NestLayer
 from random_nests import draw_change, draw_nest, draw_telling_layer
 
 from rtl_gen.reuse import Placement, analyse, check_links
+from rtl_gen.spec.design import Formats
 
 EACH = 4
 
@@ -51,8 +52,10 @@ def verdicts(seeds) -> Counter:
 
 @pytest.mark.parametrize("seed", range(300))
 def test_every_nest_is_legal_on_its_own_array(seed):
+    """Whatever its formats: sums are as wide as the largest reduction asks, and no wider."""
     placement = Placement(*draw_nest(random.Random(seed)))
-    assert check_links(analyse(placement), placement) == []
+    for formats in (Formats(), Formats(max_reduction=1), Formats(max_reduction=5)):
+        assert check_links(analyse(placement, formats), placement) == []
 
 
 def test_allowed_nests_are_exact_and_most_refused_are_wrong():

@@ -7,7 +7,7 @@ import pytest
 from amaranth.hdl import ClockDomain, Module
 from amaranth.sim import Simulator
 
-from rtl_gen.hw.array.pe import PE, OperandParams, PEParams, address_bits
+from rtl_gen.hw.array.pe import PE, OperandParams, PEParams, index_bits
 
 STREAM = OperandParams()
 
@@ -220,7 +220,7 @@ def test_control_says_what_a_pe_needs_and_no_more():
 
 
 def test_addresses_have_no_bit_too_many():
-    assert [address_bits(depth) for depth in range(1, 10)] == [0, 1, 2, 2, 3, 3, 3, 3, 4]
+    assert [index_bits(depth) for depth in range(1, 10)] == [0, 1, 2, 2, 3, 3, 3, 3, 4]
     held = PEParams(operands=(STREAM, OperandParams(depth=4)), accumulators=5)
     widths = {name: field.width for name, field in held.control}
     assert widths["read_address1"] == widths["load_address1"] == 2

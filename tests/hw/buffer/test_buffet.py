@@ -119,10 +119,10 @@ def drive(ctx, port, values):
 @pytest.mark.parametrize(
     "gaps", [(0, 0, 0), (0, 0, 0.7), (0.7, 0, 0), (0, 0.7, 0), (0.5, 0.5, 0.5)]
 )
-@pytest.mark.parametrize("depth", [2, 3, 5, 8, 64])
+@pytest.mark.parametrize("depth", [1, 2, 3, 5, 8, 64])
 def test_every_cycle_is_that_of_the_model(depth, gaps):
     rng = random.Random(f"{depth} {gaps}")
-    dut, model = Buffet(64, depth, tag_bits=5, strobes=True), Model(depth)
+    dut, model = Buffet(64, depth, tag_bits=5, lanes=8), Model(depth)
     tile = max(1, depth // 2)
     need = depth - tile + 1  # whoever waits for so many words leaves room for a tile
     producer = Producer(rng, tile, gaps[0])
@@ -171,7 +171,7 @@ def test_every_cycle_is_that_of_the_model(depth, gaps):
     assert seen["held"] or not gaps[1]
 
 
-@pytest.mark.parametrize("depth", [2, 5, 8])
+@pytest.mark.parametrize("depth", [1, 2, 5, 8])
 def test_a_tile_may_take_all_of_it(depth):
     dut = Buffet(16, depth)
 
@@ -282,10 +282,11 @@ def test_a_word_is_written_and_one_read_in_each_of_ten_thousand_cycles():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((64, 1), "buffet depth must be at least 2 words, not 1"),
+        ((64, 0), "buffet depth must be at least 1 word, not 0"),
         ((0, 4), "buffet width must be at least 1 bit, not 0"),
-        ((12, 4, 0, True), "buffet width must be a multiple of 8 bits, not 12"),
-        ((16, 4, -1), "buffet tag must have 0 bits or more, not -1"),
+        ((12, 4, 0, 5), "buffet lanes must divide the width of 12 bits, not 5"),
+        ((12, 4, 0, 1, -1), "buffet updates must be 0 or more, not -1"),
+        ((16, 4, -1), "buffet tag must be 0 or more, not -1"),
     ],
 )
 def test_impossible_sizes_are_refused(arguments, message):
@@ -293,7 +294,7 @@ def test_impossible_sizes_are_refused(arguments, message):
         BuffetParams(*arguments)
 
 
-@pytest.mark.parametrize("arguments", [(128, 8192, 4, True), (128, 5), (8, 2, 1)])
+@pytest.mark.parametrize("arguments", [(128, 8192, 4, 16), (128, 5), (8, 2, 1)])
 def test_it_becomes_verilog_with_one_module_for_the_memory(arguments):
     text = emit(Buffet, *arguments)
     assert text.count("endmodule") == 2

@@ -11,11 +11,11 @@ from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.buffer.memory import Memory, MemoryParams, address_bits
 
 KINDS = [
-    (16, 12, 8, False, False),
-    (16, 2, 0, False, True),
-    (128, 32, 4, False, False),
-    (9, 5, 0, True, False),
-    (8, 64, 1, True, False),
+    (16, 12, 8, False),
+    (16, 2, 0, False),
+    (128, 32, 4, False),
+    (9, 5, 0, True),
+    (8, 64, 1, True),
 ]
 
 
@@ -31,7 +31,7 @@ def test_it_emits_what_it_simulates(kind):
     assert len(_processes(ours)) == (2 if kind[3] else 3)
     assert _processes(ours) == _processes(amaranths)
     assert f"reg [{kind[0] - 1}:0] words [{kind[1] - 1}:0]" in ours
-    assert ("no_rw_check" in ours) == (not kind[3] and not kind[4])
+    assert ("no_rw_check" in ours) == (not kind[3])
 
 
 def test_it_emits_no_initial_values():
@@ -42,7 +42,7 @@ def test_it_emits_no_initial_values():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_reads_what_was_written(kind):
-    width, depth, granule, asynchronous, _ = kind
+    width, depth, granule, asynchronous = kind
     rng, dut = random.Random(str(kind)), Memory(*kind)
     granules = width // (granule or width)
     words, read = [0] * depth, 0

@@ -172,7 +172,7 @@ def test_no_output_follows_an_input_within_a_cycle():
     rng = random.Random(2)
     inputs = [getattr(dut, name) for name, member in AXI_LITE_PORTS.items() if member.flow == In]
     outputs = [getattr(dut, name) for name, member in AXI_LITE_PORTS.items() if member.flow == Out]
-    assert len(inputs) == 9 and len(outputs) == 8
+    assert len(inputs) == 11 and len(outputs) == 8
 
     async def bench(ctx):
         for _ in range(300):

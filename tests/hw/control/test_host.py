@@ -1,82 +1,23 @@
-"""The host port: registers, runs, errors, queues."""
+"""The host port: registers, counters, queues."""
 
 import random
 
 import pytest
-from axi_lite_bench import OKAY, SLVERR, Master, obeys_axi_rules
-from control_bench import run, stalls
+from axi_lite_bench import OKAY, SLVERR
+from control_bench import stalls
+from host_bench import PRESENT, Bench, capabilities
 
 from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.control.host import HostPort
 from rtl_gen.isa import errors
-from rtl_gen.isa.descriptors import ENGINES, Widths
+from rtl_gen.isa.descriptors import ENGINES
 from rtl_gen.isa.registers import (
     BY_NAME,
     NO_ENGINE,
     REGISTERS,
-    Capabilities,
     engine_register,
     identification,
 )
-
-WIDTHS = Widths(
-    levels=12,
-    dma_levels=8,
-    load_checks=2,
-    feed_checks=3,
-    input_held=True,
-    groups=2,
-    input_words=8192,
-    weight_words=4096,
-    parameter_words=1024,
-    output_words=8000,
-    accumulators=1024,
-    block=16,
-)
-PRESENT = ("load_input", "compute", "store")
-
-
-def capabilities(engines=PRESENT):
-    return Capabilities(
-        rows=12,
-        columns=14,
-        operand_bits=8,
-        accumulator_bits=27,
-        bus_bits=128,
-        post_lanes=4,
-        queue_words=256,
-        widths=WIDTHS,
-        engines=engines,
-        design_hash=0xFEDC_BA98_7654_3210,
-    )
-
-
-class Bench:
-    """A host port, a host, and queues that always take."""
-
-    def __init__(self, engines=PRESENT, stall=0.0, seed=0):
-        self.dut = HostPort(capabilities(engines))
-        self.master = Master(self.dut, seed, stall)
-
-    async def read(self, ctx, name):
-        return await self.master.read(ctx, BY_NAME[name].offset)
-
-    async def write(self, ctx, name, data):
-        response, _ = await self.master.write(ctx, BY_NAME[name].offset, data)
-        return response
-
-    async def status(self, ctx):
-        return BY_NAME["STATUS"].unpack(await self.read(ctx, "STATUS"))
-
-    async def layer(self, ctx, interrupt):
-        ctx.set(self.dut.layer_done, 1)
-        ctx.set(self.dut.layer_interrupt, interrupt)
-        await ctx.tick()
-        ctx.set(self.dut.layer_done, 0)
-        ctx.set(self.dut.layer_interrupt, 0)
-
-    def run(self, *benches, checks=()):
-        run(self.dut, *benches, checks=[obeys_axi_rules(self.dut), *checks])
 
 
 @pytest.mark.parametrize("engines", [PRESENT, ENGINES, ("store",)])
@@ -101,60 +42,23 @@ def test_every_register_after_reset(engines):
     bench.run(host)
 
 
-@pytest.mark.parametrize("stall", [0, 0.6])
-def test_a_run_from_start_to_interrupt(stall):
-    bench = Bench(stall=stall)
-    dut = bench.dut
-
-    async def host(ctx):
-        assert await bench.write(ctx, "INTERRUPT_ENABLE", 0b11) == OKAY
-        assert not ctx.get(dut.go)
-        await bench.layer(ctx, True)  # a stray one starts and ends nothing
-        assert await bench.read(ctx, "INTERRUPT") == 0
-        for layers in (1, 4):
-            assert await bench.write(ctx, "CONTROL", 0) == OKAY
-            assert not ctx.get(dut.go)
-            assert await bench.write(ctx, "CONTROL", 1) == OKAY
-            assert ctx.get(dut.go)
-            assert await bench.read(ctx, "CONTROL") == 1
-            assert await bench.write(ctx, "CONTROL", 1) == SLVERR  # it runs already
-            for n in range(layers):
-                assert ctx.get(dut.completed) == n == await bench.read(ctx, "COMPLETED")
-                assert (await bench.status(ctx))["running"] and ctx.get(dut.go)
-                assert not ctx.get(dut.interrupt)
-                await bench.layer(ctx, n == layers - 1)
-            assert not ctx.get(dut.go)
-            await ctx.tick()
-            assert ctx.get(dut.interrupt)
-            assert await bench.read(ctx, "COMPLETED") == layers
-            cycles = await bench.read(ctx, "CYCLES_LOW")
-            assert await bench.read(ctx, "CYCLES_LOW") == cycles > 0
-            assert await bench.write(ctx, "INTERRUPT", 0b10) == OKAY  # the other one
-            assert ctx.get(dut.interrupt) and await bench.read(ctx, "INTERRUPT") == 0b01
-            assert await bench.write(ctx, "INTERRUPT", 0b01) == OKAY
-            await ctx.tick()
-            assert not ctx.get(dut.interrupt) and await bench.read(ctx, "INTERRUPT") == 0
-
-    bench.run(host)
-
-
 def test_cycles_and_counters_of_a_run():
     bench = Bench()
     dut = bench.dut
     rng = random.Random(8)
-    count = {}
+    count, resting = {}, []  # a run ends when no engine is busy
 
     async def work(ctx):
         """Random work; counts what falls between start and interrupt."""
         was_on = False
         while True:
-            busy, progress = rng.getrandbits(3), rng.getrandbits(3)
+            busy, progress = 0 if resting else rng.getrandbits(3), rng.getrandbits(3)
             pulses = [rng.random() < 0.5 for _ in range(3)]
             ctx.set(dut.busy, busy)
             ctx.set(dut.progress, progress)
             for pin, value in zip((dut.step, dut.read_beat, dut.write_beat), pulses):
                 ctx.set(pin, value)
-            _, _, on = await ctx.tick().sample(dut.go)
+            _, _, on = await ctx.tick().sample(dut.running)
             if on:
                 if not was_on:
                     count.clear()
@@ -173,7 +77,9 @@ def test_cycles_and_counters_of_a_run():
             await bench.write(ctx, "CONTROL", 1)
             for _ in range(cycles):
                 await ctx.tick()
+            resting.append(True)
             await bench.layer(ctx, True)
+            resting.clear()
             assert await bench.read(ctx, "CYCLES_HIGH") == 0
             assert count["CYCLES_LOW"] > cycles
             for name, value in count.items():
@@ -195,53 +101,6 @@ def test_interrupts_only_as_enabled():
         await bench.write(ctx, "INTERRUPT_ENABLE", 0xFFFF_FFFD)
         await ctx.tick()
         assert await bench.read(ctx, "INTERRUPT_ENABLE") == 0b01 and ctx.get(dut.interrupt)
-
-    bench.run(host)
-
-
-def test_overflow_is_kept_until_the_next_start():
-    bench = Bench()
-
-    async def host(ctx):
-        for overflows in (True, False):
-            await bench.write(ctx, "CONTROL", 1)
-            ctx.set(bench.dut.overflow, overflows)
-            await ctx.tick()
-            ctx.set(bench.dut.overflow, 0)
-            await bench.layer(ctx, True)
-            assert (await bench.status(ctx))["overflow"] == overflows
-
-    bench.run(host)
-
-
-@pytest.mark.parametrize("running", [False, True])
-@pytest.mark.parametrize("engine", PRESENT)
-def test_the_first_error_ends_the_run_for_good(engine, running):
-    bench = Bench()
-    dut = bench.dut
-
-    async def host(ctx):
-        await bench.write(ctx, "INTERRUPT_ENABLE", 0b10)
-        if running:
-            await bench.write(ctx, "CONTROL", 1)
-        for n in range(PRESENT.index(engine), 3):  # the lowest code at the lowest engine
-            ctx.set(dut.errors[n], errors.READ_RESPONSE + n - PRESENT.index(engine))
-        await ctx.tick()
-        assert not ctx.get(dut.go)
-        await ctx.tick()
-        assert ctx.get(dut.interrupt)
-        for n in range(3):
-            ctx.set(dut.errors[n], errors.WATCHDOG)
-        status = await bench.status(ctx)
-        assert status["error"] and not status["running"]
-        # Of several in one cycle the last engine's is kept: it is nearest to the host.
-        assert status["error_engine"] == ENGINES.index(PRESENT[-1])
-        assert status["error_code"] == errors.READ_RESPONSE + 2 - PRESENT.index(engine)
-        assert await bench.write(ctx, "CONTROL", 1) == SLVERR
-        assert await bench.write(ctx, "QUEUE_STORE", 1) == SLVERR
-        await bench.write(ctx, "INTERRUPT", 0b10)
-        await ctx.tick()
-        assert not ctx.get(dut.go) and not ctx.get(dut.interrupt)
 
     bench.run(host)
 
@@ -289,7 +148,7 @@ def test_a_push_waits_for_a_full_queue_until_the_watchdog_bites():
         assert response == SLVERR and 55 < cycles < 70
         status = await bench.status(ctx)
         assert status["error_code"] == errors.WATCHDOG and status["error_engine"] == NO_ENGINE
-        assert not ctx.get(dut.go) and ctx.get(dut.interrupt)
+        assert not ctx.get(dut.running) and ctx.get(dut.interrupt)
         response, cycles = await bench.master.write(ctx, BY_NAME["QUEUE_COMPUTE"].offset, 5)
         assert response == SLVERR and cycles == 3
 
@@ -321,26 +180,28 @@ def test_whatever_moves_holds_the_watchdog_off(pin):
                 ctx.set(getattr(dut, pin), 0b100 if pin == "progress" else 1)
                 await ctx.tick()
                 ctx.set(getattr(dut, pin), 0)
-        assert ctx.get(dut.go)
+        assert ctx.get(dut.running)
         for _ in range(25):
             await ctx.tick()
-        assert not ctx.get(dut.go)
+        assert not ctx.get(dut.running)
         assert (await bench.status(ctx))["error_code"] == errors.WATCHDOG
 
     bench.run(host)
 
 
-def test_a_push_that_no_run_can_empty_is_an_error():
+def test_a_push_that_no_run_can_empty_is_refused_and_changes_nothing():
     bench = Bench()
+    dut = bench.dut
 
     async def host(ctx):
-        ctx.set(bench.dut.queues[1].ready, 1)
+        ctx.set(dut.queues[1].ready, 1)
         assert await bench.write(ctx, "QUEUE_COMPUTE", 7) == OKAY
-        ctx.set(bench.dut.queues[1].ready, 0)
-        assert await bench.write(ctx, "QUEUE_COMPUTE", 8) == SLVERR
-        status = await bench.status(ctx)
-        assert status["error_code"] == errors.QUEUE_OVERFLOW
-        assert status["error_engine"] == ENGINES.index("compute")
+        ctx.set(dut.queues[1].ready, 0)
+        response, cycles = await bench.master.write(ctx, BY_NAME["QUEUE_COMPUTE"].offset, 8)
+        assert response == SLVERR and cycles == 3
+        assert await bench.read(ctx, "STATUS") == BY_NAME["STATUS"].reset
+        assert await bench.write(ctx, "CONTROL", 1) == OKAY
+        assert ctx.get(dut.running)
 
     bench.run(host)
 

@@ -138,6 +138,7 @@ class Surroundings:
 
     def drive(self, ctx, dut):
         """What the ports carry in this cycle."""
+        assert ctx.get(dut.pending) == (self.promised != 0)
         self.committed = self.used = 0
         if self.commits and self.commits[0][0] <= self.cycle:
             self.committed = self.commits.popleft()[1]

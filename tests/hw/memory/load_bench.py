@@ -12,7 +12,7 @@ from rtl_gen.hw.layouts import layout_of
 from rtl_gen.hw.memory.axi import ADDRESS, read_data
 from rtl_gen.hw.memory.load import LoadEngine
 from rtl_gen.hw.memory.read_arbiter import ReadArbiter
-from rtl_gen.hw.memory.streams import feed
+from rtl_gen.hw.memory.streams import join
 from rtl_gen.hw.place import place
 
 
@@ -26,7 +26,7 @@ class LoadSide(wiring.Component):
         members = {
             "ar": Out(stream.Signature(ADDRESS)),
             "r": In(stream.Signature(read_data(engines[0].bus_bits))),
-            "error": Out(1),
+            "error": Out(len(engines)),
             "drain": In(1),
             "rest": Out(1),
         }
@@ -35,7 +35,8 @@ class LoadSide(wiring.Component):
                 f"config{n}": In(layout_of(params.record.fields)),
                 f"start{n}": In(1),
                 f"busy{n}": Out(1),
-                f"idle{n}": Out(1),
+                f"working{n}": Out(1),
+                f"unaligned{n}": Out(1),
                 f"urgent{n}": Out(1),
                 f"moved{n}": Out(1),
                 f"request{n}": In(stream.Signature(params.buffet.request)),
@@ -49,8 +50,8 @@ class LoadSide(wiring.Component):
         m = Module()
         bus_bits = self._engines[0].bus_bits
         arbiter = place(m, platform, "arbiter", ReadArbiter, len(self._engines), bus_bits)
-        feed(m, arbiter.ar, self.ar)
-        feed(m, self.r, arbiter.r)
+        join(m, arbiter.ar, self.ar)
+        join(m, self.r, arbiter.r)
         m.d.comb += [
             self.error.eq(arbiter.error),
             arbiter.drain.eq(self.drain),
@@ -59,12 +60,12 @@ class LoadSide(wiring.Component):
         for n, params in enumerate(self._engines):
             engine = place(m, platform, f"engine{n}", LoadEngine, params)
             buffet = place(m, platform, f"buffet{n}", Buffet, 8 * params.block, params.capacity)
-            feed(m, engine.request, arbiter.request[n])
-            feed(m, arbiter.beats[n], engine.beats)
-            feed(m, engine.write, buffet.write)
-            feed(m, engine.commit, buffet.commit)
-            feed(m, getattr(self, f"request{n}"), buffet.request)
-            feed(m, buffet.response, getattr(self, f"response{n}"))
+            join(m, engine.request, arbiter.request[n])
+            join(m, arbiter.beats[n], engine.beats)
+            join(m, engine.write, buffet.write)
+            join(m, engine.commit, buffet.commit)
+            join(m, getattr(self, f"request{n}"), buffet.request)
+            join(m, buffet.response, getattr(self, f"response{n}"))
             overruns = (engine.write.valid & ~buffet.write.ready) | (
                 engine.commit.valid & ~buffet.commit.ready
             )
@@ -74,7 +75,8 @@ class LoadSide(wiring.Component):
                 engine.space.eq(buffet.space),
                 arbiter.urgent[n].eq(engine.urgent),
                 getattr(self, f"busy{n}").eq(engine.busy),
-                getattr(self, f"idle{n}").eq(engine.idle),
+                getattr(self, f"working{n}").eq(engine.working),
+                getattr(self, f"unaligned{n}").eq(engine.unaligned),
                 getattr(self, f"urgent{n}").eq(engine.urgent),
                 getattr(self, f"moved{n}").eq(engine.moved),
                 getattr(self, f"space{n}").eq(buffet.space),
@@ -112,11 +114,11 @@ class Reader:
         self.was_busy = self.was_starting = 0
         self.started, self.retired, self.present = 0, 0, None
         self.starting, self.asking, self.taking = 0, 0, 0
-        self.beats, self.most_flying, self.idle = 0, 0, False
+        self.beats, self.most_flying, self.working = 0, 0, True
 
     @property
     def done(self):
-        return self.got == len(self.expected) and not self.descriptors and self.idle
+        return self.got == len(self.expected) and not self.descriptors and not self.working
 
     def port(self, name):
         return getattr(self.dut, f"{name}{self.n}")
@@ -126,7 +128,7 @@ class Reader:
         response = self.port("response")
         return raw(
             self.port("busy"),
-            self.port("idle"),
+            self.port("working"),
             self.port("moved"),
             self.port("overrun"),
             self.port("space"),
@@ -135,18 +137,18 @@ class Reader:
             response.payload.data,
         )
 
-    def step(self, ctx, now, busy, idle, moved, overrun, space, request_ready, valid, word):
+    def step(self, ctx, now, busy, working, moved, overrun, space, request_ready, valid, word):
         assert not overrun, f"engine {self.n} fills more than was free"
         self.beats += moved
-        self.idle = idle
+        self.working = working
+        assert working or not (busy or moved), f"engine {self.n} moves but has no work"
         assert not busy or self.was_busy or self.was_starting, "busy without a start"
         self.was_busy, self.was_starting = busy, self.starting
         if self.starting:
             self.started += len(list(expected_words(self.params, self.present)))
-        elif idle:
+        elif not working:
             committed = self.retired + self.params.capacity - space
-            assert committed == self.started, f"engine {self.n} is idle too early"
-            assert not busy
+            assert committed == self.started, f"engine {self.n} stops working too early"
         if self.asking and request_ready:
             self.retired += self.shrink
         if valid and self.taking:

@@ -17,7 +17,7 @@ from rtl_gen.hw.memory.axi import (
     read_data,
     write_data,
 )
-from rtl_gen.hw.memory.streams import feed
+from rtl_gen.hw.memory.streams import join
 
 BUS_BITS = 64
 OUTGOING = {"ar": ADDRESS, "aw": ADDRESS, "w": write_data(BUS_BITS)}
@@ -43,12 +43,14 @@ class Manager(wiring.Component):
 
 def test_every_signal_has_its_port():
     dut, seen = Manager(), {}
+    address = {"id": 0, "addr": 0x1234_5678_9ABC_DEF0, "len": 15, "size": 3, "burst": 1, "valid": 1}
+    address |= {"lock": 0, "cache": 0b0011, "prot": 0b000, "qos": 0}
 
     async def testbench(ctx):
         for name, port in (("ar", dut.ar), ("aw", dut.aw)):
             ctx.set(port.payload, {"address": 0x1234_5678_9ABC_DEF0, "length": 15})
             ctx.set(port.valid, 1)
-            for pin in ("id", "addr", "len", "size", "burst", "valid"):
+            for pin in address:
                 seen[name + pin] = ctx.get(getattr(dut, f"m_axi_{name}{pin}"))
             ctx.set(port.valid, 0)
             assert not ctx.get(getattr(dut, f"m_axi_{name}valid"))
@@ -74,7 +76,6 @@ def test_every_signal_has_its_port():
     simulator = Simulator(dut)
     simulator.add_testbench(testbench)
     simulator.run()
-    address = {"id": 0, "addr": 0x1234_5678_9ABC_DEF0, "len": 15, "size": 3, "burst": 1, "valid": 1}
     for channel in ("ar", "aw"):
         assert {pin: seen[channel + pin] for pin in address} == address
     assert seen["wdata"] == 0xFEDC_BA98_7654_3210
@@ -86,7 +87,8 @@ def test_every_signal_has_its_port():
 def test_the_ports_are_those_that_tools_look_for():
     header = re.search(r"module manager\((.*?)\);", emit(Manager), re.DOTALL)
     flat = set(re.findall(r"m_axi_(\w+)", header[1]))
-    address = {"id", "addr", "len", "size", "burst", "valid", "ready"}
+    address = {"id", "addr", "len", "size", "burst", "lock", "cache", "prot", "qos"}
+    address |= {"valid", "ready"}
     assert flat == (
         {f"{channel}{name}" for channel in ("ar", "aw") for name in address}
         | {f"w{name}" for name in ("data", "strb", "last", "valid", "ready")}
@@ -98,5 +100,5 @@ def test_the_ports_are_those_that_tools_look_for():
 def test_streams_of_different_widths_do_not_join():
     narrow = stream.Signature(data.StructLayout({"n": 4})).create()
     wide = stream.Signature(data.StructLayout({"n": 5})).create()
-    with pytest.raises(ValueError, match=r"^a stream of 4 bits cannot feed one of 5 bits$"):
-        feed(None, narrow, wide)
+    with pytest.raises(ValueError, match=r"^a stream of 4 bits cannot flow into one of 5 bits$"):
+        join(None, narrow, wide)

@@ -186,13 +186,39 @@ def test_it_is_urgent_while_less_than_the_watermark_is_there_or_coming():
         return axi.now == 175
 
     ar = raw(dut.ar.valid, dut.ar.payload.address, dut.ar.payload.length, dut.r.ready)
-    simulate(dut, 200, [*ar, dut.urgent0, dut.space0, dut.idle0], step)
+    simulate(dut, 200, [*ar, dut.urgent0, dut.space0, dut.working0], step)
     requested = next(n for n, (urgent, _, _) in enumerate(seen[5:], 5) if not urgent)
     assert all(urgent for urgent, _, _ in seen[2:requested])
     assert seen[requested][1] == 64, "nothing has come yet"
     assert not any(urgent for urgent, _, _ in seen[requested:165])
     assert seen[160][1] == 64 - 20
     assert all(urgent for urgent, _, _ in seen[168:])
+
+
+@pytest.mark.parametrize("clips", [True, False])
+@pytest.mark.parametrize("wrong", ["base", "offset_base", "offset1"])
+def test_nothing_is_loaded_from_within_a_word(wrong, clips):
+    """The runs before are loaded; no address is rounded."""
+    record = load_record(checks=int(clips), clips=clips)
+    params = LoadParams(record=record, block=16, bus_bits=64, capacity=64)
+    limits = {"x_limit": 9, "y0_limit": 9} if clips else {}
+    values = linear(3, 4, 16, pitch=5) | limits
+    values[wrong] = values.get(wrong, 0) + 8
+    dut, axi, seen = LoadSide((params,)), ReadMemory(64, latency=10), []
+
+    def step(ctx, *samples):
+        axi.step(ctx, dut.ar, dut.r, *samples[:4])
+        ctx.set(dut.config0, values)
+        ctx.set(dut.start0, axi.now == 5)
+        seen.append(samples[4:])
+        return axi.now == 100
+
+    ar = raw(dut.ar.valid, dut.ar.payload.address, dut.ar.payload.length, dut.r.ready)
+    simulate(dut, 120, [*ar, dut.unaligned0, dut.working0], step)
+    first = next(n for n, (unaligned, _) in enumerate(seen) if unaligned)
+    assert first < 15
+    assert all(unaligned and working for unaligned, working in seen[first:])
+    assert axi.bursts == ([(values["base"], 8)] if wrong == "offset1" else [])
 
 
 @pytest.mark.parametrize(

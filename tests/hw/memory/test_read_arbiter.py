@@ -98,8 +98,8 @@ def test_each_gets_its_turn_and_its_beats(count, stalls):
 
 
 @pytest.mark.parametrize("response", [1, 2, 3])
-def test_a_bus_error_is_remembered(response):
-    dut = ReadArbiter(2, BUS_BITS)
+def test_a_bus_error_is_remembered_of_the_engine_it_is_for(response):
+    dut = ReadArbiter(3, BUS_BITS)
     seen = []
 
     def step(ctx, error):
@@ -107,15 +107,16 @@ def test_a_bus_error_is_remembered(response):
         now = len(seen)
         ctx.set(dut.ar.ready, 1)
         ctx.set(dut.request[1].valid, now == 2)
+        ctx.set(dut.request[2].valid, now == 3)
         for beats in dut.beats:
             ctx.set(beats.ready, 1)
-        ctx.set(dut.r.valid, now == 10)
-        ctx.set(dut.r.payload, {"data": 0, "response": response, "last": 1})
+        ctx.set(dut.r.valid, now in (9, 10))
+        ctx.set(dut.r.payload, {"data": 0, "response": response * (now == 10), "last": 1})
         return now == 30
 
     simulate(dut, 40, raw(dut.error), step)
     assert not any(seen[:10])
-    assert all(error == (response >= 2) for error in seen[14:])
+    assert all(error == 0b100 * (response >= 2) for error in seen[14:])
 
 
 def test_draining_ends_what_is_in_flight_and_begins_nothing():

@@ -13,7 +13,7 @@ from rtl_gen.hw.buffer.buffet import Buffet, BuffetParams
 from rtl_gen.hw.layouts import layout_of
 from rtl_gen.hw.memory.axi import ADDRESS, RESPONSE, write_data
 from rtl_gen.hw.memory.store import StoreEngine, StoreParams
-from rtl_gen.hw.memory.streams import feed
+from rtl_gen.hw.memory.streams import join
 from rtl_gen.hw.place import place
 
 
@@ -30,6 +30,8 @@ class StoreSide(wiring.Component):
                 "start": In(1),
                 "busy": Out(1),
                 "completed": Out(1),
+                "working": Out(1),
+                "unaligned": Out(1),
                 "error": Out(1),
                 "drain": In(1),
                 "idle": Out(1),
@@ -46,19 +48,21 @@ class StoreSide(wiring.Component):
         m, buffer = Module(), self._params.buffet
         engine = place(m, platform, "engine", StoreEngine, self._params)
         buffet = place(m, platform, "buffet", Buffet, buffer.width, buffer.depth)
-        feed(m, engine.request, buffet.request)
-        feed(m, buffet.response, engine.response)
-        feed(m, self.write, buffet.write)
-        feed(m, self.commit, buffet.commit)
-        feed(m, engine.aw, self.aw)
-        feed(m, engine.w, self.w)
-        feed(m, self.b, engine.b)
+        join(m, engine.request, buffet.request)
+        join(m, buffet.response, engine.response)
+        join(m, self.write, buffet.write)
+        join(m, self.commit, buffet.commit)
+        join(m, engine.aw, self.aw)
+        join(m, engine.w, self.w)
+        join(m, self.b, engine.b)
         m.d.comb += [
             engine.config.eq(self.config),
             engine.start.eq(self.start),
             engine.drain.eq(self.drain),
             self.busy.eq(engine.busy),
             self.completed.eq(engine.completed),
+            self.working.eq(engine.working),
+            self.unaligned.eq(engine.unaligned),
             self.error.eq(engine.error),
             self.idle.eq(engine.idle),
             self.moved.eq(engine.moved),
@@ -128,7 +132,7 @@ class Bench:
             self.ends.append(beats)  # beats answered when it is complete
         self.total = head
         self.filled, self.filling, self.fill_from = 0, 0, fill_from
-        self.starting, self.completed, self.answered_beats, self.moved = 0, 0, 0, 0
+        self.started, self.starting, self.completed, self.answered_beats, self.moved = 0, 0, 0, 0, 0
         self.error = 0
 
     @property
@@ -145,6 +149,7 @@ class Bench:
             dut.b.ready,
             dut.busy,
             dut.completed,
+            dut.working,
             dut.error,
             dut.moved,
             dut.write.ready,
@@ -152,20 +157,25 @@ class Bench:
 
     def step(self, ctx, *samples):
         dut, axi = self.dut, self.axi
-        busy, completed, self.error, moved, write_ready = samples[8:]
+        busy, completed, working, self.error, moved, write_ready = samples[8:]
         if completed:
             assert self.answered_beats == self.ends[self.completed]
             self.completed += 1
+        assert working == (self.completed < self.started - self.starting)
+        assert working or not (busy or moved)
         answered = axi.answered
         axi.step(ctx, dut.aw, dut.w, dut.b, *samples[:8])
         if axi.answered > answered:
             self.answered_beats += axi.bursts[answered][1]
         self.moved += moved
         self._fill(ctx, write_ready)
-        start = bool(self.descriptors) and not busy and not self.starting
+        open_ = self.started - self.completed
+        free = not busy and not self.starting and open_ < self.params.bursts
+        start = bool(self.descriptors) and free
         ctx.set(dut.start, start)
         if start:
             ctx.set(dut.config, self.descriptors.pop(0))
+            self.started += 1
         self.starting = start
         return self.completed == len(self.ends)
 
@@ -321,6 +331,27 @@ def test_draining_ends_the_burst_and_writes_no_more(stuck):
     for address, byte in bench.axi.bytes.items():
         word = bench.memory[address - address % 16]
         assert byte == word >> 8 * (address % 16) & 0xFF
+
+
+@pytest.mark.parametrize("wrong", ["base", "offset_base", "offset1"])
+def test_nothing_is_written_within_a_word(wrong):
+    """The runs before are written; no address is rounded."""
+    values = rows(3, 4, pitch=5)
+    values[wrong] = values.get(wrong, 0) + 8
+    bench, seen = Bench(params_of(bus_bits=64), [values]), []
+
+    def step(ctx, *samples):
+        bench.step(ctx, *samples[:-1])
+        seen.append(samples[-1])
+        return bench.axi.now == 100
+
+    simulate(bench.dut, 120, [*bench.signals, *raw(bench.dut.unaligned)], step)
+    first = next(n for n, unaligned in enumerate(seen) if unaligned)
+    assert first < 30
+    assert all(seen[first:])
+    written = {values["base"] + n for n in range(64)} if wrong == "offset1" else set()
+    assert set(bench.axi.bytes) == written
+    assert not bench.completed
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""The collector against a memory of bytes: each output at its place, commits behind their words."""
+"""The collector against a memory of bytes: each output at its place, commits behind their words.
+
+The bytes that no output is for are 0.
+"""
 
 import itertools
 import random
@@ -14,7 +17,7 @@ WORDS = 64
 
 
 def params(lanes, per_cycle, block, *, moves=False, sizes=()):
-    buffet = BuffetParams(8 * block, WORDS, strobes=True)
+    buffet = BuffetParams(8 * block, WORDS, lanes=block)
     return CollectorParams(
         lanes=tuple(lanes),
         per_cycle=per_cycle,
@@ -85,7 +88,7 @@ def steps(rng, config, count):
             if len(strides) == 2:
                 strides = rng.choice([[3, 1], [1, 9], [12, 4]])
             some = rng.sample(places, rng.randint(1, len(places)))
-            channels = some if config.words > 1 else [rng.choice(places)]
+            channels = sorted(some, reverse=True) if config.words > 1 else [rng.choice(places)]
         channel = channels.pop()
         done = not channels
         found.append(
@@ -133,11 +136,14 @@ def test_every_byte_at_its_place(name, idle):
             await ctx.tick()
 
     for step in todo:
+        places = [step["out"]] * config.words
+        if config.words > 1:
+            numbers = range(config.words)
+            places = [word_index(config, n, step["out"], step["strides"]) for n in numbers]
+        if config.channel_moves and not step["channel"]:
+            want |= {(index, byte): 0 for index in places for byte in range(config.block)}
         for (word, byte), value in zip(config.lanes, step["outputs"]):
-            index = step["out"]
-            if config.words > 1:
-                index = word_index(config, word, step["out"], step["strides"])
-            want[index, byte + step["channel"]] = value
+            want[places[word], byte + step["channel"]] = value
         if step["commit"]:
             commits.append((step["commit"], dict(want)))
 
