@@ -23,6 +23,7 @@ LAYER ?=
 DATA ?=
 SEED ?=
 WAVES ?=
+ARRAY ?=
 TESTS ?= tests
 
 .PHONY: help run verilog explain sim sweep test test-long lint bench clean distclean system
@@ -33,9 +34,11 @@ help:
 	@echo '                    (WAVES=0: a simulation that builds faster, without a waveform)'
 	@echo 'make explain DATAFLOW=dataflows/x.yaml      how each tensor moves, and why'
 	@echo 'make verilog DATAFLOW=dataflows/x.yaml      writes build/verilog/x.v and x.json'
+	@echo '                    [ARRAY=1]: the bare PE array'
 	@echo 'make sim DATAFLOW=... LAYER=...             runs a layer in RTL, bit by bit against numpy'
 	@echo '                    [DATA=file.npz] [SEED=1] [WAVES=1]; without LAYER lists the names'
 	@echo 'make sweep SWEEP=dataflows/sweeps/x.yaml    builds, simulates and counts many designs'
+	@echo '                    [SEED=1]'
 	@echo 'make test           the tests, on two cores;  make test-long  the full matrices'
 	@echo 'make lint           ruff;  make bench  what must be fast, in build/bench.json'
 	@echo 'make clean          removes what was made but the Python packages;  make distclean  all'
@@ -47,7 +50,7 @@ explain: $(READY)
 	@$(CLI) explain $(DATAFLOW)
 
 verilog: $(READY)
-	@$(CLI) verilog $(DATAFLOW)
+	@$(CLI) verilog $(DATAFLOW) $(if $(filter-out 0,$(ARRAY)),--array)
 
 # A layer's text holds commas and equals signs, never spaces: several layers are several words.
 sim: $(READY)
@@ -55,7 +58,7 @@ sim: $(READY)
 	  $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(WAVES)),--waves)
 
 sweep: $(READY_SWEEP)
-	@$(CLI) sweep $(SWEEP)
+	@$(CLI) sweep $(SWEEP) $(if $(SEED),--seed $(SEED))
 
 test: $(READY_TEST)
 	$(RUN) -m pytest -n 2 -m 'not long' $(TESTS)

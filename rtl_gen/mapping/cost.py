@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from .input_engines import InputEngines
+from .levels import Level
 from .linear_engines import LinearEngines, parameter_engines, weight_engines
 from .mapping import Mapping
 from .nest import product
 from .output_engines import OutputEngines
 
-__all__ = ["Cost", "estimate"]
+__all__ = ["Cost", "estimate", "input_words", "linear_words", "trips"]
 
 LATENCY = 100
 """Cycles of the memory that the marks are given for."""
@@ -51,9 +52,9 @@ def estimate(mapping: Mapping) -> Cost:
     result.check()
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     beats = machine.block * 8 // machine.design.bus_bits
-    words, runs = _input_words(source)
+    words, runs = input_words(source)
     stored, store_runs = result.tensor.words, _stored_runs(result)
-    weight_words, parameter_words = _linear_words(weights), _linear_words(parameters)
+    weight_words, parameter_words = linear_words(weights), linear_words(parameters)
     bus = beats * (words + weight_words + parameter_words + stored)
     # What lies before the first step and behind the last: words of the first tile, of the last.
     first = beats * (min(source.tile_words, words) + weights.set_words + parameters.set_words)
@@ -108,33 +109,52 @@ def _compute(mapping: Mapping) -> int:
     return cycles
 
 
-def _input_words(source: InputEngines) -> tuple[int, int]:
-    """Words that are loaded, borders apart, and the runs in which they lie in memory."""
+def input_words(source: InputEngines) -> tuple[int, int]:
+    """Words that are loaded, and the runs in which they lie in memory."""
     tensor, machine = source.tensor, source.mapping.machine
-    outside = source.mapping.levels[: source.boundary]
-    again = product(x.bound for x in outside if x.dimension not in tensor.tensor.dimensions)
-    tiles: dict[str, int] = {}
-    for level in outside:
-        tiles[level.dimension] = tiles.get(level.dimension, 1) * level.bound
-    words = runs = again
+    outside = list(source.mapping.levels[: source.boundary])
+    if source.slides:
+        outside.pop()  # one sweep
+    again = [x for x in outside if x.dimension not in tensor.tensor.dimensions]
+    words = runs = trips(source.mapping, again)
     for name in source.order:
-        rank = tensor.tensor.rank(name)
-        moved = product(tiles.get(d, 1) for d in rank.dimensions)
-        if name == source.slides:
-            held = source.sweep_rows
-            moved //= outside[-1].bound
-        else:
-            held = source.pieces(name)
-        # Halos are loaded again; what lies outside the tensor is not.
-        count = min(held, tensor.count(name)) * moved
-        count = min(count, 2 * tensor.count(name)) if moved > 1 else count
-        words *= count
-        runs *= moved if name == machine.contiguous_rank else count
+        starts = [source.origin(name)]
+        for moved in _positions(source, name, outside):
+            starts = [start + by for start in starts for by in moved]
+        held = source.sweep_rows if name == source.slides else source.pieces(name)
+        counts = [_inside(source, name, start, held) for start in starts]
+        words *= sum(counts)
+        runs *= sum(x > 0 for x in counts) if name == machine.contiguous_rank else sum(counts)
     return words, runs
 
 
-def _linear_words(engines: LinearEngines) -> int:
-    outside = [n for n in engines.used[: engines.boundary]]
+def _positions(source: InputEngines, name: str, outside: list[Level]) -> list[list[int]]:
+    """How far the trips of some levels move a tile along a rank, by dimension."""
+    found = []
+    for dimension in dict.fromkeys(source.tensor.tensor.rank(name).dimensions):
+        moved = [(0, True)]  # and whether all levels so far are on their last trip
+        for level in (x for x in outside if x.dimension == dimension):
+            step = source.moves(level, name)
+            moved = [
+                (at + n * step, end and n == level.last - 1)
+                for at, end in moved
+                for n in range(level.last if end else level.bound)
+            ]
+        found.append([at for at, _ in moved])
+    return found
+
+
+def _inside(source: InputEngines, name: str, start: int, held: int) -> int:
+    """How many of the positions of a tile along a rank lie in the tensor."""
+    step, count = source.step(source.tensor.tensor.rank(name)), source.tensor.count(name)
+    first = max(0, -(start // step))
+    return max(0, min(held, -(-(count - start) // step)) - first)
+
+
+def linear_words(engines: LinearEngines) -> int:
+    """Words that are loaded: a tile for each trip of the levels outside that change it."""
+    outside = list(engines.used[: engines.boundary])
     while outside and outside[-1] not in engines.indexing:
         outside.pop()
-    return engines.tile_words(engines.boundary) * product(engines.level(n).bound for n in outside)
+    loads = trips(engines.mapping, [engines.level(n) for n in outside])
+    return engines.tile_words(engines.boundary) * loads

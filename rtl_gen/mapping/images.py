@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from ..reuse.machine import Machine
+from .levels import Level
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
 
-__all__ = ["fold_input_zero", "parameter_image", "weight_image"]
+__all__ = ["channel_dimensions", "fold_input_zero", "parameter_image", "weight_image"]
 
 
 def weight_image(mapping: Mapping, weights: np.ndarray) -> bytes:
@@ -14,26 +16,37 @@ def weight_image(mapping: Mapping, weights: np.ndarray) -> bytes:
     Bytes of lanes that lie outside the tensor, or outside the piece of a block or tile that the
     step works on, are 0: they are what keeps pad elements out of the sums.
     """
-    machine, layer = mapping.machine, mapping.layer
-    engines = weight_engines(mapping)
+    machine = mapping.machine
     tensor, operand = machine.operation.weight, machine.weight_operand
-    placement = machine.reuse.placement
+    levels = _set_levels(mapping)
     ticks = machine.load_ticks(operand) if machine.weights_held else 1
-    shift = operand.shift if machine.weights_held else None
-
-    outer = [(mapping.levels[n], n) for n in engines.indexing]
-    if not machine.weights_held and machine.weight_vectors > 1 and _has_run(mapping, engines):
-        n = engines.used[-1] + 1 if engines.used else 0
-        outer.append((mapping.levels[n], n))
-    shape = [level.bound for level, _ in outer] + [ticks, len(operand.elements)]
+    shape = [level.bound for level in levels] + [ticks, len(operand.elements)]
     index = {d: np.zeros(shape, dtype=np.int64) for d in tensor.dimensions}
-    inside = {d: np.zeros(shape, dtype=np.int64) for d in tensor.dimensions}
-    valid = np.ones(shape, dtype=bool)
+    _add_lanes(machine, index, ticks)
+    valid = _add_levels(index, levels, shape)
+    for dimension, values in index.items():
+        valid &= values < mapping.layer.sizes[dimension]
+    place = tuple(np.where(valid, index[rank.terms[0].dimension], 0) for rank in tensor.ranks)
+    bytes_ = np.where(valid, np.asarray(weights, dtype=np.int8)[place], 0).astype(np.int8)
+    return _in_words(machine, bytes_, held=machine.weights_held)
 
+
+def _set_levels(mapping: Mapping) -> list[Level]:
+    """The levels over which the image has vectors or tiles, outermost first."""
+    machine, engines = mapping.machine, weight_engines(mapping)
+    levels = [mapping.levels[n] for n in engines.indexing]
+    if not machine.weights_held and machine.weight_vectors > 1 and _has_run(mapping):
+        levels.append(mapping.levels[engines.used[-1] + 1 if engines.used else 0])
+    return levels
+
+
+def _add_lanes(machine: Machine, index: dict[str, np.ndarray], ticks: int) -> None:
+    """Add to the indices where each lane lies on the array, and each tick along the shift."""
+    placement, operand = machine.reuse.placement, machine.weight_operand
+    shift = operand.shift if machine.weights_held else None
     lanes = [placement.indices(operand.lanes[operand.keys.index(e)]) for e in operand.elements]
-    spatial = list(zip(placement.dataflow.spatial, placement.units))
     backward = shift is not None and machine.reuse.skew[shift] >= 0
-    for n, (loop, unit) in enumerate(spatial):
+    for n, (loop, unit) in enumerate(zip(placement.dataflow.spatial, placement.units)):
         if loop.dimension not in index:
             continue
         if shift is not None and loop.axis == shift:
@@ -43,29 +56,20 @@ def weight_image(mapping: Mapping, weights: np.ndarray) -> bytes:
         else:
             values = np.array([lane[n] for lane in lanes])[None, :]
         index[loop.dimension] += values * unit
-        inside[loop.dimension] += values * unit
-    # From the innermost level outwards: what lies beyond the piece a level hands down is not work.
-    for axis in range(len(outer) - 1, -1, -1):
-        level, _ = outer[axis]
-        valid &= inside[level.dimension] < level.unit
+
+
+def _add_levels(index: dict[str, np.ndarray], levels: list[Level], shape: list[int]) -> np.ndarray:
+    """Add the levels' counters to the indices; True where all lie in what a level hands down."""
+    valid = np.ones(shape, dtype=bool)
+    for axis in range(len(levels) - 1, -1, -1):  # from the innermost outwards
+        level = levels[axis]
+        valid &= index[level.dimension] < level.unit
         counter = np.arange(level.bound).reshape(-1, *[1] * (len(shape) - axis - 1))
         index[level.dimension] += counter * level.unit
-        inside[level.dimension] += counter * level.unit
-    for dimension, values in index.items():
-        valid &= values < layer.sizes[dimension]
-        valid &= (
-            inside[dimension] < mapping.tile(dimension) if not _tiled(mapping, dimension) else valid
-        )
-    place = tuple(np.where(valid, index[rank.terms[0].dimension], 0) for rank in tensor.ranks)
-    bytes_ = np.where(valid, np.asarray(weights, dtype=np.int8)[place], 0).astype(np.int8)
-    return _in_words(machine, bytes_, held=machine.weights_held)
+    return valid
 
 
-def _tiled(mapping: Mapping, dimension: str) -> bool:
-    return mapping.tile(dimension) < mapping.layer.sizes[dimension]
-
-
-def _has_run(mapping: Mapping, engines) -> bool:
+def _has_run(mapping: Mapping) -> bool:
     """Whether the innermost level of the weights walks the vectors within words."""
     dimensions = mapping.machine.operation.weight.dimensions
     return mapping.suffix(lambda level: level.dimension not in dimensions) > 0
@@ -95,6 +99,13 @@ def _in_words(machine, vectors: np.ndarray, *, held: bool) -> bytes:
     return np.pad(grouped, room).tobytes()
 
 
+def channel_dimensions(mapping: Mapping) -> list[str]:
+    """Dimensions of the output that index the weights: one bias for each of their values."""
+    operation = mapping.machine.operation
+    named = [rank.terms[0].dimension for rank in operation.output.ranks]
+    return [d for d in named if d in operation.weight.dimensions]
+
+
 def parameter_image(
     mapping: Mapping, bias: np.ndarray, multiplier: np.ndarray, shift: np.ndarray
 ) -> bytes:
@@ -103,17 +114,13 @@ def parameter_image(
     Parameters
     ----------
     bias, multiplier, shift
-        int32, 31-bit unsigned and -31..31; over the output dimensions that index the weights, in
+        int32, 31-bit unsigned and -31..30; over the output dimensions that index the weights, in
         the order of the output's ranks (groups, then channels, for a convolution).
     """
     machine, layer = mapping.machine, mapping.layer
     engines = parameter_engines(mapping)
     blocked = machine.blocked_dimension(machine.operation.output)
-    dimensions = [
-        rank.terms[0].dimension
-        for rank in machine.operation.output.ranks
-        if rank.terms[0].dimension in machine.operation.weight.dimensions
-    ]
+    dimensions = channel_dimensions(mapping)
     levels = [mapping.levels[n] for n in engines.indexing]
     shape = [level.bound for level in levels] + [machine.block]
     index = {d: np.zeros(shape, dtype=np.int64) for d in dimensions}
@@ -148,16 +155,12 @@ def fold_input_zero(mapping: Mapping, weights: np.ndarray, bias: np.ndarray) -> 
         for n, rank in enumerate(operation.weight.ranks)
         if rank.terms[0].dimension in operation.reduced
     )
-    kept = [
-        r.terms[0].dimension
-        for r in operation.weight.ranks
-        if r.terms[0].dimension not in operation.reduced
-    ]
-    wanted = [r.terms[0].dimension for r in operation.output.ranks if r.terms[0].dimension in kept]
+    named = [rank.terms[0].dimension for rank in operation.weight.ranks]
+    kept = [d for d in named if d not in operation.reduced]
     sums = np.asarray(weights, dtype=np.int64).sum(axis=axes)
-    sums = sums.transpose([kept.index(d) for d in wanted])
+    sums = sums.transpose([kept.index(d) for d in channel_dimensions(mapping)])
     folded = np.asarray(bias, dtype=np.int64).reshape(sums.shape) - zero * sums
-    if np.abs(folded).max(initial=0) >= 1 << 31:
+    if folded.size and not -(1 << 31) <= folded.min() <= folded.max() < 1 << 31:
         raise MappingError(
             f"{mapping.layer.name}: a bias without the input's zero point exceeds int32"
         )

@@ -50,11 +50,7 @@ class InputEngines:
 
     def covered(self, dimension: str) -> int:
         """Values of a dimension that one tile covers, filled up to whole pieces of the array."""
-        spatial = self.mapping.machine.spatial_size(dimension)
-        inside = [x for x in self._levels[self.boundary :] if x.dimension == dimension]
-        if not inside or inside[0].in_word:
-            return spatial
-        return inside[0].unit * inside[0].bound
+        return self.mapping.covered(dimension, self.boundary)
 
     # Ranks
 
@@ -118,7 +114,7 @@ class InputEngines:
     def slide_words(self) -> int:
         """Words given back when the tile slides."""
         level = self._levels[self.boundary - 1]
-        return self._moves(level, self.slides) // self._slide_step * self.pitches[self.slides]
+        return self.moves(level, self.slides) // self._slide_step * self.pitches[self.slides]
 
     @property
     def _slide_step(self) -> int:
@@ -128,10 +124,10 @@ class InputEngines:
     def sweep_rows(self) -> int:
         """Positions of the sliding rank from the first tile to the end of the last."""
         level = self._levels[self.boundary - 1]
-        last = self._moves(level, self.slides) // self._slide_step * (level.bound - 1)
+        last = self.moves(level, self.slides) // self._slide_step * (level.bound - 1)
         return last + self.pieces(self.slides)
 
-    def _moves(self, level: Level, name: str) -> int:
+    def moves(self, level: Level, name: str) -> int:
         """By how much a trip of a level moves the coordinate of a rank, or the block's number."""
         rank = self.tensor.tensor.rank(name)
         if name == self.tensor.tensor.blocked:
@@ -141,8 +137,12 @@ class InputEngines:
             return 0
         return rank.coefficient(level.dimension, self.mapping.layer.symbols) * level.unit
 
+    def origin(self, name: str) -> int:
+        """The first coordinate of a rank that is touched: before the tensor if it is padded."""
+        return self.tensor.tensor.rank(name).offset(self.mapping.layer.symbols)
+
     def check(self):
-        """Raise MappingError if the tile does not fit the buffer."""
+        """Raise MappingError if the tile does not fit the buffer, or cannot be loaded."""
         room = self.mapping.machine.buffer_words("input")
         need = max(self.tile_words, self.slide_words if self.slides else 0)
         if need > room:
@@ -150,7 +150,20 @@ class InputEngines:
                 f"{self.mapping.layer.name}: an input tile of {need} words does not fit the buffer "
                 f"of {room}"
             )
-        check_levels("load_input", self._load_levels, self.mapping.machine.dma_levels)
+        self._check_unchecked()
+        check_levels(self.mapping, "load_input", self._load_levels, self.mapping.machine.dma_levels)
+
+    def _check_unchecked(self):
+        """Where no coordinate is compared at the load, no tile may reach beyond the tensor."""
+        machine = self.mapping.machine
+        for name in self.order:
+            size, covered = self.tensor.count(name), self.pieces(name)
+            compared = name == machine.contiguous_rank or name in machine.loaded_ranks
+            if not compared and size % covered:
+                raise MappingError(
+                    f"{self.mapping.layer.name}: tiles of {name} must divide all {size}, for the "
+                    f"input is loaded {covered} at a time"
+                )
 
     @property
     def _load_levels(self) -> int:
@@ -166,7 +179,7 @@ class InputEngines:
     def load(self) -> dict[str, int]:
         """Fields of the loading engine, without the base address and the fence."""
         machine, tensor = self.mapping.machine, self.tensor
-        writer = NestWriter("load_input", machine.dma_levels)
+        writer = NestWriter(self.mapping, "load_input", machine.dma_levels)
         made: dict[int, Loop] = {}
         for n, level in enumerate(self._levels[: self.boundary]):
             if self.slides and n == self.boundary - 1:
@@ -185,9 +198,7 @@ class InputEngines:
                 writer.add(Loop(count, strides=strides))
         run = self.pieces(machine.contiguous_rank) if machine.contiguous_rank else 1
         writer.add(Loop(run))
-        origin = {
-            name: tensor.tensor.rank(name).offset(self.mapping.layer.symbols) for name in self.order
-        }
+        origin = {name: self.origin(name) for name in self.order}
         values = writer.fields(bases=self._offsets(origin))
         limits = {"x": machine.contiguous_rank} | {
             f"y{n}": name for n, name in enumerate(machine.loaded_ranks)
@@ -197,7 +208,7 @@ class InputEngines:
         return values
 
     def _load_strides(self, level: Level) -> dict[str, int]:
-        return self._offsets({name: self._moves(level, name) for name in self.order})
+        return self._offsets({name: self.moves(level, name) for name in self.order})
 
     def _offsets(self, moved: dict[str, int]) -> dict[str, int]:
         """What a move along some ranks adds to the forms of the loading engine."""
@@ -223,18 +234,15 @@ class InputEngines:
 
     def feed(self) -> dict[str, int]:
         """Fields of the feeding engine, without the pad value."""
-        machine, symbols = self.mapping.machine, self.mapping.layer.symbols
-        writer = NestWriter("feed_input", machine.design.levels)
+        machine = self.mapping.machine
+        writer = NestWriter(self.mapping, "feed_input", machine.design.levels)
         made: dict[int, Loop] = {}
-        tile, ends = self.tile_words, self.tile_words
-        if self.slides:
-            rows = self.sweep_rows * self.pitches[self.slides]
-            ends = rows - self.slide_words * (self._levels[self.boundary - 1].bound - 1)
+        tile = self.tile_words
         for n, level in enumerate(self._levels[: self.kept]):
             amount = 0
             if n < self.boundary:
                 sliding = self.slides and n == self.boundary - 1
-                amount = self.slide_words if sliding else ends if self.slides else tile
+                amount = self.slide_words if sliding else tile
             loop = Loop(
                 level.bound,
                 level.last,
@@ -245,7 +253,7 @@ class InputEngines:
             made[n] = writer.add(loop)
         bases = dict.fromkeys(["index", *(f"y{n}" for n in range(len(machine.checked_ranks)))], 0)
         for n, name in enumerate(machine.checked_ranks):
-            bases[f"y{n}"] = self.tensor.tensor.rank(name).offset(symbols)
+            bases[f"y{n}"] = self.origin(name)
         for backwards, loops in (
             (True, machine.input_tick_loops),
             (False, machine.input_word_loops),
@@ -263,7 +271,7 @@ class InputEngines:
         wide = -(-machine.spatial_size(self._blocked) // machine.block)
         if wide > 1:
             writer.add(Loop(wide, strides={"index": self.pitches[self.tensor.tensor.blocked]}))
-        values = writer.fields(bases=bases, ends={"shrink": ends})
+        values = writer.fields(bases=bases, ends={"shrink": tile})
         for n, name in enumerate(machine.checked_ranks):
             values[f"y{n}_limit"] = self.tensor.count(name)
         return values
@@ -279,10 +287,10 @@ class InputEngines:
         if inside:
             for name in self.order:
                 rank = self.tensor.tensor.rank(name)
-                moved = self._moves(level, name)
+                moved = self.moves(level, name)
                 strides["index"] += moved // self.step(rank) * self.pitches[name]
         for n, name in enumerate(machine.checked_ranks):
-            strides[f"y{n}"] = self._moves(level, name)
+            strides[f"y{n}"] = self.moves(level, name)
         if machine.input_held:
             own = level.in_word and level.dimension == self._blocked
             strides["byte"] = level.unit if own else 0

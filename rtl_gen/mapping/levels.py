@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
 
-__all__ = ["Level", "cut_dimension"]
+__all__ = ["Level", "blocked_dimensions", "cut_dimension", "tile_step"]
 
 
 @dataclass(frozen=True)
@@ -65,3 +65,11 @@ def blocked_dimensions(machine: Machine) -> set[str]:
     """Dimensions along which words of the input or of the output lie."""
     operation = machine.operation
     return {machine.blocked_dimension(t) for t in (operation.activation, operation.output)}
+
+
+def tile_step(machine: Machine, dimension: str) -> int:
+    """What a tile of a dimension must be a multiple of, unless it is all of it."""
+    spatial = machine.spatial_size(dimension)
+    if dimension in blocked_dimensions(machine):
+        return max(spatial, machine.block)
+    return spatial

@@ -72,7 +72,9 @@ class LinearEngines:
         for count in [*stops, len(self.used)]:
             if self.tile_words(count) <= self.room:
                 levels = len(self._runs(count)) + 1
-                check_levels(f"load_{self.name}", levels, self.mapping.machine.dma_levels)
+                check_levels(
+                    self.mapping, f"load_{self.name}", levels, self.mapping.machine.dma_levels
+                )
                 return count
         raise MappingError(
             f"{self.mapping.layer.name}: {self.tile_words(len(self.used))} words of {self.name} do "
@@ -109,13 +111,13 @@ class LinearEngines:
     def load(self) -> dict[str, int]:
         """Fields of the loading engine, without the base address and the fence."""
         machine = self.mapping.machine
-        writer = NestWriter(f"load_{self.name}", machine.dma_levels)
+        writer = NestWriter(self.mapping, f"load_{self.name}", machine.dma_levels)
         made: dict[int, Loop] = {}
         for run in self._runs(self.boundary):
             inner = self.level(run[-1])
             offset = self.strides.get(run[-1], 0) * machine.block
             parent = made.get(self.mapping.chain(run[-1])) if len(run) == 1 else None
-            bound, last = (inner.bound, inner.last) if len(run) == 1 else (self._trips(*run), 0)
+            bound, last = (inner.bound, inner.last) if len(run) == 1 else (self._trips(*run), None)
             made[run[-1]] = writer.add(Loop(bound, last, parent, {"offset": offset}))
         writer.add(Loop(self.tile_words(self.boundary)))
         return writer.fields(bases={"offset": 0})
@@ -123,7 +125,7 @@ class LinearEngines:
     def feed(self) -> dict[str, int]:
         """Fields of the feeding engine."""
         machine = self.mapping.machine
-        writer = NestWriter(f"feed_{self.name}", machine.design.levels)
+        writer = NestWriter(self.mapping, f"feed_{self.name}", machine.design.levels)
         made: dict[int, Loop] = {}
         tile = self.tile_words(self.boundary)
         # Trips of the innermost outside levels that do not index the words use the same tile again.

@@ -6,7 +6,8 @@ from collections.abc import Container
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
 from .cost import estimate
-from .levels import blocked_dimensions
+from .encode import encode_layer
+from .levels import blocked_dimensions, tile_step
 from .mapping import Mapping, MappingError
 
 __all__ = ["choose_mapping", "loop_orders", "tile_choices"]
@@ -22,37 +23,58 @@ GAIN = 0.99
 
 
 def choose_mapping(machine: Machine, layer: Layer) -> Mapping:
-    """The mapping with the fewest estimated cycles.
+    """A mapping with few estimated cycles.
+
+    The search has stages, and the first that finds a mapping ends it: all reductions and rows of
+    the image whole; rows cut; channels of the sums cut too; the largest or the smallest tiles of
+    all, filter rows and columns included. A stage tries a grid of tile sizes with two loop orders
+    and takes smaller tiles only where they gain more than :data:`GAIN`. So a mapping that lies off
+    the grid, or in a later stage, may take fewer cycles.
 
     Raises
     ------
     MappingError
-        If no mapping fits the design; the message is that of the smallest tiles.
+        If no mapping tried fits the design; the message is that of the smallest tiles.
     """
     Mapping(machine, layer)  # refuses what does not belong to this design at all
-    operation, along = machine.operation, _along(machine)
-    kept = [{*along, *operation.reduced}, set(operation.reduced), set()]
-    for whole in kept:  # short runs and sums in pieces only where nothing else fits
-        choices = tile_choices(machine, layer, whole)
-        best, reason = _best(machine, layer, choices)
+    reduced = set(machine.operation.reduced)
+    window = reduced - blocked_dimensions(machine)
+    for whole in ({*_along(machine), *reduced}, reduced, window):
+        best, reason = _best(machine, layer, tile_choices(machine, layer, whole))
         if best is not None:
             return best
-    raise reason
+    choices = _extreme_choices(machine, layer)
+    best, reason = _best(machine, layer, choices)
+    if best is not None:
+        return best
+    smallest = " ".join(f"{d}={tiles[-1]}" for d, tiles in choices.items())
+    raise MappingError(f"{reason} (the smallest tiles tried: {smallest})")
+
+
+def _extreme_choices(machine: Machine, layer: Layer) -> dict[str, list[int]]:
+    """Of each dimension the largest tile and the smallest ones, down to what the array takes."""
+    found = {}
+    for dimension, tiles in tile_choices(machine, layer).items():
+        least = min(layer.sizes[dimension], tile_step(machine, dimension))
+        found[dimension] = sorted({tiles[0], tiles[-1], least}, reverse=True)
+    return found
 
 
 def _best(machine, layer, choices) -> tuple[Mapping | None, MappingError | None]:
-    """The cheapest of some tile sizes, or why the last of them does not fit."""
+    """The cheapest of some tile sizes that can be encoded, or why the last of them cannot be."""
     best, least, reason = None, 0, None
     for order in loop_orders(machine):
         for tiles in itertools.product(*choices.values()):
             try:
                 mapping = Mapping(machine, layer, dict(zip(choices, tiles)), order)
                 cycles = estimate(mapping).cycles
+                if best is not None and cycles >= GAIN * least:
+                    continue
+                encode_layer(mapping)
             except MappingError as error:
                 reason = error
                 continue
-            if best is None or cycles < GAIN * least:
-                best, least = mapping, cycles
+            best, least = mapping, cycles
     return best, reason
 
 
@@ -67,15 +89,11 @@ def tile_choices(
         Dimensions that are not to be cut.
     """
     operation, choices = machine.operation, {}
-    uncut = Mapping(machine, layer)
     for dimension in operation.dimensions:
         size = layer.sizes[dimension]
-        cut = dimension in blocked_dimensions(machine) or (
-            dimension in operation.output.dimensions and dimension not in operation.batch
-        )
-        step = uncut.tile_step(dimension)
+        step = tile_step(machine, dimension)
         tiles = {size}
-        if cut and dimension not in whole:
+        if dimension not in operation.batch and dimension not in whole:
             cuts = CUTS_ALONG if dimension in _along(machine) else CUTS
             for parts in (n for n in cuts if n <= size):
                 even = -(-size // parts)

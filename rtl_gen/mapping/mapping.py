@@ -5,7 +5,7 @@ from functools import cached_property
 
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
-from .levels import Level, blocked_dimensions, cut_dimension
+from .levels import Level, cut_dimension, tile_step
 
 __all__ = ["Mapping", "MappingError"]
 
@@ -29,7 +29,8 @@ class Mapping:
     Raises
     ------
     MappingError
-        If the operation is another, or a tile is cut where it cannot be.
+        If the operation is another, a sum can overflow, a tile is cut where it cannot be, or a
+        dimension is not the operation's or stands in the order twice.
     """
 
     machine: Machine
@@ -38,54 +39,55 @@ class Mapping:
     order: tuple[str, ...] = ()
 
     def __post_init__(self):
-        operation, layer = self.machine.operation, self.layer
+        self._check_names()
+        self._check_sums()
+        self._check_tiles()
+        if len(self.levels) > self.machine.design.levels:
+            raise MappingError(
+                f"{self.layer.name}: {len(self.levels)} loop levels, the design has "
+                f"{self.machine.design.levels}"
+            )
+
+    def _check_names(self):
+        """The layer's operation and dimensions, and those that tiles and order name."""
+        layer, operation = self.layer, self.machine.operation
         if layer.operation != operation.name:
             raise MappingError(
                 f"{layer.name}: the design computes {operation.name}, not {layer.operation}"
             )
-        missing = [d for d in operation.dimensions if d not in layer.sizes]
+        missing = [d for d in self._dims if d not in layer.sizes]
         if missing:
             raise MappingError(f"{layer.name}: the size of dimension {missing[0]!r} is not given")
-        self._check_words()
+        for what, names in (("tiles", self.tiles), ("order", self.order)):
+            unknown = [name for name in names if name not in self._dims]
+            if unknown:
+                raise MappingError(
+                    f"{layer.name}: {what} must name dimensions of {operation.name}, "
+                    f"{' '.join(self._dims)}, not {unknown[0]!r}"
+                )
+        twice = [name for name in self.order if self.order.count(name) > 1]
+        if twice:
+            raise MappingError(f"{layer.name}: order must name {twice[0]!r} once")
+
+    def _check_sums(self):
+        """No sum may overflow."""
         products, formats = 1, self.machine.design.formats
-        for dimension in operation.reduced:
-            products *= layer.sizes[dimension]
+        for dimension in self.machine.operation.reduced:
+            products *= self.layer.sizes[dimension]
         if products > formats.reduction:
             raise MappingError(
-                f"{layer.name}: a sum of {products} products can overflow; the design's formats "
-                f"hold {formats.reduction}"
+                f"{self.layer.name}: a sum of {products} products can overflow; the design's "
+                f"formats hold {formats.reduction}"
             )
+
+    def _check_tiles(self):
         for dimension, tile in self.tiles.items():
-            size = layer.sizes[dimension]
-            step = self.tile_step(dimension)
+            size, step = self.layer.sizes[dimension], tile_step(self.machine, dimension)
             if tile < 1 or (tile < size and tile % step):
                 raise MappingError(
-                    f"{layer.name}: a tile of {dimension} must be a multiple of {step} "
+                    f"{self.layer.name}: a tile of {dimension} must be a multiple of {step} "
                     f"or all {size}, not {tile}"
                 )
-        if len(self.levels) > self.machine.design.levels:
-            raise MappingError(
-                f"{layer.name}: {len(self.levels)} loop levels, the design has "
-                f"{self.machine.design.levels}"
-            )
-
-    def _check_words(self):
-        """What the array takes of the input at once must begin with a word or lie in one."""
-        machine = self.machine
-        dimension = machine.blocked_dimension(machine.operation.activation)
-        taken = machine.spatial_size(dimension)
-        if taken > machine.block and taken % machine.block:
-            raise MappingError(
-                f"{self.layer.name}: the array takes {taken} of {dimension} at once, more than a "
-                f"block of {machine.block} and no multiple of it; a larger block would do"
-            )
-
-    def tile_step(self, dimension: str) -> int:
-        """What a tile of a dimension must be a multiple of, unless it is all of it."""
-        spatial = self.machine.spatial_size(dimension)
-        if dimension in blocked_dimensions(self.machine):
-            return max(spatial, self.machine.block)
-        return spatial
 
     def tile(self, dimension: str) -> int:
         size = self.layer.sizes[dimension]
@@ -114,10 +116,9 @@ class Mapping:
     @property
     def _outer_order(self) -> list[str]:
         """Dimensions for the loops from tile to tile; reductions inside unless asked otherwise."""
-        named = [d for d in self.order if d in self._dims]
         reduced = self.machine.operation.reduced
-        rest = sorted((d for d in self._dims if d not in named), key=lambda d: d in reduced)
-        return rest + named
+        rest = sorted((d for d in self._dims if d not in self.order), key=lambda d: d in reduced)
+        return [*rest, *self.order]
 
     def chain(self, index: int) -> int | None:
         """The nearest outer level of the same dimension: the parent of a level's last bound."""
@@ -125,6 +126,13 @@ class Mapping:
             if self.levels[n].dimension == self.levels[index].dimension:
                 return n
         return None
+
+    def covered(self, dimension: str, outside: int) -> int:
+        """Values of a dimension that the levels inside some cover, in whole pieces of the array."""
+        inside = [x for x in self.levels[outside:] if x.dimension == dimension]
+        if not inside or inside[0].in_word:
+            return self.machine.spatial_size(dimension)
+        return inside[0].unit * inside[0].bound
 
     # Which levels matter to whom
 

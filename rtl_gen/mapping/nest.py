@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..isa.fields import Record
-from .mapping import MappingError
+from .mapping import Mapping, MappingError
 
 __all__ = ["MOST_TRIPS", "Loop", "NestWriter", "check_levels"]
 
@@ -16,7 +15,7 @@ class Loop:
     Parameters
     ----------
     bound, last
-        Trips; trips when the parent, and its parents, are on their last.
+        Trips; trips when the parent, and its parents, are on their last (default: the same).
     parent
         The loop of the same dimension around it, or None.
     strides
@@ -25,17 +24,27 @@ class Loop:
         Amounts given out when it advances.
     masks
         Sets it belongs to.
+
+    Raises
+    ------
+    MappingError
+        If it has no trip.
     """
 
     bound: int
-    last: int = 0
+    last: int | None = None
     parent: "Loop | None" = None
     strides: dict[str, int] = field(default_factory=dict)
     events: dict[str, int] = field(default_factory=dict)
     masks: tuple[str, ...] = ()
 
     def __post_init__(self):
-        self.last = self.last or self.bound
+        if self.last is None:
+            self.last = self.bound
+        if not 1 <= self.last <= self.bound:
+            raise MappingError(
+                f"a loop must have 1 <= last <= bound, not last {self.last!r}, bound {self.bound!r}"
+            )
 
 
 MOST_TRIPS = 1 << 16
@@ -43,10 +52,20 @@ MOST_TRIPS = 1 << 16
 
 
 class NestWriter:
-    """Collects the loops of one engine's nest and gives the fields of its descriptor."""
+    """Collects the loops of one engine's nest and gives the fields of its descriptor.
 
-    def __init__(self, engine: str, levels: int):
-        self.engine, self.levels = engine, levels
+    Parameters
+    ----------
+    mapping
+        The mapped layer, for messages and the widths of the fields.
+    engine
+        Name of the engine.
+    levels
+        Loops that it has.
+    """
+
+    def __init__(self, mapping: Mapping, engine: str, levels: int):
+        self.mapping, self.engine, self.levels = mapping, engine, levels
         self.loops: list[Loop] = []
 
     def add(self, loop: Loop) -> Loop:
@@ -60,9 +79,10 @@ class NestWriter:
         Raises
         ------
         MappingError
-            If there are more loops than the engine has levels.
+            If there are more loops than the engine has levels, or a form leaves its field's range.
         """
-        check_levels(self.engine, len(self.loops), self.levels)
+        check_levels(self.mapping, self.engine, len(self.loops), self.levels)
+        self._check_ranges(bases or {})
         values = {f"{name}_base": value for name, value in (bases or {}).items()}
         values |= {f"{name}_end": value for name, value in (ends or {}).items()}
         number = {id(loop): n for n, loop in enumerate(reversed(self.loops))}
@@ -76,19 +96,31 @@ class NestWriter:
                 values[f"{name}_levels"] = values.get(f"{name}_levels", 0) | 1 << level
         return values
 
+    def _check_ranges(self, bases: dict[str, int]) -> None:
+        """Raise MappingError if a form's value, from least to greatest, leaves its field: it would
+        wrap. Last bounds are not counted, so both are what they are at most.
+        """
+        fields = {f.name: f.range for f in self.mapping.machine.records[self.engine].fields}
+        forms = [name.removesuffix("_base") for name in fields if name.endswith("_base")]
+        for name in forms:
+            reach = [loop.strides.get(name, 0) * (loop.bound - 1) for loop in self.loops]
+            least = bases.get(name, 0) + sum(x for x in reach if x < 0)
+            most = bases.get(name, 0) + sum(x for x in reach if x > 0)
+            held = fields[f"{name}_base"]
+            if least not in held or most not in held:
+                raise MappingError(
+                    f"{self.mapping.layer.name}: {self.engine} would need {name} from {least} to "
+                    f"{most}, the design has {held.start} to {held.stop - 1}"
+                )
 
-def check_levels(engine: str, needed: int, levels: int):
+
+def check_levels(mapping: Mapping, engine: str, needed: int, levels: int) -> None:
     """Raise MappingError if an engine has fewer levels than its nest needs."""
     if needed > levels:
-        raise MappingError(f"{engine} would need {needed} loop levels, the design has {levels}")
-
-
-def pack(record: Record, values: dict[str, int]) -> list[int]:
-    """The words of a descriptor, with a message for a user where a value does not fit."""
-    try:
-        return record.pack(values)
-    except ValueError as error:
-        raise MappingError(str(error)) from None
+        raise MappingError(
+            f"{mapping.layer.name}: {engine} would need {needed} loop levels, the design has "
+            f"{levels}"
+        )
 
 
 def product(numbers: Iterable[int]) -> int:

@@ -45,17 +45,9 @@ class OutputEngines:
                 return n
         return len(self._levels)
 
-    def covered(self, dimension: str) -> int:
-        """Values of a dimension in a tile, filled up to whole pieces of the array."""
-        spatial = self.mapping.machine.spatial_size(dimension)
-        inside = [x for x in self._levels[self.boundary :] if x.dimension == dimension]
-        if not inside or inside[0].in_word:
-            return spatial
-        return inside[0].unit * inside[0].bound
-
     def pieces(self, name: str) -> int:
         """Positions of a rank (or blocks) in a tile."""
-        covered = self.covered(self._dimension(name))
+        covered = self.mapping.covered(self._dimension(name), self.boundary)
         return -(-covered // self.mapping.machine.block) if name == self._blocked else covered
 
     def _dimension(self, name: str) -> str:
@@ -87,7 +79,7 @@ class OutputEngines:
                 f"buffer of {room}"
             )
         levels = self.boundary + sum(self._is_walked(name) for name in self.tensor.order)
-        check_levels("store", levels, machine.dma_levels)
+        check_levels(mapping, "store", levels, machine.dma_levels)
         kept = product(self._levels[n].bound for n in mapping.accumulated)
         if machine.reuse.output.stationary and kept > 1:
             raise MappingError(
@@ -114,7 +106,7 @@ class OutputEngines:
     def compute(self) -> dict[str, int]:
         """Fields of the computing engine."""
         mapping, machine = self.mapping, self.mapping.machine
-        writer = NestWriter("compute", machine.design.levels)
+        writer = NestWriter(mapping, "compute", machine.design.levels)
         made: dict[int, Loop] = {}
         sums, step = {}, 1
         for n in reversed(mapping.accumulated):
@@ -201,7 +193,7 @@ class OutputEngines:
     def store(self) -> dict[str, int]:
         """Fields of the store engine, without the base address and the interrupt."""
         mapping, machine = self.mapping, self.mapping.machine
-        writer = NestWriter("store", machine.dma_levels)
+        writer = NestWriter(mapping, "store", machine.dma_levels)
         made: dict[int, Loop] = {}
         innermost: dict[str, int] = {}
         for n, level in enumerate(self._levels[: self.boundary]):

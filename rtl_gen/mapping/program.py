@@ -5,17 +5,38 @@ from functools import cached_property
 
 import numpy as np
 
-from ..isa.descriptors import ENGINES, header
 from ..spec.operation import Tensor
-from .images import fold_input_zero, parameter_image, weight_image
+from .encode import encode_layer
+from .images import channel_dimensions, fold_input_zero, parameter_image, weight_image
 from .input_engines import InputEngines
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
-from .nest import pack
+from .nest import product
 from .output_engines import OutputEngines
 from .tensors import BlockedTensor
 
 __all__ = ["LayerData", "Program", "Step"]
+
+
+RANGES = {
+    "input": (-128, 127),
+    "weights": (-128, 127),
+    "bias": (-(1 << 31), (1 << 31) - 1),
+    "multiplier": (0, (1 << 31) - 1),
+    "shift": (-31, 30),
+}
+"""Of the numbers of a layer."""
+
+
+def _check_range(name: str, values) -> None:
+    """Raise ValueError unless an array holds integers that its place has bits for."""
+    array, (low, high) = np.asarray(values), RANGES[name]
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be integers, not {array.dtype}")
+    if array.size and not low <= int(array.min()) <= int(array.max()) <= high:
+        raise ValueError(
+            f"{name} must be {low}..{high}, not {int(array.min())}..{int(array.max())}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +48,22 @@ class LayerData:
     weights
         int8, of the shape of the operation's weight operand (conv2d: g r s c k).
     bias, multiplier, shift
-        Per output channel: int32; 31-bit; -31..31.
+        Per output channel: int32; 0 to 2^31 - 1; -31 to 30.
+
+    Raises
+    ------
+    ValueError
+        If one holds other numbers.
     """
 
     weights: np.ndarray
     bias: np.ndarray
     multiplier: np.ndarray
     shift: np.ndarray
+
+    def __post_init__(self):
+        for name in ("weights", "bias", "multiplier", "shift"):
+            _check_range(name, getattr(self, name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +89,6 @@ class Step:
     after: int
 
     @cached_property
-    def input(self) -> InputEngines:
-        return InputEngines(self.mapping)
-
-    @cached_property
     def output(self) -> OutputEngines:
         return OutputEngines(self.mapping)
 
@@ -86,30 +112,15 @@ class Step:
         MappingError
             If a tile does not fit a buffer, or a number its field.
         """
-        self.input.check()
-        self.output.check()
-        quantization = self.mapping.layer.quantization
-        weights, parameters = weight_engines(self.mapping), parameter_engines(self.mapping)
-        fence = {"fence": self.after, "fenced": int(self.after > 0)}
-        values = {
-            "load_input": self.input.load() | fence | {"base": self.input_address},
-            "load_weights": weights.load() | {"base": self.weight_address},
-            "load_parameters": parameters.load() | {"base": self.parameter_address},
-            "feed_input": self.input.feed() | {"pad_value": quantization.input_zero},
-            "feed_weights": weights.feed(),
-            "feed_parameters": parameters.feed()
-            | {
-                "output_zero": quantization.output_zero,
-                "act_min": quantization.act_min,
-                "act_max": quantization.act_max,
-                "single_rounding": int(quantization.rounding == "single"),
-            },
-            "compute": self.output.compute(),
-            "store": self.output.store() | {"base": self.output_address, "interrupt": int(last)},
-        }
-        records = self.mapping.machine.records
-        words = {name: pack(records[name], values[name]) for name in ENGINES}
-        return {name: [header(len(body)), *body] for name, body in words.items()}
+        return encode_layer(
+            self.mapping,
+            input_address=self.input_address,
+            output_address=self.output_address,
+            weight_address=self.weight_address,
+            parameter_address=self.parameter_address,
+            after=self.after,
+            last=last,
+        )
 
 
 ALIGNMENT = 4096
@@ -140,15 +151,20 @@ class Program:
         Raises
         ------
         MappingError
-            If the weights, or what the layer reads, have another shape than the layer.
+            If the weights, or what the layer reads, have another shape than the layer, or there is
+            not one bias, multiplier and shift for each output channel.
+        ValueError
+            If the array holds other numbers than int8 does.
         """
         engines, after = InputEngines(mapping), 0
         _check_shape(mapping, "weights", mapping.machine.operation.weight, data.weights)
+        _check_channels(mapping, data)
         if isinstance(source, Step):
             _check_chain(source, mapping.layer.name, engines.tensor)
             address, after = source.output_address, self.steps.index(source) + 1
         else:
             _check_shape(mapping, "input", mapping.machine.operation.activation, source)
+            _check_range("input", source)
             packed = engines.tensor.pack(source)
             address = self.allocate(len(packed))
             self.inputs[address] = packed
@@ -186,6 +202,17 @@ def _check_shape(mapping: Mapping, name: str, tensor: Tensor, array: np.ndarray)
         raise MappingError(
             f"{mapping.layer.name}: {name} must be {_times(shape)}, not {_times(np.shape(array))}"
         )
+
+
+def _check_channels(mapping: Mapping, data: LayerData):
+    """Raise MappingError unless there is a parameter of each kind for each output channel."""
+    count = product(mapping.layer.sizes[d] for d in channel_dimensions(mapping))
+    for name in ("bias", "multiplier", "shift"):
+        if np.size(getattr(data, name)) != count:
+            raise MappingError(
+                f"{mapping.layer.name}: {name} must be {count} numbers, one for each output "
+                f"channel, not {np.size(getattr(data, name))}"
+            )
 
 
 def _check_chain(source: Step, name: str, tensor: BlockedTensor):

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from rtl_gen.sim.job import MAX_WINDOWS
+from .job import MAX_WINDOWS
 
 __all__ = ["HostFile", "MemoryFile"]
 
 # 64-bit words of the host file
-RESULTS, CYCLES, POSITION, STRAYS, FIRST_STRAY, WINDOWS = range(6)
-WINDOW = 16
-SCRIPT = 256
-assert WINDOW + 2 * MAX_WINDOWS <= SCRIPT
+RESULTS, CYCLES, POSITION = range(3)
+WRITABLE, READABLE = 3, 6
+"""Of windows: bytes moved outside them, the address of the first, how many windows there are."""
+BOUNDS = {WRITABLE: 16, READABLE: 16 + 2 * MAX_WINDOWS}
+SCRIPT = 4096
+assert BOUNDS[READABLE] + 2 * MAX_WINDOWS <= SCRIPT
 
 
 class MemoryFile:
@@ -79,14 +81,20 @@ class HostFile:
         """Words a script may have."""
         return len(self.words) // 2 - SCRIPT
 
-    def load(self, script: np.ndarray, windows: Sequence[tuple[int, int]]) -> None:
-        """Put in an encoded script and the windows (address, bytes) that may be written."""
+    def load(
+        self,
+        script: np.ndarray,
+        windows: Sequence[tuple[int, int]],
+        readable: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """Put in an encoded script and the windows (address, bytes) to be written and read."""
         if len(script) > self.capacity:
             raise ValueError(f"script must be at most {self.capacity} words, not {len(script)}")
         self.words[SCRIPT:][: len(script)] = script
-        self.words[WINDOWS] = len(windows)
-        for index, (address, size) in enumerate(windows):
-            self.words[WINDOW + 2 * index :][:2] = (address, address + size - 1)
+        for place, allowed in ((WRITABLE, windows), (READABLE, readable)):
+            self.words[place + 2] = len(allowed)
+            for index, (address, size) in enumerate(allowed):
+                self.words[BOUNDS[place] + 2 * index :][:2] = (address, address + size - 1)
 
     def results(self) -> list[int]:
         """What the host noted in this job, in order."""
@@ -94,8 +102,12 @@ class HostFile:
         return [int(value) for value in self.words[half:][: int(self.words[RESULTS])]]
 
     def strays(self) -> tuple[int, int]:
-        """Words written outside the windows, and the address of the first."""
-        return int(self.words[STRAYS]), int(self.words[FIRST_STRAY])
+        """Bytes written outside the windows, and the address of the first."""
+        return int(self.words[WRITABLE]), int(self.words[WRITABLE + 1])
+
+    def stray_reads(self) -> tuple[int, int]:
+        """Bytes read outside what may be read, and the address of the first."""
+        return int(self.words[READABLE]), int(self.words[READABLE + 1])
 
     def progress(self) -> tuple[int, int]:
         """Cycles of the running job (as of the last 65536), and the script's position."""

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..golden.einsum import IndexForm, steps
+from ..golden.einsum import steps
 from ..mapping.mapping import Mapping
 from ..mapping.program import LayerData
-from ..spec.layer import Layer
-from ..spec.operation import Rank
+from .layers import index_form
 
 __all__ = ["IssuedStep", "issued_steps"]
 
@@ -54,9 +53,9 @@ def issued_steps(
     input_zero = layer.quantization.input_zero
     macs = steps(
         layer.sizes,
-        [_form(rank, layer) for rank in operation.output.ranks],
+        [index_form(rank, layer) for rank in operation.output.ranks],
         [
-            (arrays[tensor.name], [_form(rank, layer) for rank in tensor.ranks])
+            (arrays[tensor.name], [index_form(rank, layer) for rank in tensor.ranks])
             for tensor in operation.operands
         ],
         output,
@@ -110,9 +109,3 @@ def _inside(levels, ends: dict[str, bool]) -> int:
             full, part = level.bound * full, (level.last - 1) * full + part
         total *= part if end else full
     return total
-
-
-def _form(rank: Rank, layer: Layer) -> IndexForm:
-    """The index form of a rank with the layer's stride, padding and dilation."""
-    coefficients = {d: rank.coefficient(d, layer.symbols) for d in set(rank.dimensions)}
-    return coefficients, rank.offset(layer.symbols)

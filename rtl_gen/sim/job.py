@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rtl_gen.sim.script import Entry
+from .script import Entry
 
 __all__ = ["ErrorRange", "Job", "MemoryTiming"]
 
 SLVERR, DECERR = 2, 3
-MAX_WINDOWS = 64
+MAX_WINDOWS = 512
 MAX_STALL = 990  # per mille; at 1000 nothing would ever move
 
 
@@ -104,6 +104,8 @@ class Job:
     windows
         (address, bytes) that the accelerator may write; a byte written elsewhere is a problem.
         Empty: all of memory.
+    readable
+        (address, bytes) that the accelerator may read; the same.
     timing
         Of the memory.
     host_stall
@@ -125,6 +127,7 @@ class Job:
     images: Mapping[int, bytes | np.ndarray] = field(default_factory=dict)
     regions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     windows: Sequence[tuple[int, int]] = ()
+    readable: Sequence[tuple[int, int]] = ()
     timing: MemoryTiming = MemoryTiming()
     host_stall: int = 0
     reset: bool = False
@@ -137,5 +140,7 @@ class Job:
             raise ValueError(f"host_stall must be 0..{MAX_STALL} per mille, not {self.host_stall}")
         if self.seed is not None and not 0 <= self.seed < 1 << 64:
             raise ValueError(f"seed must be an unsigned 64-bit value, not {self.seed!r}")
-        if len(self.windows) > MAX_WINDOWS:
-            raise ValueError(f"windows must be at most {MAX_WINDOWS}, not {len(self.windows)}")
+        for name in ("windows", "readable"):
+            count = len(getattr(self, name))
+            if count > MAX_WINDOWS:
+                raise ValueError(f"{name} must be at most {MAX_WINDOWS}, not {count}")

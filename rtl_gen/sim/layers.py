@@ -5,19 +5,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..golden.einsum import affine_einsum
+from ..golden.einsum import IndexForm, affine_einsum
 from ..golden.quantize import output_int8
 from ..mapping.mapper import choose_mapping
 from ..mapping.mapping import Mapping
 from ..mapping.program import LayerData, Program
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
-from ..spec.operation import Operation
+from ..spec.operation import Operation, Rank
 from .job import MemoryTiming
 from .programs import ProgramResult, run_programs
 from .run import Simulation
 
-__all__ = ["LayerCheck", "check_layers", "golden_output", "random_data"]
+__all__ = [
+    "LayerCheck",
+    "check_layers",
+    "golden_output",
+    "index_form",
+    "operand_shapes",
+    "random_data",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +107,10 @@ def golden_output(
         for tensor in operation.operands
     ]
     operands = [
-        (arrays[tensor.name], [_form(rank, layer) for rank in tensor.ranks])
+        (arrays[tensor.name], [index_form(rank, layer) for rank in tensor.ranks])
         for tensor in operation.operands
     ]
-    output = [_form(rank, layer) for rank in operation.output.ranks]
+    output = [index_form(rank, layer) for rank in operation.output.ranks]
     shape = tuple(layer.sizes[rank.terms[0].dimension] for rank in operation.output.ranks)
     sums = affine_einsum(layer.sizes, output, operands, shape, zeros=zeros)
     names = [rank.terms[0].dimension for rank in operation.output.ranks]
@@ -125,7 +132,8 @@ def golden_output(
     )
 
 
-def _form(rank, layer: Layer):
+def index_form(rank: Rank, layer: Layer) -> IndexForm:
+    """The index form of a rank with the layer's stride, padding and dilation."""
     coefficients = {d: rank.coefficient(d, layer.symbols) for d in set(rank.dimensions)}
     return coefficients, rank.offset(layer.symbols)
 
@@ -137,10 +145,14 @@ def check_layers(
     *,
     mappings: Iterable[Mapping] | None = None,
     timing: MemoryTiming | None = None,
+    host_stall: int = 0,
+    reset_every: int = 1,
     on_check: Callable[[LayerCheck], None] | None = None,
     on_progress: Callable[[str, int], None] | None = None,
 ) -> list[LayerCheck]:
     """Run layers, each a program of its own, and compare every output with the golden model.
+
+    ``timing``, ``host_stall`` and ``reset_every`` are those of :func:`run_programs`.
 
     Raises
     ------
@@ -163,7 +175,15 @@ def check_layers(
         if on_check:
             on_check(checks[-1])
 
-    run_programs(simulation, programs, timing=timing, on_progress=on_progress, on_result=compare)
+    run_programs(
+        simulation,
+        programs,
+        timing=timing,
+        host_stall=host_stall,
+        reset_every=reset_every,
+        on_progress=on_progress,
+        on_result=compare,
+    )
     return checks
 
 

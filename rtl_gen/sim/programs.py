@@ -7,16 +7,17 @@ import numpy as np
 
 from ..flow.design import accelerator_verilog
 from ..isa.descriptors import ENGINES
+from ..isa.errors import explain
 from ..isa.registers import BY_NAME, engine_register
 from ..mapping.program import Program
 from ..reuse.machine import Machine
 from .job import Job, MemoryTiming
 from .result import Result
 from .run import Simulation
-from .script import Read, WaitInterrupt, Write
+from .script import Read, Stamp, WaitInterrupt, Write
 from .verilator import Build, build
 
-__all__ = ["ProgramResult", "build_machine", "host_script", "run_programs"]
+__all__ = ["ProgramResult", "build_machine", "host_script", "program_job", "run_programs"]
 
 COUNTERS = (
     "STATUS",
@@ -59,10 +60,32 @@ class ProgramResult:
     @property
     def problems(self) -> tuple[str, ...]:
         """What must not happen; empty for a good run."""
-        found = list(self.result.problems)
-        if not self.result.timed_out and self.counters["STATUS"] & 2:
-            found.append(f"the accelerator reports an error: STATUS {self.counters['STATUS']:#x}")
-        return tuple(found)
+        if self.result.timed_out:
+            return self.result.problems
+        status = BY_NAME["STATUS"].unpack(self.counters["STATUS"])
+        if status["error"]:
+            return (*self.result.problems, f"the accelerator reports: {_error(status)}")
+        overflow = ["a total, or one with its bias, overflowed"] if status["overflow"] else []
+        return (*self.result.problems, *overflow, *self._miscounted())
+
+    def _miscounted(self) -> list[str]:
+        """Counters of the accelerator that differ from what the bench saw at its ports.
+
+        The start lies between the stamps before and after its write, so CYCLES is known but for
+        the cycles of that write, and one more: where Python plays the host it sees a rise of the
+        interrupt a cycle later than a clock edge.
+        """
+        seen, found = self.result, []
+        for register, name in (("READ_BEATS", "read_beats"), ("WRITE_BEATS", "write_beats")):
+            if self.counters[register] != seen.counters[name] & 0xFFFF_FFFF:
+                found.append(
+                    f"{register} says {self.counters[register]}, but {seen.counters[name]} moved"
+                )
+        before, after = seen.stamps
+        least, most = seen.interrupt_cycle - after, seen.interrupt_cycle - before
+        if self.cycles not in range(least - 1, most + 1):
+            found.append(f"CYCLES says {self.cycles}, but {least} to {most} passed")
+        return found
 
     @property
     def mac_use(self) -> float:
@@ -72,7 +95,14 @@ class ProgramResult:
         return macs / (machine.design.rows * machine.design.columns * self.cycles)
 
 
-def build_machine(machine: Machine, *, waves: bool = False) -> Build:
+def _error(status: dict[str, int]) -> str:
+    """What the fields of STATUS say of an error."""
+    engine = status["error_engine"]
+    where = f"{ENGINES[engine]}: " if engine < len(ENGINES) else ""
+    return where + explain(status["error_code"])
+
+
+def build_machine(machine: Machine, *, waves: bool = False, bench: str = "memory") -> Build:
     """Generate a design's Verilog and build its bench, or find it built."""
     verilog = accelerator_verilog(machine)
     return build(
@@ -81,20 +111,26 @@ def build_machine(machine: Machine, *, waves: bool = False) -> Build:
         data_width=machine.design.bus_bits,
         name=machine.design.name,
         waves=waves,
+        bench=bench,
     )
 
 
 def host_script(program: Program) -> list:
-    """The host's register accesses: the first layer's descriptors, start, the others', counters."""
+    """The host's register accesses: the first layer's descriptors, start, the others', counters.
+
+    The cycles before and after the start are noted; at the end the interrupt is cleared, so that
+    another program may follow.
+    """
     script = [Write(BY_NAME["INTERRUPT_ENABLE"].offset, 0x3)]
     for n, layer in enumerate(program.descriptors()):
         for engine in ENGINES:
             address = engine_register("QUEUE", engine).offset
             script += [Write(address, word) for word in layer[engine]]
         if n == 0:
-            script.append(Write(BY_NAME["CONTROL"].offset, 1))
+            script += [Stamp(), Write(BY_NAME["CONTROL"].offset, 1), Stamp()]
     script.append(WaitInterrupt())
-    return script + [Read(BY_NAME[name].offset) for name in COUNTERS]
+    script += [Read(BY_NAME[name].offset) for name in COUNTERS]
+    return [*script, Write(BY_NAME["INTERRUPT"].offset, 0x3)]
 
 
 def program_job(
@@ -104,22 +140,29 @@ def program_job(
     timing: MemoryTiming | None = None,
     host_stall: int = 0,
     cycle_limit: int | None = None,
+    reset: bool = True,
 ) -> Job:
-    """The job of a program: memory before, what the host does, memory to read back."""
-    regions = {}
+    """The job of a program: memory before, what the host does, memory to read back.
+
+    Outputs begin as random bytes: what is not written is wrong, whatever ran before.
+    """
+    regions, images = {}, program.images()
     for n, step in enumerate(program.steps):
-        regions[f"output{n}"] = (step.output_address, step.output.tensor.bytes)
+        size = step.output.tensor.bytes
+        regions[f"output{n}"] = (step.output_address, size)
+        images[step.output_address] = np.random.default_rng(n).bytes(size)
     macs = sum(step.mapping.layer.macs for step in program.steps)
     return Job(
         name=name,
         script=host_script(program),
         cycle_limit=cycle_limit or CYCLES_AT_LEAST + 20 * macs,
-        images=program.images(),
+        images=images,
         regions=regions,
         windows=list(regions.values()),
+        readable=[(address, len(image)) for address, image in images.items()],
         timing=timing or MemoryTiming(),
         host_stall=host_stall,
-        reset=True,
+        reset=reset,
     )
 
 
@@ -128,16 +171,27 @@ def run_programs(
     named: Iterable[tuple[str, Program]],
     *,
     timing: MemoryTiming | None = None,
+    host_stall: int = 0,
+    reset_every: int = 1,
     on_progress: Callable[[str, int], None] | None = None,
     on_result: Callable[[str, ProgramResult], None] | None = None,
 ) -> list[ProgramResult]:
-    """Run programs one after the other on one build."""
+    """Run programs one after the other on one build.
+
+    Parameters
+    ----------
+    timing, host_stall
+        As in :class:`Job`.
+    reset_every
+        The first of so many programs begins with a reset, the others with the start alone.
+    """
     queue: list[tuple[str, Program]] = []
 
     def jobs():
-        for name, program in named:
+        for n, (name, program) in enumerate(named):
             queue.append((name, program))
-            yield program_job(program, name, timing=timing)
+            reset = n % reset_every == 0
+            yield program_job(program, name, timing=timing, host_stall=host_stall, reset=reset)
 
     results = []
     for result in simulation.stream(jobs(), on_progress=on_progress):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtl_gen.sim.files import MemoryFile
-from rtl_gen.sim.job import Job
-from rtl_gen.sim.script import describe, sort_results
+from .files import MemoryFile
+from .job import Job
+from .script import describe, sort_results
 
 __all__ = ["COUNTERS", "RULES", "Observation", "Result"]
 
@@ -25,7 +25,7 @@ COUNTERS = {  # outputs memory_* of testbench/watched.sv, since the job began
     "b_held": "cycles in which a write response waited for the accelerator",
     "error_beats": "read beats and write responses with an error",
     "reads_open": "read bursts not complete at the job's end",
-    "writes_open": "write bursts without a response at the job's end",
+    "writes_open": "write bursts without a response as the interrupt rose, or else at the end",
 }
 
 RULES = (  # bits of memory_violations, see testbench/axi_check.sv
@@ -41,6 +41,7 @@ RULES = (  # bits of memory_violations, see testbench/axi_check.sv
     "a register's read value changed or went away before it was taken",
     "a register's write response came without a write",
     "a register's read value came without a read",
+    "a valid was high in reset",
 )
 
 NO_CYCLE = (1 << 64) - 1  # of the HDL's cycle registers: it never happened
@@ -73,8 +74,9 @@ class Result:
     counters
         See ``COUNTERS``.
     problems
-        One line for each thing that must not happen: a time-out, a broken rule of AXI, a write
-        outside the windows, a register access answered with an error.
+        One line for each thing that must not happen: a time-out, a broken rule of AXI, bytes moved
+        outside the windows, an error of the memory that the job did not ask for, an interrupt
+        before all is written, a register access answered with an error.
     seconds
         Of real time, from start to end of the script.
     """
@@ -114,8 +116,8 @@ class Observation:
         Of the first; ``NO_CYCLE`` if there was none.
     violations
         A bit for each of ``RULES``.
-    strays
-        Words written outside the windows, and the address of the first.
+    strays, stray_reads
+        Bytes written (read) outside the windows, and the address of the first.
     errors
         Register accesses answered with an error, and the script's position at the first.
     """
@@ -131,6 +133,7 @@ class Observation:
     violations: int
     violation_cycle: int
     strays: tuple[int, int]
+    stray_reads: tuple[int, int]
     errors: tuple[int, int]
     seconds: float
 
@@ -163,9 +166,15 @@ class Observation:
         if broken:
             broken[0] += f" (the first at cycle {self.violation_cycle})"
         found += broken
-        count, address = self.strays
-        if count:
-            found.append(f"{count} words written outside the windows, the first at {address:#x}")
+        for what, (count, first) in (("written", self.strays), ("read", self.stray_reads)):
+            if count:
+                found.append(f"{count} bytes {what} outside the windows, the first at {first:#x}")
+        failed = self.counters["error_beats"]
+        if failed and job.timing.error is None:
+            found.append(f"{failed} beats or write responses of the memory were errors")
+        waiting = self.counters["writes_open"]
+        if waiting and self.interrupt_cycle != NO_CYCLE:
+            found.append(f"the interrupt rose while {waiting} write bursts had no response")
         count, position = self.errors
         if count:
             first = describe(job.script, position)

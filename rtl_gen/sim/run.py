@@ -9,21 +9,19 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import cocotb_tools.config
-
-from rtl_gen.sim import system
-from rtl_gen.sim.files import HostFile, MemoryFile
-from rtl_gen.sim.job import Job
-from rtl_gen.sim.result import Result
-from rtl_gen.sim.script import encode
-from rtl_gen.sim.verilator import PROJECT, TESTBENCH, Build
+from . import system
+from .environment import cocotb_environment
+from .files import HostFile, MemoryFile
+from .job import Job
+from .result import Result
+from .script import encode
+from .verilator import PROJECT, Build
 
 __all__ = ["Simulation", "SimulationError"]
 
@@ -185,21 +183,12 @@ class _Process:
         return command
 
     def _environment(self, channel: Connection) -> dict[str, str]:
-        """Variables of cocotb 2's GPI, and where the jobs come from."""
-        libpython = system.find_libpython()
+        """cocotb's, and where the jobs come from."""
         kind = self.simulation.build.kind
-        return os.environ | {
-            "PATH": os.pathsep.join([os.environ["PATH"], str(cocotb_tools.config.libs_dir)]),
-            "PYTHONPATH": os.pathsep.join([str(TESTBENCH), str(PROJECT), *sys.path]),
-            "PYGPI_PYTHON_BIN": sys.executable,
-            "GPI_USERS": f"{libpython};{cocotb_tools.config.pygpi_entry_point()}",
-            "COCOTB_TOPLEVEL": kind.top,
-            "COCOTB_TEST_MODULES": kind.test_module,
+        return cocotb_environment(kind, kind.test_module, "results.xml") | {
             "COCOTB_RANDOM_SEED": str(self.simulation.seed),
             "COCOTB_TRUST_INERTIAL_WRITES": "1",
-            "COCOTB_RESULTS_FILE": "results.xml",
             "COCOTB_REWRITE_ASSERTION_FILES": "",  # else cocotb imports pytest, a tenth of a second
-            "TOPLEVEL_LANG": "verilog",
             "RTL_GEN_CHANNEL": str(channel.fileno()),
             "RTL_GEN_MEMORY_BASE": str(self.simulation.memory_base),
         }

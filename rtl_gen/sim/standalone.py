@@ -6,20 +6,21 @@ accelerator's own ports, free for cocotbext-axi or any other bus model.
 """
 
 import argparse
+import importlib.machinery
 import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-import cocotb_tools.config
-
-from ..flow.design import accelerator_verilog
 from ..reuse.machine import Machine
 from ..spec.operation import SpecError
 from ..spec.parse import load_design, place
+from ..spec.yaml_lines import SpecFileError
 from . import system
-from .verilator import PROJECT, TESTBENCH, Build, build
+from .environment import cocotb_environment
+from .programs import build_machine
+from .verilator import PROJECT, TESTBENCH, Build
 
 __all__ = ["main", "run_module"]
 
@@ -39,30 +40,35 @@ def run_module(design_build: Build, module: str, directory: Path, variables: dic
     Raises
     ------
     RuntimeError
-        If a system part is missing, or the simulator ends without results.
+        If a system part is missing, there is no such module, or it has no test that ran.
     """
     system.require()
+    own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    _find_module(module, [*filter(None, own), str(TESTBENCH), *sys.path])
     directory.mkdir(parents=True, exist_ok=True)
     results = directory / "results.xml"
     results.unlink(missing_ok=True)
-    libraries = str(cocotb_tools.config.libs_dir)
-    python_path = [str(TESTBENCH), str(PROJECT), *filter(None, sys.path)]
-    environment = os.environ | {
-        "PATH": os.pathsep.join([os.environ["PATH"], libraries]),
-        "PYTHONPATH": os.pathsep.join([*os.environ.get("PYTHONPATH", "").split(":"), *python_path]),
-        "PYGPI_PYTHON_BIN": sys.executable,
-        "GPI_USERS": f"{system.find_libpython()};{cocotb_tools.config.pygpi_entry_point()}",
-        "COCOTB_TOPLEVEL": design_build.kind.top,
-        "COCOTB_TEST_MODULES": module,
-        "COCOTB_RESULTS_FILE": str(results),
-        "TOPLEVEL_LANG": "verilog",
-        **variables,
-    }
+    environment = cocotb_environment(design_build.kind, module, results, own) | variables
     subprocess.run([str(design_build.executable.resolve())], cwd=directory, env=environment)
-    if not results.is_file():
-        raise RuntimeError(f"the simulator ended without {results}")
-    cases = ElementTree.parse(results).iter("testcase")
+    cases = _cases(results)
+    if not cases:
+        raise RuntimeError(f"{module} ran no cocotb test; what it printed is above")
     return sum(any(x.tag in ("failure", "error") for x in case) for case in cases)
+
+
+def _find_module(module: str, folders: list[str]) -> None:
+    """Raise RuntimeError unless a module, or its package, lies in a folder."""
+    if importlib.machinery.PathFinder.find_spec(module.partition(".")[0], folders) is None:
+        raise RuntimeError(
+            f"no module {module!r} in testbench/ or on PYTHONPATH: COCOTB_TEST_MODULES names one"
+        )
+
+
+def _cases(results: Path) -> list[ElementTree.Element]:
+    """The tests of a results file; none if the simulator wrote no such file."""
+    if not results.is_file():
+        return []
+    return list(ElementTree.parse(results).iter("testcase"))
 
 
 def main() -> int:
@@ -75,21 +81,22 @@ def main() -> int:
     if not path.exists() and (PROJECT / path).exists():
         path = PROJECT / path
     try:
-        machine = Machine(load_design(path))
+        return _run(path, arguments.module)
+    except SpecFileError as error:
+        print(error, file=sys.stderr)
     except SpecError as error:
         print(place(error, path), file=sys.stderr)
-        return 2
-    verilog = accelerator_verilog(machine)
-    made = build(
-        verilog.top,
-        verilog.text,
-        data_width=machine.design.bus_bits,
-        name=machine.design.name,
-        bench="protocol",
-    )
+    except (OSError, RuntimeError, ValueError) as error:
+        print(error, file=sys.stderr)
+    return 2
+
+
+def _run(path: Path, module: str) -> int:
+    """1 if a test of the module failed on the design of a file."""
+    machine = Machine(load_design(path))
+    made = build_machine(machine, bench="protocol")
     directory = PROJECT / "build" / "cocotb" / machine.design.name
-    variables = {"RTL_GEN_DATAFLOW": str(path.resolve())}
-    failed = run_module(made, arguments.module, directory, variables)
+    failed = run_module(made, module, directory, {"RTL_GEN_DATAFLOW": str(path.resolve())})
     print(f"results: {directory / 'results.xml'}")
     return min(failed, 1)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import cocotb
 import cocotb_tools.config
 
-from rtl_gen.sim import system
-from rtl_gen.sim.compiler import BenchRunner, Toolchain, find_toolchain
+from . import system
+from .compiler import BenchRunner, Toolchain, find_toolchain
 
 __all__ = ["BUILD_ROOT", "BenchKind", "Build", "build"]
 
@@ -140,8 +140,8 @@ def build(
     ValueError
         An argument is out of range.
     RuntimeError
-        A system part is missing, or Verilator or the compiler refuses the sources: with
-        their first message and where the others are.
+        A system part or the bench is missing, or Verilator or the compiler refuses the sources:
+        with their first message and where the others are.
     """
     if data_width not in (64, 128, 256):
         raise ValueError(f"data_width must be 64, 128 or 256 bits, not {data_width!r}")
@@ -149,6 +149,11 @@ def build(
         raise ValueError(f"bench must be one of {', '.join(BENCHES)}, not {bench!r}")
     if " " in str(root):
         raise ValueError(f"make cannot build in a folder with spaces in its name, as {str(root)!r}")
+    if not TESTBENCH.is_dir():
+        raise RuntimeError(
+            f"simulating needs the sources of the bench in {TESTBENCH}, which are not installed: "
+            f"work in a clone of the project (pip install --editable .)"
+        )
     toolchain = find_toolchain()
     recipe = Recipe(top, verilog, data_width, bench, waves)
     stem = f"{name or top}-{recipe.digest(toolchain)}"

@@ -3,11 +3,11 @@
 import dataclasses
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from random_layers import Case, is_ragged, tiled_dimensions
 
-from rtl_gen.flow.design import accelerator_verilog
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.explain_mismatch import explain
 from rtl_gen.sim.job import MemoryTiming
@@ -18,17 +18,20 @@ from rtl_gen.sim.verilator import Build
 from rtl_gen.spec.design import KIB, Buffers
 from rtl_gen.spec.parse import load_design
 
-__all__ = ["TIMINGS", "coverage", "run_cases", "small_machine"]
+__all__ = ["CONDITIONS", "RESET_EVERY", "coverage", "run_cases", "small_machine"]
 
 DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
 
-TIMINGS = (
-    MemoryTiming(),
-    MemoryTiming.stalling(300),
-    MemoryTiming(latency=7, stall_r=600),
-    MemoryTiming(latency=400, bandwidth=0.5, stall_aw=500, stall_w=300, stall_b=700),
+CONDITIONS = (
+    {"timing": MemoryTiming()},
+    {"timing": MemoryTiming.stalling(300), "host_stall": 400},
+    {"timing": MemoryTiming(latency=7, stall_r=600)},
+    {"timing": MemoryTiming(latency=400, bandwidth=0.5, stall_aw=500, stall_w=300, stall_b=700)},
 )
 """The memory as in the marks, and with stalls on all channels, or on some."""
+
+RESET_EVERY = 2
+"""Programs from one reset to the next: of two, the second begins with a start alone."""
 
 
 def small_machine(
@@ -42,8 +45,15 @@ def small_machine(
     return Machine(dataclasses.replace(design, rows=rows, columns=columns, buffers=sizes, **others))
 
 
-def run_cases(machine: Machine, cases: list[Case], *, seed: int, waves: bool = False) -> None:
-    """Run random layers on one build, under each of :data:`TIMINGS`; all must be exact.
+def run_cases(
+    machine: Machine,
+    cases: list[Case],
+    tell: Callable[[str], None],
+    *,
+    seed: int,
+    waves: bool = False,
+) -> None:
+    """Run random layers on one build, under each of :data:`CONDITIONS`; all must be exact.
 
     Raises
     ------
@@ -51,38 +61,40 @@ def run_cases(machine: Machine, cases: list[Case], *, seed: int, waves: bool = F
         With the seed, the layer, the mapping and the steps of the first wrong output.
     """
     build = build_machine(machine, waves=waves)
+    first_hash = _verilog_hash(build)
     failures: list[str] = []
-    for n, timing in enumerate(TIMINGS):
-        chosen = [case for k, case in enumerate(cases) if k % len(TIMINGS) == n]
+    for n, conditions in enumerate(CONDITIONS):
+        chosen = cases[n :: len(CONDITIONS)]
         simulation = Simulation(build, seed=seed)
         checks = check_layers(
             machine,
             simulation,
             [(case.layer, case.source, case.data) for case in chosen],
             mappings=[case.mapping for case in chosen],
-            timing=timing,
+            reset_every=RESET_EVERY,
+            **conditions,
         )
         assert len(checks) == len(chosen)
         failures += [
-            _failure(case, check, simulation.seed, timing)
+            _failure(case, check, simulation.seed, conditions)
             for case, check in zip(chosen, checks)
             if not check.exact
         ]
-    print(f"{machine.design.name}: Verilog sha256 {_verilog_hash(machine, build)}")
+    again = build_machine(machine, waves=waves)
+    assert not again.new and _verilog_hash(again) == first_hash, "one Verilog for all layers"
+    tell(f"{machine.design.name}: Verilog sha256 {first_hash} before and after {len(cases)} layers")
     assert not failures, f"{len(failures)} of {len(cases)} layers fail\n" + failures[0]
 
 
-def _failure(case: Case, check: LayerCheck, seed: int, timing: MemoryTiming) -> str:
+def _failure(case: Case, check: LayerCheck, seed: int, conditions: dict) -> str:
     design = case.mapping.machine.design
-    what = f"{design.name} {design.rows}x{design.columns}, simulation seed {seed}, {timing}"
+    what = f"{design.name} {design.rows}x{design.columns}, simulation seed {seed}, {conditions}"
     return f"{what}\n{case}\n{explain(check, case.source, case.data)}"
 
 
-def _verilog_hash(machine: Machine, build: Build) -> str:
-    """The hash of the Verilog that all layers ran on; generating it anew gives the same."""
-    ran = (build.directory / "accelerator.v").read_text()
-    assert accelerator_verilog(machine).text == ran
-    return hashlib.sha256(ran.encode()).hexdigest()[:16]
+def _verilog_hash(build: Build) -> str:
+    """The hash of the Verilog that was built."""
+    return hashlib.sha256((build.directory / "accelerator.v").read_bytes()).hexdigest()[:16]
 
 
 def coverage(cases: list[Case]) -> dict[str, str]:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtl_gen.golden.quantize import quantize_multiplier
+from rtl_gen.mapping.encode import encode_layer
+from rtl_gen.mapping.levels import tile_step
 from rtl_gen.mapping.mapping import Mapping, MappingError
-from rtl_gen.mapping.program import LayerData, Step
+from rtl_gen.mapping.program import LayerData
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import operand_shapes
 from rtl_gen.spec.layer import Layer, Quantization, conv2d, matmul
@@ -77,7 +79,7 @@ def is_ragged(mapping: Mapping, dimension: str) -> bool:
 def is_legal(mapping: Mapping) -> bool:
     """Whether the design can run a mapping: its tiles fit, and its numbers their fields."""
     try:
-        Step(mapping, None, 0, 0, 0, 0, 0).descriptors(last=True)
+        encode_layer(mapping)
     except MappingError:
         return False
     return True
@@ -149,11 +151,9 @@ def draw_mapping(
 ) -> Mapping | None:
     """A legal mapping with drawn tiles and order; None if a few draws find none."""
     cut = tiled_dimensions(machine) if tiled else ()
-    whole = Mapping.__new__(Mapping)  # tile_step needs no tiles, and a layer may not fit whole
-    object.__setattr__(whole, "machine", machine)
     choices = {}
     for dimension, size in layer.sizes.items():
-        step = whole.tile_step(dimension)
+        step = tile_step(machine, dimension)
         tiles = [t for t in range(step, size, step) if dimension not in cut or size % t]
         if dimension not in cut:
             tiles = [size] * (1 + len(tiles)) + tiles

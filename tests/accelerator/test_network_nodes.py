@@ -34,6 +34,14 @@ def convolution():
     return node_of(layer, (6, 3, 2, 3), 6)
 
 
+def dilated():
+    layer = conv2d(
+        k=6, c=9, h=11, w=12, r=3, s=4, n=2, groups=3, stride=(2, 1), dilation=(2, 3),
+        pad=(3, 4, 0, 2), quantization=QUANTIZATION,
+    )  # fmt: skip
+    return node_of(layer, (6, 3, 4, 3), 6)
+
+
 def fully_connected():
     return node_of(matmul(m=2, k=24, n=5, quantization=QUANTIZATION), (24, 5), 5)
 
@@ -42,6 +50,7 @@ def fully_connected():
     ("dataflow", "node", "image"),
     [
         ("weight_stationary", convolution, None),
+        ("weight_stationary", dilated, None),
         ("weight_stationary", fully_connected, None),
         ("weight_stationary", fully_connected, (2, 3)),
         ("matmul_weight_stationary", fully_connected, None),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from designs import DATAFLOWS
 
+from rtl_gen.mapping.levels import tile_step
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import Mapping
 from rtl_gen.nn.to_program import to_operation
@@ -37,10 +38,9 @@ def with_small_buffers() -> Machine:
 
 def all_tiled(machine: Machine, layer: Layer) -> Mapping:
     """A mapping that cuts every dimension of images and channels that can be cut."""
-    whole = Mapping(machine, layer)
     tiles = {}
     for dimension in "kcpq":
-        step, size = whole.tile_step(dimension), layer.sizes[dimension]
+        step, size = tile_step(machine, dimension), layer.sizes[dimension]
         tiles[dimension] = min(size, step if step > 1 else 3)
     return Mapping(machine, layer, tiles, tuple("pkqc"))
 
@@ -79,9 +79,16 @@ def test_tiled_layers_equal_tflite(shared_data):
     folder = shared_data / "ic_resnet8"
     for mapping in run_layers(with_small_buffers(), folder, images=1, choose=all_tiled):
         for dimension, size in mapping.layer.sizes.items():
-            step = mapping.tile_step(dimension)
+            step = tile_step(mapping.machine, dimension)
             if dimension in "kcpq" and size > max(step, 3):
                 assert mapping.tile(dimension) < size
+
+
+def test_layers_that_the_mapper_tiles_equal_tflite(shared_data):
+    """The same buffers, with the tiles that the mapper takes."""
+    mappings = run_layers(with_small_buffers(), shared_data / "ic_resnet8", images=1)
+    cut = [m for m in mappings if any(m.tile(d) < size for d, size in m.layer.sizes.items())]
+    assert len(cut) > len(mappings) / 2
 
 
 @pytest.mark.long

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from designs import TIMINGS, small_machine
+from designs import CONDITIONS, RESET_EVERY, small_machine
 from random_layers import Limits, draw_case, draw_data, draw_mapping, draw_quantization
 
 from rtl_gen.mapping.program import Program
@@ -70,11 +70,12 @@ def run_programs_of(dataflow, count):
     drawn = {f"program seed {seed}": draw_program(machine, seed) for seed in range(count)}
     assert any(step.after for program, _ in drawn.values() for step in program.steps)
     build = build_machine(machine, waves=dataflow == "weight_stationary")
-    for n, timing in enumerate(TIMINGS):
-        named = [(name, drawn[name][0]) for name in list(drawn)[n :: len(TIMINGS)]]
-        results = run_programs(Simulation(build, seed=1), named, timing=timing)
+    for n, conditions in enumerate(CONDITIONS):
+        named = [(name, drawn[name][0]) for name in list(drawn)[n :: len(CONDITIONS)]]
+        simulation = Simulation(build, seed=1)
+        results = run_programs(simulation, named, reset_every=RESET_EVERY, **conditions)
         for (name, _), done in zip(named, results):
-            assert not done.problems, f"{name}, {timing}"
+            assert not done.problems, f"{name}, {conditions}: {done.problems}"
             assert len(done.outputs) == len(drawn[name][1])
             for layer, (got, right) in enumerate(zip(done.outputs, drawn[name][1])):
                 np.testing.assert_array_equal(got, right, err_msg=f"{name}, layer {layer}")
@@ -89,3 +90,19 @@ def test_programs(dataflow):
 @pytest.mark.parametrize("dataflow", CONVOLUTIONS)
 def test_many_programs(dataflow):
     run_programs_of(dataflow, 100)
+
+
+def test_programs_follow_each_other_without_a_reset():
+    """The same build and memory: each program starts from the registers the one before left."""
+    machine = small_machine("weight_stationary", 4, 4, buffers=2 * KIB)
+    drawn = [draw_program(machine, seed) for seed in (1, 2, 1)]
+    named = [(f"program {n}", program) for n, (program, _) in enumerate(drawn)]
+    simulation = Simulation(build_machine(machine, waves=True), seed=1)
+    results = run_programs(simulation, named, reset_every=len(named))
+    for (_, outputs), done in zip(drawn, results, strict=True):
+        assert not done.problems
+        assert done.counters["COMPLETED"] == len(outputs)
+        for got, right in zip(done.outputs, outputs, strict=True):
+            np.testing.assert_array_equal(got, right)
+    # Counters too begin anew with each start: alike in the first run and the third.
+    assert results[0].counters == results[2].counters

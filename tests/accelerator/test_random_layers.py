@@ -4,10 +4,13 @@ A failure prints the seed of its layer: ``draw_case`` gives the same layer again
 design and seed.
 """
 
+import numpy as np
 import pytest
 from designs import coverage, run_cases, small_machine
+from plain_convolution import plain_convolution
 from random_layers import Limits, draw_case, is_ragged, tiled_dimensions
 
+from rtl_gen.sim.layers import golden_output
 from rtl_gen.spec.design import KIB
 
 CONVOLUTIONS = ("weight_stationary", "output_stationary", "input_stationary")
@@ -25,13 +28,25 @@ SHAPES = {  # with what else is tried there
 FIRST_SEED = 1000
 
 
-def draw(machine, count, limits):
+def draw(machine, count, limits, tell):
     """Layers of which two in five have all dimensions tiled, the last tile smaller."""
     seeds = range(FIRST_SEED, FIRST_SEED + count)
     cases = [draw_case(machine, seed, tiled=seed % 5 < 2, limits=limits) for seed in seeds]
+    tell(f"{machine.design.name}, {machine.design.rows} x {machine.design.columns} PEs")
     for name, what in coverage(cases).items():
-        print(f"{name}: {what}")
+        tell(f"  {name}: {what}")
+    for case in cases:
+        compare_references(case)
     return cases
+
+
+def compare_references(case):
+    """The einsum by which layers are judged shares its index forms with the mapping; the
+    convolution, written in the terms of frameworks, does not."""
+    if case.layer.operation == "conv2d":
+        operation = case.mapping.machine.operation
+        golden = golden_output(operation, case.layer, case.source, case.data)
+        np.testing.assert_array_equal(golden, plain_convolution(case), err_msg=str(case))
 
 
 def all_ragged(cases):
@@ -41,31 +56,31 @@ def all_ragged(cases):
 
 
 @pytest.mark.parametrize("dataflow", CONVOLUTIONS)
-def test_convolutions_on_a_small_array(dataflow):
+def test_convolutions_on_a_small_array(dataflow, tell):
     machine = small_machine(dataflow, 4, 4, buffers=2 * KIB)
-    cases = draw(machine, 10, Limits(pixels=12, macs=300_000))
+    cases = draw(machine, 10, Limits(pixels=12, macs=300_000), tell)
     assert all_ragged(cases) >= 4
     # The build of the test of overlap, which looks at waveforms.
-    run_cases(machine, cases, seed=1, waves=dataflow == "weight_stationary")
+    run_cases(machine, cases, tell, seed=1, waves=dataflow == "weight_stationary")
 
 
 @pytest.mark.parametrize("dataflow", PRODUCTS)
-def test_products_on_a_small_array(dataflow):
+def test_products_on_a_small_array(dataflow, tell):
     machine = small_machine(dataflow, **PRODUCTS[dataflow], buffers=1 * KIB)
-    cases = draw(machine, 10, Limits())
+    cases = draw(machine, 10, Limits(), tell)
     assert all_ragged(cases) >= 4
-    run_cases(machine, cases, seed=1)
+    run_cases(machine, cases, tell, seed=1)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape[0]}x{shape[1]}")
 @pytest.mark.parametrize("dataflow", CONVOLUTIONS)
-def test_convolutions_on_every_shape(dataflow, shape):
+def test_convolutions_on_every_shape(dataflow, shape, tell):
     machine = small_machine(dataflow, *shape, **SHAPES[shape])
-    cases = draw(machine, 100, Limits(macs=2_000_000 if shape[0] > 4 else 500_000))
+    cases = draw(machine, 100, Limits(macs=2_000_000 if shape[0] > 4 else 500_000), tell)
     assert all_ragged(cases) >= 30
     for name in "rs":
         assert {case.layer.sizes[name] for case in cases} == set(range(1, 8))
     assert {case.layer.symbols[name] for case in cases for name in "uv"} == {1, 2, 3}
     assert {case.layer.symbols[name] for case in cases for name in "de"} == {1, 2}
-    run_cases(machine, cases, seed=2)
+    run_cases(machine, cases, tell, seed=2)

@@ -124,14 +124,11 @@ def test_every_waiver_is_of_one_rule_in_the_generated_file_and_has_its_reason():
     ]
 
 
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
 @pytest.mark.parametrize("name", [*CONVOLUTIONS, *PRODUCTS])
-def test_icarus_accepts_it_where_it_is_installed(name, tmp_path, record_property):
-    """Icarus Verilog is no Python package; where it is missing, this test says so and passes."""
+def test_icarus_accepts_it_where_it_is_installed(name, tmp_path):
+    """Icarus Verilog is no Python package."""
     icarus = shutil.which("iverilog")
-    record_property("icarus", icarus or "not installed")
-    if icarus is None:
-        print("Icarus Verilog is not installed: not run")
-        return
     design = accelerator(name, 4, 4)
     source = tmp_path / "accelerator.v"
     source.write_text(design.text)

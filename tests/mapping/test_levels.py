@@ -5,7 +5,7 @@ import random
 import pytest
 from mapped_layers import machine_of, walk
 
-from rtl_gen.mapping.levels import Level, cut_dimension
+from rtl_gen.mapping.levels import Level, cut_dimension, tile_step
 from rtl_gen.mapping.mapping import Mapping
 from rtl_gen.spec.layer import conv2d, matmul
 
@@ -40,9 +40,8 @@ def test_every_index_is_met_once(dataflow, shape):
     for _ in range(100):
         sizes = {d: rng.randint(1, 70) for d in "kcpq"}
         layer = conv2d(k=sizes["k"], c=sizes["c"], h=sizes["p"], w=sizes["q"], r=1, s=1)
-        whole = Mapping(machine, layer)
         for dimension in "kcpq":
-            step = whole.tile_step(dimension)
+            step = tile_step(machine, dimension)
             size = layer.sizes[dimension]
             tile = rng.choice([size, *range(step, size, step)])
             levels = cut_dimension(machine, layer, dimension, tile)

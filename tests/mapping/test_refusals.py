@@ -1,13 +1,17 @@
 """What a design cannot run is refused in one line that says what would have to fit."""
 
+import re
+
 import numpy as np
 import pytest
 from mapped_layers import machine_of
 
+from rtl_gen.mapping.encode import encode_layer
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import Mapping, MappingError
+from rtl_gen.mapping.nest import Loop
 from rtl_gen.mapping.output_engines import OutputEngines
-from rtl_gen.mapping.program import LayerData, Program, Step
+from rtl_gen.mapping.program import LayerData, Program
 from rtl_gen.spec.design import Formats
 from rtl_gen.spec.layer import Layer, conv2d, matmul
 
@@ -19,7 +23,7 @@ def weight_stationary(**buffers):
 
 
 def encode(mapping):
-    return Step(mapping, None, 0, 0, 0, 0, 0).descriptors(last=True)
+    return encode_layer(mapping)
 
 
 def refused(message, machine, tiles=None, order=(), **layer):
@@ -60,6 +64,50 @@ def test_tiles_that_cut_what_the_array_takes():
     )
 
 
+@pytest.mark.parametrize(
+    ("tiles", "order", "message"),
+    [
+        ({"z": 1}, "", "one: tiles must name dimensions of conv2d, n g p q k r s c, not 'z'"),
+        ({}, "px", "one: order must name dimensions of conv2d, n g p q k r s c, not 'x'"),
+        ({"p": 2, "k": 16}, "pkp", "one: order must name 'p' once"),
+    ],
+)
+def test_names_that_are_not_the_operations(tiles, order, message):
+    refused(message, weight_stationary(), tiles, order)
+
+
+@pytest.mark.parametrize(("bound", "last"), [(0, None), (3, 0), (3, 4)])
+def test_loops_without_trips(bound, last):
+    with pytest.raises(MappingError, match=r"^a loop must have 1 <= last <= bound, not last "):
+        Loop(bound, last)
+
+
+def test_a_last_bound_is_the_bound_unless_it_is_given():
+    assert (Loop(3).last, Loop(3, 1).last) == (3, 1)
+
+
+def test_offsets_that_would_wrap():
+    """130 images of 2^24 bytes: their offsets need 32 bits and a sign."""
+    layer = {"n": 130, "h": 1024, "w": 1024, "c": 1, "k": 1, "r": 1, "s": 1}
+    machine = machine_of("weight_stationary", 16, 16)
+    message = (
+        "one: load_input would need offset from 0 to 2181021696, the design has -2147483648 to "
+        "2147483647"
+    )
+    refused(message, machine, {"n": 1, "p": 8}, **layer)
+    with pytest.raises(MappingError, match=r"^one: \w+ would need offset from 0 to 21\d{8}, "):
+        choose_mapping(machine, conv2d(**{**LAYER, **layer}))
+    encode(choose_mapping(machine, conv2d(**{**LAYER, **layer, "n": 120})))
+
+
+@pytest.mark.parametrize("batch", [{"n": 3}, {"groups": 3, "k": 96, "c": 96}])
+def test_tiles_of_what_is_not_compared_at_the_load(batch):
+    """Of images and groups no coordinate is compared: a last tile may not reach beyond them."""
+    name = "n" if "n" in batch else "g"
+    message = f"one: tiles of {name} must divide all 3, for the input is loaded 2 at a time"
+    refused(message, weight_stationary(), {name: 2, "p": 1, "k": 16}, **batch)
+
+
 def test_an_input_tile_that_does_not_fit():
     refused(
         "one: an input tile of 288 words does not fit the buffer of 64",
@@ -95,7 +143,7 @@ def test_too_many_loops():
 
 def test_too_many_loops_for_a_load():
     refused(
-        "load_input would need 10 loop levels, the design has 8",
+        "one: load_input would need 10 loop levels, the design has 8",
         weight_stationary(),
         {"n": 1, "g": 1, "k": 16, "c": 16, "p": 2, "q": 3, "r": 1, "s": 1},
         "ngkcpqrs",
@@ -110,25 +158,32 @@ def test_too_many_loops_for_a_store():
     machine = machine_of("weight_stationary", 4, 4, levels=20)
     tiles = {"n": 2, "g": 2, "k": 16, "p": 2, "q": 3}
     layer = conv2d(**{**LAYER, "n": 4, "groups": 4, "k": 128})
-    message = r"^store would need 9 loop levels, the design has 8$"
+    message = r"^one: store would need 9 loop levels, the design has 8$"
     with pytest.raises(MappingError, match=message):
         OutputEngines(Mapping(machine, layer, tiles, tuple("ngkpq"))).check()
-
-
-def test_rows_that_are_no_whole_words():
-    refused(
-        "one: the array takes 20 of c at once, more than a block of 16 and no multiple of it; a "
-        "larger block would do",
-        machine_of("weight_stationary", 20, 4),
-    )
 
 
 def test_the_mapper_finds_smaller_tiles_or_says_what_does_not_fit():
     machine = weight_stationary(input=1024, output=1024, weights=1024, accumulators=64)
     encode(choose_mapping(machine, conv2d(**LAYER)))
-    wide = conv2d(**{**LAYER, "w": 400})
-    with pytest.raises(MappingError, match=r"^one: .* do(es)? not fit "):
-        choose_mapping(weight_stationary(input=256, output=256), wide)
+    encode(choose_mapping(weight_stationary(input=256, output=256), conv2d(**LAYER, stride=(3, 3))))
+    machine = machine_of("output_stationary", 16, 16, buffers={"input": 256})
+    wide = conv2d(**{**LAYER, "w": 400}, stride=(1, 2))
+    message = (
+        r"^one: .* do(es)? not fit .* "
+        r"\(the smallest tiles tried: n=1 g=1 p=1 q=16 k=16 r=1 s=1 c=16\)$"
+    )
+    with pytest.raises(MappingError, match=message):
+        choose_mapping(machine, wide)
+
+
+def test_the_mapper_cuts_filter_rows_and_columns_where_nothing_else_fits():
+    buffers = {"input": 1024, "output": 1024, "weights": 1024}
+    machine = machine_of("output_stationary", 16, 16, buffers=buffers)
+    layer = conv2d(k=64, c=64, h=40, w=40, r=5, s=7, stride=(1, 3))
+    mapping = choose_mapping(machine, layer)
+    encode(mapping)
+    assert mapping.tile("r") < 5 or mapping.tile("s") < 7
 
 
 # Chained layers
@@ -180,3 +235,45 @@ def test_groups_end_where_their_channels_fill_words(groups, channels, fits):
         return
     with pytest.raises(MappingError, match=r"^two: reads the output of one, which is 1x2x10x10x12"):
         added(program, machine, first, name="two", c=channels, h=10, w=10)
+
+
+# Numbers
+
+
+def data_of(machine, **others):
+    """All numbers of the layer, some replaced."""
+    shape = {"weights": (1, 3, 3, 32, 32), "bias": 32, "multiplier": 32, "shift": 32}
+    return LayerData(**{name: np.zeros(size, int) for name, size in shape.items()} | others)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("weights", 300, "weights must be -128..127, not 300..300"),
+        ("bias", 1 << 31, "bias must be -2147483648..2147483647, not 2147483648..2147483648"),
+        ("multiplier", -1, "multiplier must be 0..2147483647, not -1..-1"),
+        ("multiplier", 1 << 33, "multiplier must be 0..2147483647, not 8589934592..8589934592"),
+        ("shift", 200, "shift must be -31..31, not 200..200"),
+        ("shift", 0.5, "shift must be integers, not float64"),
+    ],
+)
+def test_numbers_out_of_range(name, value, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        data_of(weight_stationary(), **{name: np.full(32, value)})
+
+
+def test_parameters_that_are_not_one_for_each_channel():
+    machine = weight_stationary()
+    source = np.zeros((1, 1, 12, 12, 32), np.int8)
+    for name in ("bias", "multiplier", "shift"):
+        data = data_of(machine, **{name: np.zeros(31, int)})
+        message = f"^one: {name} must be 32 numbers, one for each output channel, not 31$"
+        with pytest.raises(MappingError, match=message):
+            Program().add(Mapping(machine, conv2d(**LAYER)), data, source=source)
+
+
+def test_an_input_out_of_range():
+    machine = weight_stationary()
+    source = np.full((1, 1, 12, 12, 32), -129)
+    with pytest.raises(ValueError, match=r"^input must be -128..127, not -129..-129$"):
+        Program().add(Mapping(machine, conv2d(**LAYER)), data_of(machine), source=source)

@@ -134,12 +134,20 @@ def test_the_input_zero_point_goes_into_the_bias():
     assert folded.reshape(-1).tolist() == expected
 
 
-def test_a_bias_beyond_int32_is_refused():
+@pytest.mark.parametrize(("bias", "fits"), [(2**31 - 2, True), (2**31 - 1, False)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_bias_beyond_int32_is_refused(sign, bias, fits):
+    """The least int32 is one; what is folded in here is the bias' sign."""
     machine = machine_of("weight_stationary", 4, 4)
     layer = conv2d(
-        name="wide", k=1, c=1, h=1, w=1, r=1, s=1, quantization=Quantization(input_zero=-1)
+        name="wide", k=1, c=1, h=1, w=1, r=1, s=1, quantization=Quantization(input_zero=-sign)
     )
-    with pytest.raises(
-        MappingError, match=r"^wide: a bias without the input's zero point exceeds int32$"
-    ):
-        fold_input_zero(Mapping(machine, layer), np.ones((1, 1, 1, 1, 1)), np.array([2**31 - 1]))
+    mapping, bias = Mapping(machine, layer), bias if sign > 0 else -bias - 1
+    if fits:
+        (folded,) = fold_input_zero(mapping, np.ones((1, 1, 1, 1, 1)), np.array([bias])).ravel()
+        assert folded == bias + sign
+        assert folded in (2**31 - 1, -(2**31))
+        return
+    message = r"^wide: a bias without the input's zero point exceeds int32$"
+    with pytest.raises(MappingError, match=message):
+        fold_input_zero(mapping, np.ones((1, 1, 1, 1, 1)), np.array([bias]))

@@ -19,6 +19,10 @@ module copier #(
     output wire [             7:0] m_axi_arlen,
     output wire [             2:0] m_axi_arsize,
     output wire [             1:0] m_axi_arburst,
+    output wire [0:0] m_axi_arlock,
+    output wire [3:0] m_axi_arcache,
+    output wire [2:0] m_axi_arprot,
+    output wire [3:0] m_axi_arqos,
     output reg                     m_axi_arvalid,
     input  wire                    m_axi_arready,
     input  wire [             3:0] m_axi_rid,
@@ -32,6 +36,10 @@ module copier #(
     output wire [             7:0] m_axi_awlen,
     output wire [             2:0] m_axi_awsize,
     output wire [             1:0] m_axi_awburst,
+    output wire [0:0] m_axi_awlock,
+    output wire [3:0] m_axi_awcache,
+    output wire [2:0] m_axi_awprot,
+    output wire [3:0] m_axi_awqos,
     output reg                     m_axi_awvalid,
     input  wire                    m_axi_awready,
     output wire [  DATA_WIDTH-1:0] m_axi_wdata,
@@ -45,6 +53,7 @@ module copier #(
     output wire                    m_axi_bready,
 
     input  wire [11:0] s_axi_awaddr,
+    input  wire [2:0] s_axi_awprot,
     input  wire        s_axi_awvalid,
     output wire        s_axi_awready,
     input  wire [31:0] s_axi_wdata,
@@ -55,6 +64,7 @@ module copier #(
     output reg         s_axi_bvalid,
     input  wire        s_axi_bready,
     input  wire [11:0] s_axi_araddr,
+    input  wire [2:0] s_axi_arprot,
     input  wire        s_axi_arvalid,
     output wire        s_axi_arready,
     output reg  [31:0] s_axi_rdata,
@@ -65,6 +75,14 @@ module copier #(
     output wire interrupt
 );
 
+  assign m_axi_awlock = 1'd0;
+  assign m_axi_awcache = 4'd2;
+  assign m_axi_awprot = 3'd0;
+  assign m_axi_awqos = 4'd0;
+  assign m_axi_arlock = 1'd0;
+  assign m_axi_arcache = 4'd2;
+  assign m_axi_arprot = 3'd0;
+  assign m_axi_arqos = 4'd0;
   localparam FIFO = 2048;  // beats: more than latency times bandwidth
   localparam BYTES_LOG2 = $clog2(DATA_WIDTH / 8);
   localparam [2:0] SIZE = BYTES_LOG2[2:0];

@@ -12,6 +12,10 @@ module faulty (
     output wire [  7:0] m_axi_arlen,
     output wire [  2:0] m_axi_arsize,
     output wire [  1:0] m_axi_arburst,
+    output wire [0:0] m_axi_arlock,
+    output wire [3:0] m_axi_arcache,
+    output wire [2:0] m_axi_arprot,
+    output wire [3:0] m_axi_arqos,
     output wire         m_axi_arvalid,
     input  wire         m_axi_arready,
     input  wire [  3:0] m_axi_rid,
@@ -25,6 +29,10 @@ module faulty (
     output wire [  7:0] m_axi_awlen,
     output wire [  2:0] m_axi_awsize,
     output wire [  1:0] m_axi_awburst,
+    output wire [0:0] m_axi_awlock,
+    output wire [3:0] m_axi_awcache,
+    output wire [2:0] m_axi_awprot,
+    output wire [3:0] m_axi_awqos,
     output wire         m_axi_awvalid,
     input  wire         m_axi_awready,
     output wire [127:0] m_axi_wdata,
@@ -38,6 +46,7 @@ module faulty (
     output wire         m_axi_bready,
 
     input  wire [11:0] s_axi_awaddr,
+    input  wire [2:0] s_axi_awprot,
     input  wire        s_axi_awvalid,
     output wire        s_axi_awready,
     input  wire [31:0] s_axi_wdata,
@@ -48,6 +57,7 @@ module faulty (
     output wire        s_axi_bvalid,
     input  wire        s_axi_bready,
     input  wire [11:0] s_axi_araddr,
+    input  wire [2:0] s_axi_arprot,
     input  wire        s_axi_arvalid,
     output wire        s_axi_arready,
     output wire [31:0] s_axi_rdata,
@@ -58,13 +68,15 @@ module faulty (
     output wire interrupt
 );
 
-  reg [11:0] fault;
+  reg [13:0] fault;
+  reg in_reset = 0;
   reg [3:0] count;
   wire chosen = s_axi_awvalid && s_axi_wvalid && s_axi_awaddr == 12'h3fc;
   always @(posedge aclk) begin
     count <= count + 1;
     if (!aresetn) fault <= 0;
-    else if (chosen && s_axi_awready) fault <= s_axi_wdata[11:0];
+    else if (chosen && s_axi_awready) fault <= s_axi_wdata[13:0];
+    if (chosen && s_axi_awready) in_reset <= s_axi_wdata[12];
   end
 
   wire [63:0] araddr, awaddr;
@@ -72,7 +84,7 @@ module faulty (
   wire [31:0] rdata;
   wire [1:0] bresp, burst;
   wire [2:0] size;
-  wire last, bvalid, rvalid;
+  wire last, arvalid, bvalid, rvalid, done;
   // a payload that changes every other cycle changes while it waits
   assign m_axi_araddr = araddr ^ {57'd0, fault[0] && count[0], 6'd0};
   assign m_axi_awaddr = awaddr ^ {57'd0, fault[1] && count[0], 6'd0};
@@ -84,6 +96,9 @@ module faulty (
   assign s_axi_rdata = rdata ^ {31'd0, fault[9] && count[0]};
   assign s_axi_bvalid = bvalid || (fault[10] && count == 0);
   assign s_axi_rvalid = rvalid || (fault[11] && count == 0);
+  assign m_axi_arvalid = arvalid || (in_reset && !aresetn);
+  // an interrupt with a burst's last beat, before its response
+  assign interrupt = done || (fault[13] && m_axi_wvalid && last);
 
   copier copier (
       .aclk(aclk),
@@ -93,7 +108,11 @@ module faulty (
       .m_axi_arlen(m_axi_arlen),
       .m_axi_arsize(size),
       .m_axi_arburst(m_axi_arburst),
-      .m_axi_arvalid(m_axi_arvalid),
+      .m_axi_arlock(m_axi_arlock),
+      .m_axi_arcache(m_axi_arcache),
+      .m_axi_arprot(m_axi_arprot),
+      .m_axi_arqos(m_axi_arqos),
+      .m_axi_arvalid(arvalid),
       .m_axi_arready(m_axi_arready),
       .m_axi_rid(m_axi_rid),
       .m_axi_rdata(m_axi_rdata),
@@ -106,6 +125,10 @@ module faulty (
       .m_axi_awlen(m_axi_awlen),
       .m_axi_awsize(m_axi_awsize),
       .m_axi_awburst(burst),
+      .m_axi_awlock(m_axi_awlock),
+      .m_axi_awcache(m_axi_awcache),
+      .m_axi_awprot(m_axi_awprot),
+      .m_axi_awqos(m_axi_awqos),
       .m_axi_awvalid(m_axi_awvalid),
       .m_axi_awready(m_axi_awready),
       .m_axi_wdata(wdata),
@@ -118,6 +141,7 @@ module faulty (
       .m_axi_bvalid(m_axi_bvalid),
       .m_axi_bready(m_axi_bready),
       .s_axi_awaddr(s_axi_awaddr),
+      .s_axi_awprot(s_axi_awprot),
       .s_axi_awvalid(s_axi_awvalid),
       .s_axi_awready(s_axi_awready),
       .s_axi_wdata(s_axi_wdata),
@@ -128,13 +152,14 @@ module faulty (
       .s_axi_bvalid(bvalid),
       .s_axi_bready(s_axi_bready),
       .s_axi_araddr(s_axi_araddr),
+      .s_axi_arprot(s_axi_arprot),
       .s_axi_arvalid(s_axi_arvalid),
       .s_axi_arready(s_axi_arready),
       .s_axi_rdata(rdata),
       .s_axi_rresp(s_axi_rresp),
       .s_axi_rvalid(rvalid),
       .s_axi_rready(s_axi_rready),
-      .interrupt(interrupt)
+      .interrupt(done)
   );
 
 endmodule

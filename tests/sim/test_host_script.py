@@ -1,5 +1,8 @@
 """The bench's host: scripts, their results, time-outs, and what is said of them."""
 
+import re
+from dataclasses import replace
+
 import pytest
 from copier_jobs import (
     CLEAR,
@@ -123,7 +126,8 @@ def test_each_broken_rule_is_named(copier):
             reset=True,
         )
 
-    jobs = [job(f"rule {bit}", 1 << bit) for bit in range(len(RULES))]
+    in_reset = RULES.index("a valid was high in reset")
+    jobs = [job(f"rule {bit}", 1 << bit) for bit in range(in_reset)]
     jobs[5] = job("rule 5", 0, source=0xF80, burst=16)
     jobs[6] = job("rule 6", 0, target=0x10_0F80, burst=16)
     good, *bad = copier.run([job("no rule", 0), *jobs])
@@ -131,6 +135,22 @@ def test_each_broken_rule_is_named(copier):
     for bit, result in enumerate(bad):
         named = [problem.partition(" (the first")[0] for problem in result.problems]
         assert RULES[bit] in named, (bit, result.problems)
+    # This one is broken by the reset of the next job.
+    first, second, third = copier.run([job("sets", 1 << in_reset), job("clears", 0), job("", 0)])
+    found = [any(RULES[in_reset] in x for x in each.problems) for each in (first, second, third)]
+    assert found == [False, True, False]
+
+
+EARLY = 1 << 13  # of faulty.v
+
+
+def test_an_interrupt_before_all_is_written(copier):
+    early = copy_job(64, name="early", reset=True)
+    early = replace(early, script=[Write(0x3FC, EARLY), *early.script[:-1], Idle(1000)])
+    early, good = copier.run([early, copy_job(64, reset=True)])
+    (problem,) = (x for x in early.problems if "register" not in x)
+    assert re.fullmatch(r"the interrupt rose while [1-4] write bursts had no response", problem)
+    assert good.problems == () and good.counters["writes_open"] == 0
 
 
 @pytest.mark.parametrize(

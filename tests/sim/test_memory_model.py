@@ -52,7 +52,7 @@ def test_strobes(copier):
         assert result.counters["write_bytes"] == strobed.sum()
     assert results[0].problems == ()
     assert results[1].problems == (
-        f"1 words written outside the windows, the first at {TO + 2:#x}",
+        f"1 bytes written outside the windows, the first at {TO + 2:#x}",
     )
 
 
@@ -162,8 +162,10 @@ def test_error_range_and_outside_of_memory(copier):
     assert (inside.counters["error_beats"], inside.reads[1]) == (16, 1)
     assert (writes.counters["error_beats"], writes.reads[1]) == (1, 1)
     assert (outside.counters["error_beats"], outside.reads[1]) == (4, 4)
+    assert not inside.problems and not writes.problems  # the jobs ask for these errors
     assert outside.problems == (
-        "128 words written outside the windows, the first at 0x10000000000",
+        "1024 bytes written outside the windows, the first at 0x10000000000",
+        "4 beats or write responses of the memory were errors",
     )
     assert after.counters["error_beats"] == 0 and not after.problems
 
@@ -177,4 +179,15 @@ def test_writes_outside_the_windows_are_named(copier):
     ]
     whole, short, split = copier.run(jobs)
     assert whole.problems == () and split.problems == ()
-    assert short.problems == (f"64 words written outside the windows, the first at {half:#x}",)
+    assert short.problems == (f"512 bytes written outside the windows, the first at {half:#x}",)
+
+
+def test_reads_outside_what_may_be_read_are_named(copier):
+    jobs = [
+        copy_job(64, readable=[(TO, 64), (FROM, 1024)]),
+        copy_job(64, readable=[(FROM, 500), (FROM + 512, 509)]),
+    ]
+    whole, short = copier.run(jobs)
+    assert whole.problems == ()
+    assert short.problems == (f"15 bytes read outside the windows, the first at {FROM + 500:#x}",)
+    assert copied(jobs[1], short)

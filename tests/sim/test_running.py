@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from copier_jobs import COPIER, START, copied, copy_job, random_bytes
+from copier_jobs import COPIER, FROM, START, TO, copied, copy_job, random_bytes
 from copier_jobs import start as start_script
 
 from rtl_gen.sim.job import Job, MemoryTiming
@@ -119,7 +119,7 @@ def test_the_same_jobs_on_the_protocol_bench(copier):
         copy_job(64, name="stalled", timing=MemoryTiming.stalling(300), host_stall=300),
         Job(name="stuck", script=[*start_script(1 << 16), Idle(50)], cycle_limit=200),
         Job(name="hang", script=copy_job(1 << 16).script, cycle_limit=300, reset=True),
-        copy_job(64, name="after", windows=[(0x40_0000, 512)]),
+        copy_job(64, name="after", windows=[(TO, 512)], readable=[(FROM + 8, 1016)]),
     ]
     began = time.perf_counter()
     calm, stalled, stuck, hang, after = protocol.run(jobs)
@@ -131,4 +131,7 @@ def test_the_same_jobs_on_the_protocol_bench(copier):
     assert not stuck.timed_out and stuck.counters["reads_open"] > 0
     assert hang.timed_out and "entry 9: WaitInterrupt()" in hang.reached
     assert copied(jobs[4], after)
-    assert after.problems == ("32 words written outside the windows, the first at 0x400200",)
+    assert after.problems == (
+        "512 bytes written outside the windows, the first at 0x400200",
+        "8 bytes read outside the windows, the first at 0x100000",
+    )
