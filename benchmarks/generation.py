@@ -39,7 +39,8 @@ def measures(*, times: int = 5, accelerator: int = 16, array: int = 128) -> list
         asked = SECONDS[kind]
         found += [
             Measure(name=name, value=taken.wall, unit="s", asked=asked, command=COMMAND),
-            Measure(name=f"{name}_cpu", value=taken.cpu, unit="s", asked=asked, command=COMMAND),
+            # For comparison on a busy machine; the mark is on what the user waits for.
+            Measure(name=f"{name}_cpu", value=taken.cpu, unit="s", command=COMMAND),
             Measure(
                 name=f"{name}_different_texts",
                 value=len(texts) - 1,

@@ -17,7 +17,7 @@ from .flow.design import VerilogDesign, accelerator_verilog, array_verilog
 from .mapping.cost import estimate
 from .mapping.mapper import choose_mapping
 from .mapping.mapping import MappingError
-from .operands import Operands, random_operands, read_operands
+from .operands import Operands, check_values, layer_on, random_operands, read_operands
 from .report.explain import explain, explanation_text, plain
 from .report.layer_result import LayerResult
 from .report.verilog_files import VerilogFiles, write_verilog
@@ -28,7 +28,7 @@ from .sim.run import Simulation
 from .sim.verilator import Build
 from .spec.design import Design
 from .spec.layer import Layer
-from .spec.layer_text import find_layer, load_layers
+from .spec.layer_text import find_layer
 from .spec.operation import SpecError
 from .spec.parse import load_design, place
 
@@ -125,7 +125,7 @@ class LoadedDesign:
         """Write ``<design>.v`` (or ``<design>_array.v``) and a JSON file that describes it."""
         Path(folder).mkdir(parents=True, exist_ok=True)  # says at once if that cannot be
         stem = f"{self.name}_array" if array else self.name
-        return write_verilog(self.machine, self._verilog(array), folder, stem)
+        return write_verilog(self.design, self._verilog(array), folder, stem)
 
     def layer(self, layer: str | Layer) -> Layer:
         """A layer by its name in examples/layers.yaml, or from its text.
@@ -137,7 +137,7 @@ class LoadedDesign:
         """
         if isinstance(layer, Layer):
             return layer
-        return find_layer(layer, load_layers(), operations=[self.design.dataflow.operation])
+        return find_layer(layer, operations=[self.design.dataflow.operation])
 
     def build(self, *, waves: bool = False) -> Build:
         """Build the simulation, or find it built."""
@@ -160,7 +160,8 @@ class LoadedDesign:
         seed
             Of the random numbers; random by default, and part of the result.
         data
-            An ``.npz`` file with x, w, b, multiplier and shift instead of random numbers.
+            An ``.npz`` file with x, w, b, multiplier and shift instead of random numbers. What it
+            holds is checked, and the layer computed in numpy, before anything is built.
         waves
             Write a waveform: to ``build/waves/<design>.vcd``, or to the file that is named.
 
@@ -195,6 +196,9 @@ class LoadedDesign:
         seed = random.SystemRandom().randrange(1, 1 << 32) if seed is None else seed
         loaded = [self._operands(layer, seed, data) for layer in asked]
         mappings = [choose_mapping(self.machine, operands.layer) for operands in loaded]
+        if data is not None:  # random numbers always have a result
+            for mapping, operands in zip(mappings, loaded):
+                check_values(mapping, operands, data)
         if on_plan:
             cycles = [estimate(mapping).cycles for mapping in mappings]
             on_plan([LayerFit(*pair) for pair in zip(asked, cycles)])
@@ -246,8 +250,8 @@ class LoadedDesign:
 
 def _fit(machine: Machine, layer: Layer) -> LayerFit:
     try:
-        runs_as = random_operands(machine.operation, layer, seed=0).layer
-        return LayerFit(layer, estimate(choose_mapping(machine, runs_as)).cycles)
+        mapping = choose_mapping(machine, layer_on(machine.operation, layer))
+        return LayerFit(layer, estimate(mapping).cycles)
     except MappingError as error:
         return LayerFit(layer, None, str(error).removeprefix(f"{layer.name}: "))
 

@@ -1,7 +1,8 @@
 """The `rtl-gen` command: reads the command line, calls the API, prints.
 
-Exit codes: 0, all is well; 1, a check failed (a layer that does not fit or is not bit-exact);
-2, bad input.
+Exit codes: 0, all is well; 1, what was asked for was done and failed: `check` found a layer that
+does not run, a layer is not bit-exact, a point of a sweep failed, a simulation did not build or
+end; 2, bad input, for `sim` also a layer that does not run on the design.
 """
 
 import json
@@ -13,21 +14,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .report.user_errors import BAD_INPUT, FAILED, explain_error
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["app", "main"]
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+INTERRUPTED = 130
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode="markdown",  # which leaves <words> out unless they stand in `backticks`
     help="DNN accelerators in Verilog, generated from a dataflow.\n\n"
     "FILE is a dataflow file such as dataflows/weight_stationary.yaml, or a design file that names "
-    "one. Exit codes: 0, all is well; 1, a check failed; 2, bad input.",
+    "one. Exit codes: 0, all is well; 1, it was tried and failed; 2, bad input.",
 )
 
 File = Annotated[Path, typer.Argument(help="A dataflow or design file.", show_default=False)]
@@ -61,11 +64,10 @@ def check(file: File, layers: Layers = None, as_json: Json = False) -> None:
     else:
         from .report.tables import fit_table
 
-        console = _console()
         shape = f"{design.design.rows} x {design.design.columns}"
-        console.print(f"{file}: {design.name}, {shape} PEs, can be built", highlight=False)
+        print(f"{file}: {design.name}, {shape} PEs, can be built")
         if fits:
-            console.print(fit_table(fits))
+            _console().print(fit_table(fits))
     _exit(all(fit.fits for fit in fits))
 
 
@@ -96,7 +98,7 @@ def verilog(
 ) -> None:
     """Write the Verilog of the accelerator, or of its bare PE array.
 
-    Writes <design>.v and beside it <design>.json: top module, ports, memories, versions of the
+    Writes `<design>.v` and beside it `<design>.json`: top module, ports, memories, versions of the
     tools, hashes. What is generated belongs to you.
     """
     with _user_errors():
@@ -131,7 +133,8 @@ def sim(
     """Run LAYERS on the generated Verilog and compare each output bit by bit with numpy.
 
     Without LAYERS, lists the layers that have names. The first run of a design builds its
-    simulation, which takes about a minute; later ones find it built.
+    simulation, which takes about a minute; later ones find it built. A layer that does not run on
+    the design is bad input (exit code 2), one that is not bit-exact has failed (exit code 1).
     """
     with _user_errors():
         design = _load(file)
@@ -160,6 +163,7 @@ def sweep(
         typer.Option("--out", "-o", help="Folder for results.", show_default="build/sweep/<name>"),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Points side by side.", min=1)] = 2,
+    seed: Annotated[int, typer.Option(help="Of the random numbers.", min=0)] = 1,
     as_json: Json = False,
 ) -> None:
     """Build, simulate and count the cells of every point of a sweep file.
@@ -171,7 +175,8 @@ def sweep(
         run_sweep = _sweeper()
         folder = out or Path("build/sweep") / file.stem
         try:
-            report = run_sweep(file, out=folder, jobs=jobs, console=_console(stderr=True))
+            console = _console(stderr=True)
+            report = run_sweep(file, out=folder, jobs=jobs, seed=seed, console=console)
         except KeyboardInterrupt:
             _refuse("interrupted; the same command goes on from here", INTERRUPTED)
     if as_json:
@@ -237,22 +242,13 @@ def _print_names(as_json: bool) -> None:
 @contextmanager
 def _user_errors() -> Iterator[None]:
     """Errors that the user can mend: their message and an exit code, no traceback."""
-    from .mapping.mapping import MappingError
-    from .nn.graph import ModelError
-    from .sim.run import SimulationError
-    from .sim.system import MissingPartError
-    from .spec.operation import SpecError
-
     try:
         yield
-    except (SpecError, MappingError, ModelError, MissingPartError) as error:
-        _refuse(str(error))
-    except OSError as error:
-        _refuse(f"{error.filename or 'a file'}: {error.strerror or error}")
-    except RuntimeError as error:  # a build or a simulation that failed
-        if type(error) not in (RuntimeError, SimulationError):
+    except Exception as error:
+        found = explain_error(error)
+        if found is None:
             raise
-        _refuse(str(error), FAILED)
+        _refuse(*found)
 
 
 def _refuse(message: str, code: int = BAD_INPUT) -> None:

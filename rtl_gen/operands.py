@@ -1,21 +1,26 @@
 """The numbers of a layer: random ones from a seed, or a user's own."""
 
+import lzma
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
-from .mapping.mapping import MappingError
-from .mapping.program import LayerData
+from .golden.quantize import SHIFT_MAX, SHIFT_MIN, QuantizeRangeError
+from .mapping.mapping import Mapping, MappingError
+from .mapping.program import LayerData, Program
 from .nn.graph import ModelError, Node
-from .nn.to_program import OperationNode, to_operation
-from .sim.layers import operand_shapes, random_data
+from .nn.to_program import OperationNode, runs_as, to_operation
+from .sim.layers import golden_output, operand_shapes, random_data
 from .spec.layer import Layer
 from .spec.operation import Operation
 from .spec.operations import shipped_operations
 
-__all__ = ["Operands", "random_operands", "read_operands"]
+__all__ = ["Operands", "check_values", "layer_on", "random_operands", "read_operands"]
 
 ARRAYS = ("x", "w", "b", "multiplier", "shift")
 LIMITS = {
@@ -23,8 +28,23 @@ LIMITS = {
     "w": (-128, 127),
     "b": (-(1 << 31), (1 << 31) - 1),
     "multiplier": (0, (1 << 31) - 1),
-    "shift": (-31, 31),
+    "shift": (SHIFT_MIN, SHIFT_MAX),
 }
+
+MOST_ELEMENTS = 1 << 27
+"""Elements of input, weights and output that are simulated: about 1 GiB of int64 each in numpy."""
+
+DAMAGED = (
+    BadZipFile,
+    EOFError,
+    MemoryError,
+    OSError,
+    RuntimeError,  # NotImplementedError too: encrypted, or a compression that zipfile lacks
+    ValueError,
+    lzma.LZMAError,
+    zlib.error,
+)
+"""What reading a member of a broken or foreign .npz file raises."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,15 +71,30 @@ class Operands:
         return self.node.result(output) if self.node else output
 
 
-def random_operands(operation: Operation, layer: Layer, seed: int) -> Operands:
-    """A layer on a design of ``operation``, with numbers that only depend on layer and seed.
+def layer_on(operation: Operation, layer: Layer) -> Layer:
+    """The layer as a design of ``operation`` runs it; without any numbers.
 
     Raises
     ------
     MappingError
         If the operation does not run such a layer.
     """
-    own = _operation_of(layer, operation)
+    try:
+        return runs_as(layer, operation)
+    except ModelError as error:
+        raise MappingError(str(error)) from None
+
+
+def random_operands(operation: Operation, layer: Layer, seed: int) -> Operands:
+    """A layer on a design of ``operation``, with numbers that only depend on layer and seed.
+
+    Raises
+    ------
+    MappingError
+        If the operation does not run such a layer, or it is too large to be simulated.
+    """
+    _check_size(operation, layer)
+    own = _own_operation(operation, layer)
     source, data = random_data(own, layer, seed)
     if not _in_frameworks(own):
         return Operands(layer, source, data)
@@ -81,7 +116,7 @@ def read_operands(operation: Operation, layer: Layer, path: str | Path) -> Opera
     path
         Has x, w, b, multiplier and shift: integers. For a convolution x is (n, h, w, c), w is
         (k, r, s, c / groups); for a matmul (m, k) and (k, n); b, multiplier (31 bits) and shift
-        (-31..31, negative to the right) have one number for each output channel. For any
+        (-31..30, negative to the right) have one number for each output channel. For any
         other operation x and w have the ranks of the einsum.
 
     Raises
@@ -89,9 +124,10 @@ def read_operands(operation: Operation, layer: Layer, path: str | Path) -> Opera
     ModelError
         If an array is missing, or has another shape or values out of range.
     MappingError
-        If the operation does not run such a layer.
+        If the operation does not run such a layer, or it is too large to be simulated.
     """
-    own = _operation_of(layer, operation)
+    _check_size(operation, layer)
+    own = _own_operation(operation, layer)
     arrays = _read(path)
     shapes = _shapes(own, layer)
     for name in ARRAYS:
@@ -109,13 +145,47 @@ def read_operands(operation: Operation, layer: Layer, path: str | Path) -> Opera
     return _on(operation, node, arrays["x"])
 
 
-def _operation_of(layer: Layer, operation: Operation) -> Operation:
-    """The operation that a layer is written for, if a design of ``operation`` runs it."""
-    if layer.operation == operation.name:
-        return operation
-    if (layer.operation, operation.name) == ("matmul", "conv2d"):
-        return shipped_operations()["matmul"]
-    raise MappingError(f"{layer.name}: the design computes {operation.name}, not {layer.operation}")
+def check_values(mapping: Mapping, operands: Operands, path: str | Path) -> None:
+    """Refuse a user's numbers that each lie in their range, but together give no result.
+
+    Raises
+    ------
+    ModelError
+        With the array that is to blame: ``b`` where bias and sum leave int32, ``shift`` where the
+        left shift of double rounding takes a sum out of int32.
+    """
+    try:
+        golden_output(mapping.machine.operation, operands.layer, operands.source, operands.data)
+    except QuantizeRangeError as error:
+        name = operands.layer.name
+        what = f"shift: a sum of {name}, shifted left," if error.shifted else f"b: a sum of {name}"
+        raise ModelError(
+            f"{path}: {what} is {error.value}, beyond int32; smaller values would do"
+        ) from None
+    program = Program()
+    program.add(mapping, operands.data, source=operands.source)
+    try:
+        program.images()
+    except MappingError as error:
+        raise ModelError(f"{path}: b: {error}") from None
+
+
+def _own_operation(operation: Operation, layer: Layer) -> Operation:
+    """The operation in whose ranks a layer is written."""
+    return operation if layer.operation == operation.name else shipped_operations()[layer.operation]
+
+
+def _check_size(operation: Operation, layer: Layer) -> None:
+    """Refuse a layer before memory is asked for that is not there."""
+    runs = layer_on(operation, layer)
+    shapes = [*operand_shapes(operation, runs).values()]
+    shapes.append(tuple(runs.sizes[rank.terms[0].dimension] for rank in operation.output.ranks))
+    elements = sum(map(prod, shapes))
+    if elements > MOST_ELEMENTS:
+        raise MappingError(
+            f"{layer.name}: input, weights and output have {elements:,} elements; at most "
+            f"{MOST_ELEMENTS:,} can be simulated"
+        )
 
 
 def _in_frameworks(operation: Operation) -> bool:
@@ -156,23 +226,38 @@ def _as_image(layer: Layer, source: np.ndarray) -> np.ndarray:
 
 
 def _read(path: str | Path) -> dict[str, np.ndarray]:
+    """The five arrays; whatever else the file holds is not looked at."""
     try:
         file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            raise ModelError(f"{path}: an .npz file with several arrays is expected, not .npy")
-        with file:
-            arrays = {name: file[name] for name in file.files}
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from None
-    except (BadZipFile, ValueError, EOFError):
+    except DAMAGED:
         raise ModelError(f"{path}: not an .npz file of plain arrays") from None
-    missing = [name for name in ARRAYS if name not in arrays]
+    if isinstance(file, np.ndarray):
+        raise ModelError(f"{path}: an .npz file with several arrays is expected, not .npy")
+    with file:
+        _check_names(path, file.files)
+        return {name: _read_array(path, file, name) for name in ARRAYS}
+
+
+def _check_names(path, names: Iterable[str]) -> None:
+    missing = [name for name in ARRAYS if name not in names]
     if missing:
         raise ModelError(
             f"{path}: {missing[0]} is missing; the file must have {', '.join(ARRAYS)}, "
-            f"it has {', '.join(arrays) or 'none'}"
+            f"it has {', '.join(names) or 'none'}"
         )
-    return arrays
+
+
+def _read_array(path, file, name: str) -> np.ndarray:
+    try:
+        array = file[name]
+    except DAMAGED as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ModelError(f"{path}: {name} cannot be read: {reason}") from None
+    if not isinstance(array, np.ndarray):
+        raise ModelError(f"{path}: {name} is no array in numpy's .npy format")
+    return array
 
 
 def _shapes(operation: Operation, layer: Layer) -> dict[str, tuple[int, ...]]:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from rtl_gen.golden.quantize import output_int8
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.nn.graph import ModelError
 from rtl_gen.operands import random_operands, read_operands
-from rtl_gen.sim.layers import random_data
+from rtl_gen.sim.layers import golden_output, random_data
 from rtl_gen.spec.layer_text import parse_layer
 from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.operations import shipped_operation
@@ -83,7 +84,7 @@ def test_check_says_which_layers_run(tiny):
     fits = tiny.check(["digits_conv0", "digits_dense", "conv1d:q=4,s=2"])
     assert [fit.fits for fit in fits] == [True, True, False]
     assert fits[0].cycles > fits[0].layer.macs / 16
-    assert fits[2].reason == "the design computes conv2d, not conv1d"
+    assert fits[2].reason == "a design that computes conv2d does not run conv1d"
     with pytest.raises(SpecError, match=r"^the layer 'digit_conv0' is unknown; did you mean"):
         tiny.check(["digit_conv0"])
 
@@ -115,6 +116,31 @@ def test_the_bare_array_is_another_file(tiny, tmp_path):
     assert files.verilog.name == "tiny_array.v"
     assert files.facts["memories"] == []
     assert len(files.verilog.read_text()) < len(tiny.verilog()) / 10
+
+
+def test_the_header_of_an_array_tells_it_from_another(tmp_path):
+    """Loops in the PE, sizes on a folded axis, and what was derived."""
+    file = tmp_path / "folded.yaml"
+    file.write_text(
+        "operation: conv2d\n"
+        "nest: [{for: n}, {for: g}, {for: k}, {for: r}, {for: p}, {for: q}, "
+        "{for: c, in: pe, max: 3}, {spatial: s, on: rows, size: 2}, {spatial: c, on: rows}, "
+        "{spatial: k, on: columns}]\n"
+        "array: {rows: 7, columns: 4}\n"
+    )
+    header = rtl_gen.load(file).verilog(array=True).split("\n\n")[0]
+    assert "//   in_pe: ['c, at most 3']" in header
+    assert "//   spatial: [s on 2 rows, c on 3 rows, k on 4 columns]" in header
+    assert "//   shift: {W: columns}" in header
+    file.write_text(
+        "operation: conv2d\n"
+        "nest: [{for: n}, {for: g}, {for: k}, {for: p}, {for: q}, {for: r}, {for: c}, {for: s}, "
+        "{spatial: q, on: rows}, {spatial: k, on: columns}]\n"
+        "links: {skew: {rows: 0, columns: 0}, moving: [I]}\n"
+        "array: {rows: 4, columns: 4}\n"
+    )
+    header = rtl_gen.load(file).verilog(array=True).split("\n\n")[0]
+    assert "//   moving: [I]" in header and "//   phases: [I.h, I.w]" in header
 
 
 # Numbers of a layer
@@ -154,7 +180,7 @@ def test_frameworks_shapes_and_back_change_nothing():
         ({"w": None}, r"w is missing; the file must have x, w, b, multiplier, shift, it has x, b,"),
         ({"x": np.zeros((2, 6, 5, 3), int)}, r"x must have the shape \(2, 6, 5, 4\), not \(2, 6"),
         ({"w": np.zeros((6, 3, 3, 2))}, r"w must hold integers, not float64$"),
-        ({"shift": np.full(6, 40)}, r"shift must lie within -31..31, not 40..40$"),
+        ({"shift": np.full(6, 31)}, r"shift must lie within -31..30, not 31..31$"),
         ({"multiplier": np.full(6, -1)}, r"multiplier must lie within 0..2147483647, not -1..-1$"),
         ({"b": np.zeros(5, int)}, r"b must have the shape \(6,\), not \(5,\)$"),
     ],
@@ -181,9 +207,88 @@ def test_files_that_hold_no_arrays_are_refused(tmp_path):
             read_operands(conv2d, layer, file)
 
 
+def damaged(file, arrays, *, name="x", raw=None, method=None, flip=False):
+    """An .npz file whose member ``name`` is not as numpy writes it."""
+    np.savez_compressed(file, **arrays)
+    with zipfile.ZipFile(file) as old:
+        members = {info.filename: old.read(info) for info in old.infolist()}
+    if raw is not None:
+        members.pop(f"{name}.npy")
+        members[name] = raw
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+        for member, content in members.items():
+            new.writestr(member, content)
+    with zipfile.ZipFile(file) as new:
+        info = new.getinfo(name if raw is not None else f"{name}.npy")
+        central, begin = new.start_dir, info.header_offset + 30 + len(info.filename)
+    content = bytearray(file.read_bytes())
+    if method is not None:  # in the local header and in the directory at the end
+        entry = content.index(info.filename.encode(), central) - 46
+        content[info.header_offset + 8] = content[entry + 10] = method
+    if flip:
+        content[begin : begin + 16] = bytes(16 * [0xFF])
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"raw": b"no array"}, r"x is no array in numpy's \.npy format$"),
+        ({"flip": True}, r"x cannot be read: Error -3 while decompressing data: .+$"),
+        ({"method": 99}, r"x cannot be read: .*compression.*$"),
+    ],
+)
+def test_damaged_members_are_refused_and_others_not_looked_at(tmp_path, change, message):
+    layer, conv2d = parse_layer(CONVOLUTION), shipped_operation("conv2d")
+    file = tmp_path / "data.npz"
+    arrays = convolution(np.random.default_rng(0))
+    damaged(file, arrays, **change)
+    with pytest.raises(ModelError, match=rf"^{re.escape(str(file))}: {message}"):
+        read_operands(conv2d, layer, file)
+    damaged(file, arrays | {"note": np.zeros(3)}, name="note", **change)
+    assert read_operands(conv2d, layer, file).layer == layer
+
+
+LARGE_SHIFT = {"shift": np.full(6, 20), "x": np.full((2, 6, 5, 4), 100, np.int8)}
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (LARGE_SHIFT, r"shift: a sum of conv2d:\S+, shifted left, is -?\d+, beyond int32;"),
+        ({"b": np.full(6, (1 << 31) - 1)}, r"b: a sum of conv2d:\S+ is \d+, beyond int32;"),
+        (
+            {"b": np.full(6, -(1 << 31)), "w": np.full((6, 3, 3, 2), 127), "x": np.full(
+                (2, 6, 5, 4), 3)},
+            r"b: conv2d:\S+: a bias without the input's zero point exceeds int32$",
+        ),
+    ],
+)  # fmt: skip
+def test_numbers_without_a_result_are_refused_before_anything_is_built(
+    tiny, tmp_path, monkeypatch, change, message
+):
+    def build(*_, **__):
+        raise AssertionError("nothing may be built for such numbers")
+
+    monkeypatch.setattr(rtl_gen.api, "build_machine", build)
+    file = tmp_path / "data.npz"
+    np.savez(file, **convolution(np.random.default_rng(5)) | change)
+    with pytest.raises(ModelError, match=rf"^{re.escape(str(file))}: {message}"):
+        tiny.simulate(CONVOLUTION, data=file)
+
+
+def test_a_layer_that_no_memory_holds_is_mapped_but_not_drawn(tiny):
+    text = "conv2d:k=10000,c=100000,h=1,w=1,r=1,s=1"
+    assert tiny.check([text])[0].cycles > 0
+    with pytest.raises(MappingError, match=r"elements; at most 134,217,728 can be simulated$"):
+        tiny.simulate(text)
+
+
 def test_a_layer_of_another_operation_is_refused():
     layer = parse_layer("conv2d:k=4,c=6,h=5,w=5,r=3,s=3", name="mine")
-    with pytest.raises(MappingError, match=r"^mine: the design computes matmul, not conv2d$"):
+    with pytest.raises(
+        MappingError, match=r"^mine: a design that computes matmul does not run conv2d$"
+    ):
         random_operands(shipped_operation("matmul"), layer, seed=0)
 
 
@@ -206,6 +311,52 @@ def test_a_depthwise_layer_runs_as_groups(tiny):
     result = tiny.simulate("depthwise:c=5,h=6,w=6,r=3,s=3,pad=1", seed=2)
     assert result.exact and result.output.shape == (1, 6, 6, 5)
     assert result.macs == 5 * 6 * 6 * 9
+
+
+DEPTHWISE = """
+operation: depthwise
+nest:
+  - {for: n}
+  - {for: c}
+  - {for: s}
+  - {for: p}
+  - {for: q}
+  - {spatial: r, on: rows}
+  - {spatial: c, on: columns}
+array: {rows: 3, columns: 4}
+buffers: {input: 4 KiB, weights: 4 KiB, output: 4 KiB, parameters: 1 KiB, accumulators: 64}
+post: {lanes: 4}
+"""
+DEPTHWISE_LAYERS = [
+    "depthwise:c=20,h=7,w=7,r=3,s=3,pad=1",
+    "depthwise:c=5,h=9,w=8,r=5,s=3,stride=2,pad=2,input_zero=5",
+]
+
+
+def test_a_depthwise_design_runs_depthwise_layers(tmp_path):
+    """Weights held, channels on the columns, three taps added along the rows."""
+    (tmp_path / "depthwise.yaml").write_text(DEPTHWISE)
+    design = rtl_gen.load(tmp_path / "depthwise.yaml")
+    others = ["conv2d:k=4,c=4,h=4,w=4,r=1,s=1", "matmul:m=2,k=2,n=2"]
+    fits = design.check([*DEPTHWISE_LAYERS, "mobilenetv2_depthwise", *others])
+    assert [fit.fits for fit in fits] == [True, True, True, False, False]
+    assert "as many groups as channels; this one has 4 input and 4 output" in fits[3].reason
+    results = design.simulate_layers(DEPTHWISE_LAYERS, seed=3)
+    assert [result.verdict for result in results] == ["bit-exact"] * 2
+    assert results[1].output.shape == (1, 5, 5, 5)
+
+
+def test_depthwise_numbers_are_those_of_the_convolution_with_as_many_groups(tmp_path):
+    """The golden output of both forms is one, so RTL is compared with what the user asked for."""
+    layer = parse_layer(DEPTHWISE_LAYERS[1])
+    outputs = []
+    for name in ("conv2d", "depthwise"):
+        operation = shipped_operation(name)
+        operands = random_operands(operation, layer, seed=4)
+        assert operands.layer.operation == name and operands.layer.macs == layer.macs
+        output = golden_output(operation, operands.layer, operands.source, operands.data)
+        outputs.append(operands.result(output))
+    assert (outputs[0] == outputs[1]).all() and outputs[0].shape == (1, 5, 5, 5)
 
 
 def test_ones_own_numbers_in_rtl(tiny, tmp_path):

@@ -37,6 +37,13 @@ def test_a_mark_holds_up_to_its_number(relation, value, holds):
     }
 
 
+def test_a_mark_that_fails_fails_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "BENCH_JSON", tmp_path / "bench.json")
+    bad = Measure(name="bad", value=2, unit="s", command="c", asked=1)
+    monkeypatch.setattr(run, "MEASURES", {"bad": lambda: [bad]})
+    assert run.main([]) == 1
+
+
 def test_without_a_mark_nothing_fails():
     assert Measure(name="m", value=1e9, unit="s", command="c").entry()["mark"] is None
     assert Measure(name="m", value=1e9, unit="s", command="c").holds

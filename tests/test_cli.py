@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rtl_gen import api
+from rtl_gen import api, cli
 from rtl_gen.cli import app
 from rtl_gen.sim.system import MissingPartError
 
@@ -44,6 +44,25 @@ def test_help_names_what_there_is(run, command):
         assert "--json" in result.stdout
 
 
+@pytest.mark.parametrize("command", ["check", "explain", "verilog", "sim", "sweep", "schema"])
+def test_help_loses_no_word(run, command):
+    """Markdown takes <design> for a tag; what help says is what its source says."""
+    source = getattr(cli, command).__doc__.replace("`", "").split()
+    shown = run(command, "--help").stdout.split()
+    assert [word for word in source if word not in shown] == []
+
+
+@pytest.mark.parametrize("name", ["[red]x.yaml", "a[/d]/w.yaml", ":x:.yaml"])
+def test_what_the_user_wrote_is_printed_as_it_is(run, tmp_path, name):
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"name: mine\ndataflow: {WEIGHTS}\n")
+    result = run("check", name)
+    assert (result.exit_code, result.stdout) == (0, f"{name}: mine, 16 x 16 PEs, can be built\n")
+    result = run("check", name, "[red]")
+    assert result.exit_code == 2 and "the layer '[red]' is unknown;" in result.stderr
+
+
 def test_no_command_prints_help(run):
     result = run()
     assert result.exit_code == 2 and "Usage: " in result.output
@@ -64,7 +83,7 @@ def test_layers_that_run_and_one_that_does_not(run):
         "layer": "conv1d:q=4,s=2",
         "fits": False,
         "cycles": None,
-        "reason": "the design computes conv2d, not conv1d",
+        "reason": "a design that computes conv2d does not run conv1d",
     }
 
 
@@ -83,9 +102,16 @@ def test_bad_files_are_one_line_with_their_place(run, command, name):
         (["check", "none.yaml"], "none.yaml: no such file; check the path"),
         (["sim", WEIGHTS, "digit_conv0"], "the layer 'digit_conv0' is unknown; did you mean"),
         (["sim", WEIGHTS, "conv2d:k=4"], "layer 'conv2d:k=4': c is missing; conv2d needs k, c,"),
-        (["sim", WEIGHTS, "conv1d:q=4,s=2"], "conv1d:q=4,s=2: the design computes conv2d, not"),
+        (
+            ["sim", WEIGHTS, "conv1d:q=4,s=2"],
+            "conv1d:q=4,s=2: a design that computes conv2d does not run conv1d",
+        ),
         (["sim", WEIGHTS, LAYER, "--data", "none.npz"], "none.npz: No such file or directory"),
         (["sim", TINY, "resnet50_fc", "--data", "/"], "/: Is a directory"),
+        (
+            ["sim", WEIGHTS, "matmul:m=1,k=100000,n=100000"],
+            "matmul:m=1,k=100000,n=100000: input, weights and output have 10,000,200,000 elements;",
+        ),
         (["sweep", "none.yaml"], "none.yaml: no such file; check the path"),
     ],
 )
@@ -99,6 +125,39 @@ def test_mistakes_are_one_line(run, arguments, message):
 @pytest.mark.parametrize("arguments", [["sim", WEIGHTS, "--seed", "-1"], ["check"], ["nix"]])
 def test_a_wrong_command_line_is_bad_input(run, arguments):
     assert run(*arguments).exit_code == 2
+
+
+def test_check_asks_for_no_memory(run):
+    """A layer that nobody could simulate is mapped all the same."""
+    result = run("check", WEIGHTS, "conv2d:k=10000,c=100000,h=1,w=1,r=1,s=1", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["layers"][0]["cycles"] > 10000 * 100000 / 256
+
+
+def test_an_array_without_an_accelerator_is_written(run, tmp_path):
+    """A loop in the PE: only the array can be built."""
+    file = tmp_path / "in_pe.yaml"
+    file.write_text(
+        "operation: conv1d\n"
+        "nest: [{for: q}, {for: s, in: pe, max: 3}, {spatial: q, on: columns}]\n"
+        "array: {rows: 1, columns: 4}\n"
+    )
+    assert run("check", str(file)).exit_code == 2
+    result = run("verilog", str(file), "--array")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "build/verilog/in_pe_array.v").read_text().count("endmodule") >= 2
+    facts = json.loads((tmp_path / "build/verilog/in_pe_array.json").read_text())
+    assert facts["design"] == "in_pe" and facts["ports"]
+
+
+def test_a_bare_array_of_128_rows_and_columns_is_written(run, tmp_path):
+    """More columns than a memory word has channels: no accelerator, but an array."""
+    file = tmp_path / "large.yaml"
+    file.write_text(f"dataflow: {WEIGHTS}\narray: {{rows: 128, columns: 128}}\n")
+    assert run("check", str(file)).exit_code == 2
+    result = run("verilog", str(file), "--array", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["array"] == {"rows": 128, "columns": 128}
 
 
 def test_a_layer_that_does_not_fit_the_buffers_is_named(run):
@@ -158,6 +217,17 @@ def test_a_build_that_fails_is_one_line_and_no_bad_input(run, monkeypatch):
     result = run("sim", TINY, LAYER)
     assert result.exit_code == 1
     assert result.stderr.endswith("rtl-gen: tiny does not build: %Error: x\n")
+
+
+def test_a_sweep_takes_a_seed(run, tmp_path, monkeypatch):
+    from rtl_gen.explore import sweep
+
+    def record(file, *, seed, **_):
+        raise OSError(0, f"seed {seed}", str(file))
+
+    monkeypatch.setattr(sweep, "run_sweep", record)
+    assert run("sweep", "a.yaml").stderr == "rtl-gen: a.yaml: seed 1\n"
+    assert run("sweep", "a.yaml", "--seed", "7").stderr == "rtl-gen: a.yaml: seed 7\n"
 
 
 def test_schemas_are_json(run):

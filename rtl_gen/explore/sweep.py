@@ -13,7 +13,7 @@ from .point import PointResult
 from .processes import FailedPoint, run_points
 from .progress import SweepProgress
 from .store import Store, write_atomically
-from .table import SweepRow, rows_of, to_csv
+from .table import SweepRow, failed_row, rows_of, to_csv
 
 __all__ = ["SweepReport", "run_sweep"]
 
@@ -28,7 +28,8 @@ class SweepReport:
     Parameters
     ----------
     rows
-        One for each point and layer, in the order of the sweep file.
+        One for each point and layer, in the order of the sweep file; then one for each point that
+        failed.
     failed
         Points that are no design, do not fit a layer, do not build or are not bit-exact.
     csv
@@ -91,7 +92,7 @@ def run_sweep(
     results = {point.name: store.load(point, seed) for point in sweep.points}
     results = {name: result for name, result in results.items() if result is not None}
     kept = len(results)
-    console.print(_opening(sweep, kept, seed), highlight=False)
+    console.print(_opening(sweep, kept, seed), highlight=False, markup=False)
     failed = {p.name: FailedPoint(p.name, str(p.error)) for p in sweep.refused}
     for point in failed.values():
         _print_failed(console, point)
@@ -136,13 +137,15 @@ def _run_missing(
                 f"{outcome.name}: {outcome.cycles} cycles, {outcome.cells} cells, bit-exact "
                 f"({outcome.seconds:.0f} s)",
                 highlight=False,
+                markup=False,
             )
 
         run_points(missing, seed=seed, jobs=jobs, logs=logs, on_stage=progress.show, on_end=end)
 
 
 def _print_failed(console: Console, point: FailedPoint) -> None:
-    console.print(f"[red]failed[/red] {point.name}: ", end="")
+    console.print("failed ", style="red", end="")
+    console.print(f"{point.name}: ", markup=False, end="")
     console.print(point.message, highlight=False, markup=False)
 
 
@@ -160,6 +163,10 @@ def _report(
     rows = []
     for n, result in enumerate(done):
         rows += rows_of(result, pareto=n in best, seed=seed)
+    wrong = [point for point in (*sweep.refused, *sweep.points) if point.name in failed]
+    for point in wrong:
+        reason = failed[point.name].message
+        rows.append(failed_row(point.name, point.values, reason=reason, seed=seed))
     csv, svg = out / f"{sweep.name}.csv", out / f"{sweep.name}.svg"
     parameters = [key for key, _ in sweep.points[0].values]
     write_atomically(csv, to_csv(parameters, rows))
@@ -169,7 +176,7 @@ def _report(
         plot_points(plotted, svg, title=f"{sweep.name}: cycles and cells of {len(done)} designs")
     return SweepReport(
         rows=tuple(rows),
-        failed=tuple(failed[p.name] for p in (*sweep.refused, *sweep.points) if p.name in failed),
+        failed=tuple(failed[point.name] for point in wrong),
         csv=csv,
         svg=svg if done else None,
         kept=kept,

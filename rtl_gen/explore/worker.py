@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 
+from ..spec.operation import SpecError
 from .point import evaluate
 
 __all__ = ["main"]
@@ -33,7 +34,7 @@ def main() -> int:
         result = evaluate(point, seed, on_stage=lambda stage: send(stage=stage))
     except Exception as error:
         traceback.print_exc()
-        send(error=_one_line(error))
+        send(error=_one_line(point.placed(error) if isinstance(error, SpecError) else error))
         return 1
     send(result=result.as_plain())
     return 0

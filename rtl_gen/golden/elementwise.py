@@ -49,11 +49,11 @@ def add(
     Parameters
     ----------
     first, second
-        Operands of the same shape.
+        Operands of the same shape, -128 .. 127.
     factors
         From :func:`add_factors`, or three pairs (multiplier, shift).
     first_zero, second_zero, output_zero
-        Zero points.
+        Zero points, -128 .. 127.
     act_min, act_max, rounding
         As in :func:`~rtl_gen.golden.quantize.output_int8`.
 
@@ -62,14 +62,31 @@ def add(
     ValueError
         If the shapes differ, or a value is out of range.
     """
-    first, second = np.asarray(first), np.asarray(second)
+    first, second = _int8("first", first), _int8("second", second)
+    for name, zero in (
+        ("first_zero", first_zero),
+        ("second_zero", second_zero),
+        ("output_zero", output_zero),
+    ):
+        _int8(name, zero)
     if first.shape != second.shape:
         raise ValueError(f"operands must have one shape, not {first.shape} and {second.shape}")
     factors = AddFactors(*factors)
-    left = (first.astype(np.int64) - first_zero) << LEFT_SHIFT
-    right = (second.astype(np.int64) - second_zero) << LEFT_SHIFT
+    left = (first - first_zero) << LEFT_SHIFT
+    right = (second - second_zero) << LEFT_SHIFT
     total = requantize(left, *factors.first, rounding) + requantize(
         right, *factors.second, rounding
     )
     scaled = requantize(total, *factors.output, rounding)
     return clamp(scaled + output_zero, act_min, act_max)
+
+
+def _int8(name: str, values) -> np.ndarray:
+    """The values as int64, or an error if one is no integer or lies outside int8."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be integers, not {values.dtype}")
+    outside = values[(values < -128) | (values > 127)]
+    if outside.size:
+        raise ValueError(f"{name} must be -128..127, not {int(outside.flat[0])}")
+    return values.astype(np.int64)

@@ -11,11 +11,43 @@ import numpy as np
 
 from rtl_gen.golden.fixed_point import INT32_MAX, INT32_MIN, divide_by_power, high_multiply
 
-__all__ = ["Rounding", "clamp", "output_int8", "quantize_multiplier", "requantize"]
+__all__ = [
+    "QuantizeRangeError",
+    "Rounding",
+    "clamp",
+    "output_int8",
+    "quantize_multiplier",
+    "requantize",
+]
 
 Rounding = Literal["double", "single"]
 
 SHIFT_MIN, SHIFT_MAX = -31, 30
+
+SHIFTED = "acc shifted left"
+
+
+class QuantizeRangeError(ValueError):
+    """A number that requantization does not take.
+
+    Parameters
+    ----------
+    name
+        Which: ``acc``, ``multiplier``, ``shift``, or ``acc shifted left``.
+    low, high
+        The range that it must lie in.
+    value
+        What it is.
+    """
+
+    def __init__(self, name: str, low: int, high: int, value: int):
+        super().__init__(f"{name} must be {low}..{high}, not {value}")
+        self.name, self.value = name, value
+
+    @property
+    def shifted(self) -> bool:
+        """Whether it is the left shift that takes an accumulator out of its range."""
+        return self.name == SHIFTED
 
 
 def quantize_multiplier(real) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +116,7 @@ def requantize(acc, multiplier, shift, rounding: Rounding = "double") -> np.ndar
     if rounding != "double":
         raise ValueError(f"rounding must be 'double' or 'single', not {rounding!r}")
     shifted = acc << np.maximum(shift, 0)
-    shifted = _in_range("acc shifted left", shifted, INT32_MIN, INT32_MAX)
+    shifted = _in_range(SHIFTED, shifted, INT32_MIN, INT32_MAX)
     return divide_by_power(high_multiply(shifted, multiplier), np.maximum(-shift, 0))
 
 
@@ -122,5 +154,5 @@ def _in_range(name: str, values, low: int, high: int) -> np.ndarray:
         raise ValueError(f"{name} must be integers, not {values.dtype}")
     outside = values[(values < low) | (values > high)]
     if outside.size:
-        raise ValueError(f"{name} must be {low}..{high}, not {int(outside.flat[0])}")
+        raise QuantizeRangeError(name, low, high, int(outside.flat[0]))
     return values.astype(np.int64)

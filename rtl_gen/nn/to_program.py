@@ -1,10 +1,11 @@
 """From a network's nodes to what a program takes: layers and arrays in the operation's shapes.
 
 A node has what frameworks have: activations n h w c with the channels of all groups, weights
-k r s c or k n. An operation names its ranks itself (conv2d: inputs n g h w c, weights g r s c k).
+k r s c or k n. An operation names its ranks itself (conv2d: inputs n g h w c, weights g r s c k;
+depthwise: inputs n h w c, weights r s c).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from rtl_gen.nn.graph import ModelError, Node
 from rtl_gen.spec.layer import Layer
 from rtl_gen.spec.operation import Operation
 
-__all__ = ["OperationNode", "to_operation"]
+__all__ = ["OperationNode", "runs_as", "to_operation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,34 @@ class OperationNode:
         return y.reshape(self.node.output_shape)
 
 
+def runs_as(layer: Layer, operation: Operation, *, image: tuple[int, int] | None = None) -> Layer:
+    """A layer as a design of an operation runs it; it takes no numbers, so it costs nothing.
+
+    A fully connected layer on a conv2d design is a 1x1 convolution over an image of one row, or
+    one whose filter is as large as the ``image``; a convolution with as many groups as input and
+    output channels is what a depthwise design computes.
+
+    Raises
+    ------
+    ModelError
+        If the operation does not run such a layer, or the image has another number of values.
+    """
+    kinds = (layer.operation, operation.name)
+    if image is not None and kinds != ("matmul", "conv2d"):
+        raise ModelError(
+            f"{layer.name}: only a fully connected layer on a conv2d design takes an image"
+        )
+    if layer.operation == operation.name:
+        return layer
+    if kinds == ("matmul", "conv2d"):
+        return _as_convolution(layer, image)
+    if kinds == ("conv2d", "depthwise"):
+        return _as_depthwise(layer)
+    raise ModelError(
+        f"{layer.name}: a design that computes {operation.name} does not run {layer.operation}"
+    )
+
+
 def to_operation(
     node: Node, operation: Operation, *, image: tuple[int, int] | None = None
 ) -> OperationNode:
@@ -62,7 +91,8 @@ def to_operation(
     node
         A convolution or a fully connected layer.
     operation
-        ``conv2d`` runs both, ``matmul`` fully connected layers only.
+        ``conv2d`` runs both, ``matmul`` fully connected layers only, ``depthwise`` convolutions
+        with as many groups as channels.
     image
         Rows and columns of the image whose flattened values (h, w, c) a fully connected layer
         takes. It becomes a convolution whose filter is as large as the image, and reads the
@@ -74,36 +104,41 @@ def to_operation(
     ModelError
         If the operation cannot run the node, or the image has another number of values.
     """
-    if operation.name not in ("conv2d", "matmul") or (
-        operation.name == "matmul" and node.layer.operation != "matmul"
-    ):
-        raise ModelError(
-            f"{node.layer.name}: a design that computes {operation.name} does not run "
-            f"{node.layer.operation}"
-        )
-    if image is not None and (node.layer.operation, operation.name) != ("matmul", "conv2d"):
-        raise ModelError(
-            f"{node.layer.name}: only a fully connected layer on a conv2d design takes an image"
-        )
-    if node.layer.operation == "conv2d":
-        return _convolution(node)
-    return _as_convolution(node, image) if operation.name == "conv2d" else _matmul(node)
+    layer = runs_as(node.layer, operation, image=image)
+    if layer.operation == "matmul":
+        return _matmul(node)
+    make = _depthwise if layer.operation == "depthwise" else _convolution
+    return make(node, layer)
 
 
 def _data(node: Node, weights: np.ndarray) -> LayerData:
     return LayerData(weights, node.bias, node.multiplier, node.shift)
 
 
-def _convolution(node: Node) -> OperationNode:
-    layer = node.layer
+def _convolution(node: Node, layer: Layer) -> OperationNode:
     s, extents = layer.sizes, layer.extents
-    weights = node.weight.reshape(s["g"], s["k"], s["r"], s["s"], s["c"]).transpose(0, 2, 3, 4, 1)
+    if node.layer.operation == "matmul":
+        weights = node.weight.reshape(1, s["r"], s["s"], s["c"], s["k"])
+    else:
+        weights = node.weight.reshape(s["g"], s["k"], s["r"], s["s"], s["c"])
+        weights = weights.transpose(0, 2, 3, 4, 1)
     return OperationNode(
         node,
         layer,
         _data(node, weights),
         (s["n"], s["g"], extents["h"], extents["w"], s["c"]),
         (s["n"], s["g"], s["p"], s["q"], s["k"]),
+    )
+
+
+def _depthwise(node: Node, layer: Layer) -> OperationNode:
+    s, extents = layer.sizes, layer.extents
+    return OperationNode(
+        node,
+        layer,
+        _data(node, node.weight[..., 0].transpose(1, 2, 0)),
+        (s["n"], extents["h"], extents["w"], s["c"]),
+        (s["n"], s["p"], s["q"], s["c"]),
     )
 
 
@@ -114,30 +149,35 @@ def _matmul(node: Node) -> OperationNode:
     )
 
 
-def _as_convolution(node: Node, image: tuple[int, int] | None) -> OperationNode:
+def _as_convolution(layer: Layer, image: tuple[int, int] | None) -> Layer:
     """A fully connected layer as a convolution: over one row of pixels, or with a large filter."""
-    s = node.layer.sizes
+    s = layer.sizes
     batch, pixels, (r, width) = (1, s["m"], (1, 1)) if image is None else (s["m"], 1, image)
     if r * width < 1 or s["k"] % (r * width):
         raise ModelError(
-            f"{node.layer.name}: an image of {r} x {width} pixels does not have {s['k']} values"
+            f"{layer.name}: an image of {r} x {width} pixels does not have {s['k']} values"
         )
-    channels = s["k"] // (r * width)
-    columns = pixels + width - 1
-    layer = Layer(
-        name=node.layer.name,
+    return Layer(
+        name=layer.name,
         operation="conv2d",
-        sizes={"n": batch, "g": 1, "k": s["n"], "c": channels}
+        sizes={"n": batch, "g": 1, "k": s["n"], "c": s["k"] // (r * width)}
         | {"p": 1, "q": pixels, "r": r, "s": width},
         symbols={"u": 1, "v": 1, "d": 1, "e": 1, "t": 0, "l": 0},
-        extents={"h": r, "w": columns},
-        quantization=node.layer.quantization,
+        extents={"h": r, "w": pixels + width - 1},
+        quantization=layer.quantization,
     )
-    weights = node.weight.reshape(1, r, width, channels, s["n"])
-    return OperationNode(
-        node,
+
+
+def _as_depthwise(layer: Layer) -> Layer:
+    """A convolution with one input and one output channel a group."""
+    s = layer.sizes
+    if (s["k"], s["c"]) != (1, 1):
+        raise ModelError(
+            f"{layer.name}: a design that computes depthwise runs convolutions with as many groups "
+            f"as channels; this one has {s['c']} input and {s['k']} output channels a group"
+        )
+    return replace(
         layer,
-        _data(node, weights),
-        (batch, 1, r, columns, channels),
-        (batch, 1, 1, pixels, s["n"]),
+        operation="depthwise",
+        sizes={"n": s["n"], "c": s["g"]} | {name: s[name] for name in ("p", "q", "r", "s")},
     )

@@ -56,7 +56,9 @@ class Show:
 
     @property
     def exact(self) -> bool:
-        return all(node.exact for node in self.results)
+        """Whether every layer was right, and the one that was run again for its waveform."""
+        traced = self.waves is None or self.waves.exact
+        return traced and all(node.exact for node in self.results)
 
     @property
     def right(self) -> int:

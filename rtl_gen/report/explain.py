@@ -36,8 +36,11 @@ class Explanation:
         Entries behind each exit; 0 where sums are complete when they leave.
     sum_bits
         Bits of a complete sum.
+    post_lanes, post_phases
+        Requantizers, and the cycles that they take for the sums that leave together; 0 where no
+        accelerator can be built.
     refused
-        Why only the array can be built, not an accelerator around it; empty if it can.
+        Why no accelerator can be built around the array; empty if it can.
     """
 
     design: Design
@@ -48,7 +51,14 @@ class Explanation:
     buffers: tuple[BufferFacts, ...]
     accumulators: int
     sum_bits: int
+    post_lanes: int
+    post_phases: int
     refused: str
+
+    @property
+    def completion_cycles(self) -> Fraction:
+        """Cycles that outputs take which are complete together: post-processing, words written."""
+        return max(Fraction(self.post_phases), self.words[self.output.name].per_step)
 
     @property
     def steps_per_cycle(self) -> Fraction:
@@ -96,6 +106,8 @@ def explain(design: Design) -> Explanation:
         buffers=buffer_facts(machine) if machine else (),
         accumulators=machine.accumulators if machine else 0,
         sum_bits=machine.sum_bits if machine else reuse.psum_bits,
+        post_lanes=machine.post_lanes if machine else 0,
+        post_phases=machine.post_phases if machine else 0,
         refused=refused,
     )
 
@@ -134,6 +146,8 @@ def plain(facts: Explanation) -> dict:
             "max_products": design.formats.reduction,
         },
         "steps_per_cycle": float(facts.steps_per_cycle) if facts.words else None,
+        "post": {"lanes": facts.post_lanes, "cycles": facts.post_phases} if facts.words else None,
+        "cycles_per_completion": float(facts.completion_cycles) if facts.words else None,
         "buffers": [_plain_of(buffer) for buffer in facts.buffers],
         "refused": facts.refused or None,
     }
@@ -255,14 +269,14 @@ def _output(facts: Explanation) -> str:
         )
     words = facts.words.get(output.name)
     if words:
+        lines += _row("post", _post_text(facts, what))
         lines += _row("words", _written_text(words, what))
     return "\n".join(lines)
 
 
 def _rate(facts: Explanation) -> str:
     if facts.refused:
-        text = f"Only the array can be built, no accelerator around it: {facts.refused}"
-        return "\n".join(_wrapped(text, ""))
+        return "\n".join(_wrapped(_refused_text(facts.refused), ""))
     rate = facts.steps_per_cycle
     text = f"Step rate: at most {_ratio(rate)} a cycle"
     streamed = [operand.name for operand in facts.operands if operand.how == "streamed"]
@@ -271,16 +285,36 @@ def _rate(facts: Explanation) -> str:
         text += f": the words of {' and '.join(streamed)} come in time."
     else:
         text += f": the words of {' and '.join(bound)} are the bound."
+    return "\n".join(_wrapped(text + _completion_text(facts), ""))
+
+
+def _refused_text(refused: str) -> str:
+    if refused.startswith(("buffers.", "bus.", "block:", "post.")):
+        return f"No accelerator can be built with this size: {refused}"
+    return f"Only the array can be built, no accelerator around it: {refused}"
+
+
+def _completion_text(facts: Explanation) -> str:
+    """What complete outputs cost besides; nothing where they go on as fast as steps come."""
+    cycles = facts.completion_cycles
+    written = facts.words[facts.output.name].per_step
+    bound = f"the words of {facts.output.name} are" if cycles == written else "post-processing is"
     if facts.output.idle_steps:
-        text += f" After each tile of sums the array idles for {facts.output.idle_steps} cycles."
-    return "\n".join(_wrapped(text, ""))
+        idle = facts.output.idle_steps * max(cycles, Fraction(1))
+        text = f" After each tile of sums the array idles for {_ratio(idle, 'cycle')}"
+        return text + (f": {bound} the bound." if cycles > 1 else ".")
+    if cycles * facts.steps_per_cycle <= 1:
+        return ""
+    return (
+        f" Of steps that complete outputs at most {_ratio(1 / cycles)} a cycle: {bound} the bound."
+    )
 
 
 def _buffers(facts: Explanation) -> str:
     if not facts.buffers:
         return ""
     rows = [
-        (b.name, f"{b.words:>6} words of {b.bits} bits ({b.words * b.bits // 8192} KiB)", b.holds)
+        (b.name, f"{b.words:>6} words of {b.bits} bits ({_size(b.words * b.bits // 8)})", b.holds)
         for b in facts.buffers
     ]
     wide = [max(len(row[n]) for row in rows) for n in range(2)]
@@ -337,12 +371,23 @@ def _held_text(words: HeldWords) -> str:
     return text
 
 
+def _post_text(facts: Explanation, what: str) -> str:
+    sums = facts.output.exits.elements
+    text = f"{_count(facts.post_lanes, 'requantizer')}: the {_count(sums, 'sum')} of a {what}"
+    takes = "takes" if sums == 1 else "take"
+    return f"{text}, once complete, {takes} {_count(facts.post_phases, 'cycle')}"
+
+
 def _written_text(words: StreamWords, when: str) -> str:
     text = f"the outputs of a {when} lie in {_count(words.words, 'word')}"
     if words.along:
         whose = "it is" if words.words == 1 else "each is"
         text += f"; {whose} complete after up to {words.steps} steps of {words.along}"
     return text + ". 1 word is written a cycle"
+
+
+def _size(count: int) -> str:
+    return f"{count // 1024} KiB" if count >= 1024 else f"{count} bytes"
 
 
 def _count(number: int, noun: str) -> str:

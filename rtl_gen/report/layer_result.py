@@ -44,6 +44,13 @@ class LayerResult:
         return self.layer.name
 
     @property
+    def ran_as(self) -> str:
+        """As what a matrix product ran on a design for convolutions; else empty."""
+        if (self.layer.operation, self.operands.layer.operation) != ("matmul", "conv2d"):
+            return ""
+        return "a 1x1 convolution, a pixel for each row of its input"
+
+    @property
     def exact(self) -> bool:
         """Whether every output is right, and nothing happened that must not."""
         return self.check.exact

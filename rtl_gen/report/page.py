@@ -25,6 +25,7 @@ def write_page(path: Path, show: Show) -> Path:
         "read": show.read.tolist(),
         "labels": show.digits.labels.tolist(),
         "layers": layers,
+        "waveform": show.waves.plain() if show.waves else None,
     }
     path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
     return path
@@ -43,7 +44,8 @@ def _page(show: Show) -> str:
     ]
     files = [f"- Verilog: `{show.files.verilog}`, described in `{show.files.description}`"]
     if show.waves:
-        files.append(f"- waveform of {show.waves.name} on one image: `{show.waves.waves}`")
+        waves = show.waves
+        files.append(f"- waveform of {waves.name} on one image: `{waves.waves}`, {waves.verdict}")
     return "\n".join(
         [
             f"# {design.name} reads digits",

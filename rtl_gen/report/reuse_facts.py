@@ -211,9 +211,12 @@ def _products(reuse: Reuse, reduction: int) -> tuple[int, str]:
     tensor = placement.dataflow.operation.output
     keys = [placement.element(tensor, pe) for pe in placement.pes]
     joined = max(keys.count(key) for key in set(keys))
-    products = min(reduction, joined * output.steps_in_pe)
+    products = joined * output.steps_in_pe
     why = f"a sum that leaves the array is of {joined} PEs with {output.steps_in_pe} product"
-    return products, f"{why}{'s' * (output.steps_in_pe > 1)} each"
+    why += f"{'s' * (output.steps_in_pe > 1)} each"
+    if products > reduction:
+        return reduction, f"{why}, but no layer sums more than {reduction} (formats.max_reduction)"
+    return products, why
 
 
 def _declined(placement: Placement, tensor: Tensor) -> tuple[str, ...]:

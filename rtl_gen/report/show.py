@@ -18,18 +18,14 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from ..api import LoadedDesign, load
-from ..mapping.mapping import MappingError
-from ..nn.graph import ModelError
-from ..sim.run import SimulationError
-from ..sim.system import MissingPartError
 from ..sim.verilator import Build
-from ..spec.operation import SpecError
 from .digits import SHOWN, Digits, Show, read_digits
 from .layer_result import LayerResult
 from .network import MappedNetwork, NodeResult, map_network, run_layer, run_network
 from .page import write_page
 from .pictures import colored, side_by_side
 from .tables import network_table, progress, wide_console
+from .user_errors import explain_error
 
 __all__ = ["main", "print_show", "run_show"]
 
@@ -125,13 +121,17 @@ def print_show(console: Console, show: Show) -> None:
     console.print()
     console.print(network_table(show.results))
     for node in show.results:
-        if node.result.operands.layer.operation != node.result.layer.operation:
-            console.print(f"{node.result.name} ran as a 1x1 convolution, a pixel for each digit")
+        if node.result.ran_as:
+            console.print(f"{node.result.name} ran as {node.result.ran_as}", markup=False)
     console.print()
     style = "green" if show.exact else "bold red"
     verdict = "all tensors are bit-exact" if show.exact else "NOT all tensors are bit-exact"
     console.print(f"[{style}]{verdict}[/]; {show.accuracy}")
-    wrong = next((n.result for n in show.results if n.result.first_wrong is not None), None)
+    if show.waves and not show.waves.exact:
+        text = f"the waveform's run of {show.waves.name}: {show.waves.verdict}"
+        console.print(text, style="bold red", markup=False, highlight=False)
+    ran = [node.result for node in show.results] + ([show.waves] if show.waves else [])
+    wrong = next((result for result in ran if result.first_wrong is not None), None)
     if wrong:
         console.print(wrong.explain(), markup=False, highlight=False, soft_wrap=True)
 
@@ -147,19 +147,24 @@ def _short(path: Path) -> str:
 
 
 def main() -> int:
-    """0 if every tensor is bit-exact, 1 if not, 2 if it could not be tried."""
+    """0 if every tensor is bit-exact; 1 if not, or if a build or a run failed; 2 for bad input."""
     parser = argparse.ArgumentParser(prog="make run", description=__doc__.splitlines()[0])
     parser.add_argument("--no-waves", action="store_true", help="write no waveform")
     options = parser.parse_args()
     console = wide_console()
     try:
         show = run_show(console, load(DATAFLOW), read_digits(), waves=not options.no_waves)
-    except (SpecError, MappingError, ModelError, MissingPartError, SimulationError) as error:
-        print(f"make run: {error}", file=sys.stderr)
-        return 2
-    print_show(console, show)
-    page = write_page(FOLDER / "report.md", show)
-    _line(console, "Report", str(page), time.perf_counter())
+        print_show(console, show)
+        began = time.perf_counter()
+        page = write_page(FOLDER / "report.md", show)
+    except Exception as error:
+        found = explain_error(error)
+        if found is None:
+            raise
+        message, code = found
+        print(f"make run: {message}", file=sys.stderr)
+        return code
+    _line(console, "Report", str(page), began)
     return 0 if show.exact else 1
 
 

@@ -63,12 +63,13 @@ def print_results(console: Console, design: LoadedDesign, results: list[LayerRes
     console.print(f"{design.name}, {design.design.rows} x {design.design.columns} PEs{seed}")
     console.print(result_table(results))
     for result in results:
-        if result.operands.layer.operation != result.layer.operation:
-            console.print(f"{result.name} ran as a 1x1 convolution, a pixel for each row of A")
+        if result.ran_as:
+            console.print(f"{result.name} ran as {result.ran_as}", markup=False)
         for problem in result.problems:
             console.print(f"{result.name}: {problem}", style="red", markup=False)
     wrong = next((result for result in results if result.first_wrong is not None), None)
     if wrong:
         console.print(wrong.explain(), markup=False, highlight=False, soft_wrap=True)
     if first.waves:
-        console.print(f"waveform: {first.waves} (open it with GTKWave or Surfer)")
+        text = f"waveform: {first.waves} (open it with GTKWave or Surfer)"
+        console.print(text, markup=False)

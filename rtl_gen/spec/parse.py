@@ -22,7 +22,6 @@ __all__ = [
     "build_design",
     "build_operation",
     "load_design",
-    "locate",
     "place",
     "read_design",
 ]
@@ -57,7 +56,10 @@ class Written:
     places: dict[str, Place]
 
     def place_of(self, key: str) -> Place:
-        """Where a key is written, or the nearest part of it that is."""
+        """Where a key is written, or the nearest part of it that is, or else line 1.
+
+        Loops have the keys ``nest.for.k``, ``nest.pe.s``, ``nest.rows.c`` and ``nest.columns.k``.
+        """
         while key:
             if key in self.places:
                 return self.places[key]
@@ -92,16 +94,6 @@ def load_design(path: str | Path) -> Design:
         return build_design(written)
     except SpecError as error:
         raise written.placed(error) from None
-
-
-def locate(path: str | Path, key: str) -> Place:
-    """File and line of a dotted key of a dataflow or design file.
-
-    A key that is not written is found at the nearest part of it that is: ``buffers.input`` at
-    ``buffers``, or else in line 1. Loops have the keys ``nest.for.k``, ``nest.pe.s``,
-    ``nest.rows.c`` and ``nest.columns.k``.
-    """
-    return read_design(path).place_of(key)
 
 
 def place(error: SpecError, path: str | Path) -> SpecFileError:

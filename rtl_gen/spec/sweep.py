@@ -20,7 +20,7 @@ from .design import Design
 from .keys import DESIGN_FILE
 from .kinds import Text, Word
 from .layer import Layer
-from .layer_text import LAYERS_FILE, find_layer, load_layers
+from .layer_text import find_layer, load_layers
 from .operation import Operation, SpecError
 from .parse import Place, Written, build_design, build_operation, read_design
 from .tables import Key, ListOf, Pair, Table
@@ -45,12 +45,19 @@ class SweepPoint:
         What is built.
     layers
         What it runs.
+    written
+        What the files say from which the design was made, for messages.
     """
 
     name: str
     values: tuple[tuple[str, str], ...]
     design: Design
     layers: tuple[Layer, ...]
+    written: Written
+
+    def placed(self, error: SpecError) -> SpecFileError:
+        """An error about the design, with the file and line where its key is set."""
+        return self.written.placed(error)
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ def _parameters() -> dict[str, Key]:
     for name, key in DESIGN_FILE.keys.items():
         if name == "array":
             sides = [side.kind for side in key.kind.keys.values()]
-            keys[name] = _values_of(Pair(*sides, "[rows, columns]"))
+            keys[name] = _values_of(Pair(*sides, "a pair [rows, columns]"))
         if isinstance(key.kind, Table):
             for inner, leaf in key.kind.keys.items():
                 keys[f"{name}.{inner}"] = _values_of(leaf.kind)
@@ -156,11 +163,11 @@ def load_sweep(path: str | Path) -> Sweep:
                 f"two dataflows are called {base.dataflow_name!r}; rename one",
             )
         names.add(name)
+        settings = _settings_of(name, base, chosen, fixed, source)
         try:
-            design = _design_of(name, base, chosen, fixed, source)
-            points.append(SweepPoint(name, values, design, layers))
-        except SpecFileError as error:
-            refused.append(RefusedPoint(name, values, error))
+            points.append(SweepPoint(name, values, build_design(settings), layers, settings))
+        except SpecError as error:
+            refused.append(RefusedPoint(name, values, settings.placed(error)))
     if not points:
         raise refused[0].error
     return Sweep(written.get("name", Path(path).stem), tuple(points), tuple(refused))
@@ -206,7 +213,7 @@ def _layers(
             raise _at(source, "layer_file", f"there is no file {str(file)!r}")
         known = load_layers(file)
     else:
-        known = load_layers(LAYERS_FILE) if LAYERS_FILE.is_file() else {}
+        known = None  # those that ship, where one is named
     layers = []
     for number, text in enumerate(written["layers"]):
         try:
@@ -244,8 +251,8 @@ def _name_point(dataflow: str, chosen: dict) -> tuple[str, tuple[tuple[str, str]
     return "_".join(parts), tuple(values)
 
 
-def _design_of(name: str, base: Written, chosen: dict, fixed: dict, source: Source) -> Design:
-    """The design of a point; an error tells where in the sweep file its key is set."""
+def _settings_of(name: str, base: Written, chosen: dict, fixed: dict, source: Source) -> Written:
+    """What the files say about a point, and where in the sweep file each key is set."""
     settings = {key: dict(v) if isinstance(v, dict) else v for key, v in fixed.items()}
     places = {}
     for key, line in source.lines.items():
@@ -263,8 +270,4 @@ def _design_of(name: str, base: Written, chosen: dict, fixed: dict, source: Sour
         else:
             settings[section] = value
     settings.pop("dataflow", None)
-    written = base.overridden({"name": name} | settings, places, source.file)
-    try:
-        return build_design(written)
-    except SpecError as error:
-        raise written.placed(error) from None
+    return base.overridden({"name": name} | settings, places, source.file)

@@ -53,7 +53,10 @@ class Pair(Kind):
 
     def read(self, node, key, source):
         if tag_of(node) != "seq" or len(node.value) != 2:
-            raise source.error(node, key, f"must be {self.what}, not {describe(node)}")
+            found = describe(node)
+            if tag_of(node) == "seq":
+                found = f"a list of {len(node.value)}"
+            raise source.error(node, key, f"must be {self.what}, not {found}")
         kinds = zip((self.first, self.second), node.value)
         return [kind.read(item, f"{key}[{n}]", source) for n, (kind, item) in enumerate(kinds)]
 
@@ -106,7 +109,7 @@ class Table(Kind):
         for name, known in self.keys.items():
             if known.required and name not in found:
                 raise source.error(
-                    node, path_of(key, name), f"missing; {self.what} needs it ({known.doc})"
+                    node, path_of(key, name), f"missing; {self.what} needs it: {known.doc}"
                 )
         return found
 

@@ -5,10 +5,10 @@ from pathlib import Path
 DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
 
 
-def write_tiny(folder: Path, *, inputs: str = "2 KiB", name: str = "tiny") -> Path:
-    """A sweep over 2x2 and 3x2 PEs and sizes of the input buffer, of one small layer.
+def write_tiny(folder: Path, *, products: str = "200", name: str = "tiny") -> Path:
+    """A sweep over 2x2 and 3x2 PEs and the products of a sum, of one small layer.
 
-    The layer needs 25 words of input at once: more than 256 bytes.
+    The layer sums 150 products: with a maximum of fewer it does not run.
     """
     path = folder / f"{name}.yaml"
     path.write_text(
@@ -16,12 +16,12 @@ def write_tiny(folder: Path, *, inputs: str = "2 KiB", name: str = "tiny") -> Pa
 name: {name}
 fixed:
   dataflow: {DATAFLOWS}/weight_stationary.yaml
-  buffers: {{weights: 2 KiB, output: 2 KiB, parameters: 1 KiB, accumulators: 32}}
+  buffers: {{input: 2 KiB, weights: 2 KiB, output: 2 KiB, parameters: 1 KiB, accumulators: 32}}
   queue_words: 128
   levels: 9
 parameters:
   array: [[2, 2], [3, 2]]
-  buffers.input: [{inputs}]
+  formats.max_reduction: [{products}]
 layers:
   - conv2d:k=5,c=6,p=4,q=4,r=5,s=5,pad=2
 """

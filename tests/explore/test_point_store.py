@@ -6,7 +6,7 @@ import pytest
 from sweep_files import write_tiny
 
 from rtl_gen.explore import store
-from rtl_gen.explore.point import LayerResult, PointResult
+from rtl_gen.explore.point import LayerCost, PointResult
 from rtl_gen.explore.store import Store, point_key
 from rtl_gen.spec.sweep import load_sweep
 
@@ -17,7 +17,7 @@ def point(tmp_path):
 
 
 def _result(point) -> PointResult:
-    layers = (LayerResult("a", 120, 0.25), LayerResult("b", 30, 1 / 3))
+    layers = (LayerCost("a", 120, 0.25), LayerCost("b", 30, 1 / 3))
     return PointResult(point.name, point.values, layers, 1000, 200, 4096, 1.5)
 
 

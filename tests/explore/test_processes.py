@@ -77,7 +77,7 @@ def test_a_process_that_dies_is_a_failed_point_with_its_log(tmp_path, monkeypatc
         on_stage=lambda name, stage: None,
         on_end=ends.append,
     )
-    name = "weight_stationary_2x2_buffers_input_2048"
+    name = "weight_stationary_2x2_formats_max_reduction_200"
     log = tmp_path / f"{name}.log"
     assert str(ends[0]) == f"{name}: its process ended with exit code -9; see {log}"
     assert len(ends) == 2

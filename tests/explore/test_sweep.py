@@ -19,7 +19,10 @@ from rtl_gen.explore.sweep import run_sweep
 from rtl_gen.spec.yaml_lines import SpecFileError
 
 PROJECT = DATAFLOWS.parent
-GOOD = ["weight_stationary_2x2_buffers_input_2048", "weight_stationary_3x2_buffers_input_2048"]
+GOOD = [
+    "weight_stationary_2x2_formats_max_reduction_200",
+    "weight_stationary_3x2_formats_max_reduction_200",
+]
 LAYER = "conv2d:k=5,c=6,p=4,q=4,r=5,s=5,pad=2"
 
 
@@ -36,7 +39,7 @@ def _table(path: Path) -> list[dict[str, str]]:
 def tiny(tmp_path_factory):
     """Two points that run and two that do not fit the layer, run once."""
     folder = tmp_path_factory.mktemp("sweep")
-    path = write_tiny(folder, inputs="2 KiB, 256 B")
+    path = write_tiny(folder, products="200, 100")
     console = _console()
     report = run_sweep(path, out=folder / "out", jobs=2, console=console)
     return folder, path, report, console.file.getvalue()
@@ -46,20 +49,32 @@ def test_a_point_that_fails_is_named_on_one_line_and_stops_no_other(tiny):
     _, _, report, printed = tiny
     failed = {point.name: str(point) for point in report.failed}
     assert sorted(failed) == [
-        "weight_stationary_2x2_buffers_input_256",
-        "weight_stationary_3x2_buffers_input_256",
+        "weight_stationary_2x2_formats_max_reduction_100",
+        "weight_stationary_3x2_formats_max_reduction_100",
     ]
     for line in failed.values():
-        assert line.endswith(f"{LAYER}: an input tile of 25 words does not fit the buffer of 16")
+        assert f"{LAYER}: a sum of 150 products can overflow" in line
         assert f"failed {line}\n" in printed
     assert "seed 1" in printed
-    assert [row.point for row in report.rows] == GOOD
+    assert [row.point for row in report.rows if row.exact] == GOOD
     assert report.kept == 0
+
+
+def test_a_failed_point_has_a_row_with_its_reason(tiny):
+    _, _, report, _ = tiny
+    rows = [row for row in _table(report.csv) if row["exact"] == "0"]
+    assert [(row["point"], row["reason"]) for row in rows] == [
+        (point.name, point.message) for point in report.failed
+    ]
+    assert [row["formats.max_reduction"] for row in rows] == ["100", "100"]
+    assert {(row["layer"], row["cycles"], row["cells"], row["pareto"]) for row in rows} == {
+        ("", "", "", "0")
+    }
 
 
 def test_every_row_says_what_was_run_and_measured(tiny):
     _, _, report, _ = tiny
-    table = _table(report.csv)
+    table = [row for row in _table(report.csv) if not row["reason"]]
     assert [row["point"] for row in table] == GOOD
     assert [row["array"] for row in table] == ["2x2", "3x2"]
     for row in table:
@@ -76,7 +91,9 @@ def test_every_row_says_what_was_run_and_measured(tiny):
     assert int(small["cells"]) < int(large["cells"])
     assert int(small["cycles"]) > int(large["cycles"])
     assert [row["pareto"] for row in table] == ["1", "1"]
-    assert "2x2, buffers.input" not in report.svg.read_text(), "the first parameter is the colour"
+    assert "2x2, formats.max_reduction" not in report.svg.read_text(), (
+        "the first parameter is the colour"
+    )
     assert report.svg.read_text().count("<svg") == 1
 
 
@@ -102,9 +119,9 @@ def test_points_that_are_no_design_are_reported(tmp_path):
     path = tmp_path / "lanes.yaml"
     path.write_text(
         f"""
-fixed: {{dataflow: {DATAFLOWS}/weight_stationary.yaml, block: 4, bus: {{width: 64}}}}
+fixed: {{dataflow: {DATAFLOWS}/weight_stationary.yaml, block: 8, bus: {{width: 128}}}}
 parameters:
-  post.lanes: [8, 4]
+  post.lanes: [16, 8]
 layers:
   - conv2d:k=5
 """
@@ -112,18 +129,29 @@ layers:
     with pytest.raises(SpecFileError, match=r"lanes\.yaml:6: layers\[0\]"):
         run_sweep(path, out=tmp_path / "out", console=_console())
     path.write_text(path.read_text().replace("k=5", "k=5,c=4,p=4,q=4,r=1,s=1"))
-    console = _console()
-    report = run_sweep(path, out=tmp_path / "out", console=console)
+    report = run_sweep(path, out=tmp_path / "out", console=_console())
     assert [point.name for point in report.failed] == [
+        "weight_stationary_post_lanes_16",
         "weight_stationary_post_lanes_8",
-        "weight_stationary_post_lanes_4",
     ]
     refused, unbuilt = report.failed
-    assert "lanes.yaml:4: post.lanes: must be at most the block of 4 channels" in refused.message
-    assert "64 bits are more than a block of 4 bytes" in unbuilt.message
-    assert report.rows == ()
+    assert refused.message.startswith(f"{path}:4: post.lanes: must be at most the block of 8")
+    assert unbuilt.message.startswith(f"{path}:2: bus.width: 128 bits are more than a block of 8")
+    assert not any(row.exact for row in report.rows)
     assert report.svg is None
-    assert len(_table(report.csv)) == 0
+    assert [row["reason"] for row in _table(report.csv)] == [refused.message, unbuilt.message]
+
+
+def test_layers_run_as_the_design_runs_them(tmp_path):
+    """A matrix product on a design for convolutions; what `rtl-gen sim` runs a sweep runs too."""
+    path = write_tiny(tmp_path)
+    text = path.read_text().replace("array: [[2, 2], [3, 2]]", "array: [[2, 2]]")
+    path.write_text(text[: text.index("layers:")] + "layers: ['matmul:m=3,k=10,n=4']\n")
+    report = run_sweep(path, out=tmp_path / "out", console=_console())
+    assert report.failed == ()
+    (row,) = report.rows
+    assert (row.layer, row.exact, row.seed) == ("matmul:m=3,k=10,n=4", True, 1)
+    assert row.cycles >= 3 * 10 * 4 / 4
 
 
 def test_the_number_of_jobs_is_checked(tmp_path):

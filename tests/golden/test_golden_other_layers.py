@@ -68,6 +68,22 @@ def test_add_refuses_other_shapes():
         add(np.zeros(2, np.int8), np.zeros(3, np.int8), add_factors(1.0, 1.0, 1.0))
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"first": np.array([128])}, r"^first must be -128\.\.127, not 128$"),
+        ({"second": np.array([-129])}, r"^second must be -128\.\.127, not -129$"),
+        ({"second": np.array([0.5])}, r"^second must be integers, not float64$"),
+        ({"first_zero": -129}, r"^first_zero must be -128\.\.127, not -129$"),
+        ({"output_zero": 200}, r"^output_zero must be -128\.\.127, not 200$"),
+    ],
+)
+def test_addition_takes_int8_only(change, message):
+    good = {"first": np.array([1]), "second": np.array([2])}
+    with pytest.raises(ValueError, match=message):
+        add(**good | change, factors=add_factors(1.0, 1.0, 1.0))
+
+
 # --- pools ------------------------------------------------------------------------------------
 
 

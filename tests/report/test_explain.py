@@ -10,6 +10,7 @@ import pytest
 from rtl_gen.report.explain import explain, explanation_text, plain
 from rtl_gen.report.reuse_facts import describe_pes
 from rtl_gen.report.word_facts import HeldWords, StreamWords
+from rtl_gen.spec.design import Buffers, Formats
 from rtl_gen.spec.parse import load_design
 
 FLOWS = Path(__file__).parents[2] / "dataflows"
@@ -37,17 +38,46 @@ def test_fits_a_terminal_and_json(name):
     ]
 
 
+def summed_together(design) -> int:
+    """Products in the widest sum in the array, from the nest alone; outputs have plain ranks.
+
+    Sums that stay are of all products that the formats allow; others of the PEs along the spatial
+    loops that do not index the output.
+    """
+    dataflow, formats = design.dataflow, design.formats
+    most = formats.max_reduction or ((1 << (formats.accumulator_bits - 1)) - 1) // (128 * 128)
+    if dataflow.inner not in dataflow.operation.output.dimensions:
+        return most
+    count = 1
+    for loop in dataflow.spatial:
+        if loop.dimension not in dataflow.operation.output.dimensions:
+            count *= design.shape[loop.axis]
+    return min(most, count)
+
+
+@pytest.mark.parametrize("most", [None, 4, 100])
 @pytest.mark.parametrize("rows, columns", [(16, 16), (3, 5), (12, 14), (1, 7), (7, 1)])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_formula_of_the_psum_gives_its_width(name, rows, columns):
-    """The formula is worked out here once more, not taken from the analysis."""
-    facts = explain(shipped(name, rows=rows, columns=columns))
-    output = facts.output
-    extreme = output.psum_products * 128 * 128
+def test_the_formula_of_the_psum_gives_its_width(name, rows, columns, most):
+    """Products and formula are worked out here once more, not taken from the analysis."""
+    formats = Formats(max_reduction=most)
+    output = explain(shipped(name, rows=rows, columns=columns, formats=formats)).output
+    products = summed_together(shipped(name, rows=rows, columns=columns, formats=formats))
+    extreme = products * 128 * 128
     assert -(1 << (output.psum_bits - 1)) <= -extreme
     assert extreme < 1 << (output.psum_bits - 1)
     assert extreme >= 1 << (output.psum_bits - 2)  # a bit less would not do
+    assert f"their sum {extreme} < 2^{output.psum_bits - 1}" in output.psum_because
     assert f"{output.psum_bits - 1} + 1 bits" in output.psum_because
+
+
+def test_the_psum_says_what_caps_it():
+    output = explain(shipped("weight_stationary", formats=Formats(max_reduction=4))).output
+    assert output.psum_because.startswith(
+        "a sum that leaves the array is of 16 PEs with 1 product each, but no layer sums more than "
+        "4 (formats.max_reduction); a product is at most 16384, their sum 65536 < 2^17"
+    )
+    assert "no layer" not in explain(shipped("weight_stationary")).output.psum_because
 
 
 def test_a_word_of_few_channels_serves_several_steps():
@@ -59,10 +89,47 @@ def test_a_word_of_few_channels_serves_several_steps():
 
 
 def test_more_lanes_than_a_word_bound_the_rate():
-    facts = explain(shipped("weight_stationary", rows=40))
-    assert facts.words["I"].per_step == 3
-    assert facts.steps_per_cycle == Fraction(1, 3)
-    assert "at most 1/3 step a cycle: the words of I are the bound" in explanation_text(facts)
+    facts = explain(shipped("weight_stationary", rows=32))
+    assert facts.words["I"].per_step == 2
+    assert facts.steps_per_cycle == Fraction(1, 2)
+    assert "at most 1/2 step a cycle: the words of I are the bound" in explanation_text(facts)
+
+
+def flat(facts) -> str:
+    return " ".join(explanation_text(facts).split())
+
+
+def test_written_words_bound_the_steps_that_complete_outputs():
+    """32 columns of pixels: 32 words in 16 steps of k are complete, and one is written a cycle."""
+    facts = explain(shipped("input_stationary", columns=32, post_lanes=16, block=16))
+    assert facts.words["O"].per_step == 2
+    assert facts.completion_cycles == 2
+    assert facts.steps_per_cycle == 1, "other steps write nothing"
+    assert "Of steps that complete outputs at most 1/2 step a cycle" in flat(facts)
+    assert "complete outputs at most" not in flat(explain(shipped("input_stationary")))
+
+
+@pytest.mark.parametrize("lanes, cycles", [(16, 1), (8, 2), (4, 4), (1, 16)])
+def test_post_processing_bounds_the_steps_that_complete_outputs(lanes, cycles):
+    facts = explain(shipped("weight_stationary", post_lanes=lanes))
+    assert facts.completion_cycles == cycles
+    text = flat(facts)
+    assert f"the 16 sums of a step, once complete, take {cycles} cycle" in text
+    said = f"Of steps that complete outputs at most 1/{cycles} step a cycle: post-processing is the"
+    assert (said in text) == (cycles > 1)
+    assert plain(facts)["post"] == {"lanes": lanes, "cycles": cycles}
+
+
+@pytest.mark.parametrize("lanes, idle", [(16, 16), (4, 64)])
+def test_draining_waits_for_post_processing(lanes, idle):
+    text = flat(explain(shipped("output_stationary", post_lanes=lanes)))
+    assert f"After each tile of sums the array idles for {idle} cycles" in text
+
+
+def test_a_buffer_that_is_too_small_is_not_called_an_array_alone():
+    text = flat(explain(shipped("input_stationary", columns=64, buffers=Buffers(input=256))))
+    assert "No accelerator can be built with this size: buffers.input: " in text
+    assert "Only the array" not in text
 
 
 def test_held_words_name_the_loops_that_hide_their_load():

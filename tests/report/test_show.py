@@ -1,5 +1,6 @@
 """The show of `make run`, on two digits and a tiny design."""
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -10,10 +11,13 @@ from rich.console import Console
 import rtl_gen
 from rtl_gen.nn.golden_run import run_graph
 from rtl_gen.report import show
-from rtl_gen.report.digits import read_digits
+from rtl_gen.report.digits import Show, read_digits
 from rtl_gen.report.network import map_network, run_network
 from rtl_gen.report.page import write_page
+from rtl_gen.report.verilog_files import VerilogFiles
 from rtl_gen.sim import layers
+from rtl_gen.sim.run import SimulationError
+from rtl_gen.spec.operation import SpecError
 
 TINY = Path(__file__).parents[1] / "designs" / "tiny.yaml"
 
@@ -70,10 +74,11 @@ def test_the_whole_show(tiny, tmp_path, monkeypatch):
     seen = []
 
     def act(console):
-        seen.append(show.run_show(console, tiny, digits, waves=False))
+        seen.append(show.run_show(console, tiny, digits, waves=True))
         show.print_show(console, seen[0])
 
     text = printed(act)
+    assert seen[0].waves.exact and Path("build/show/tiny.vcd").stat().st_size > 10_000
     assert "build/verilog/tiny.v" in text and "4 layers on 2 digits" in text
     assert "all tensors are bit-exact; 2 of 2 digits right" in text
     assert text.count("bit-exact") == 5
@@ -82,6 +87,45 @@ def test_the_whole_show(tiny, tmp_path, monkeypatch):
     assert "| conv1 | 442,368 | " in page.read_text()
     facts = json.loads(page.with_suffix(".json").read_text())
     assert facts["bit_exact"] and facts["right"] == 2 and facts["read"] == facts["labels"]
+
+
+def test_a_wrong_run_with_a_waveform_is_no_bit_exact_show(tiny, network, monkeypatch):
+    """All layers are right, and then the one that is run again for its waveform is not."""
+    monkeypatch.setattr("rtl_gen.report.digits.SHOWN", 2)
+    digits = read_digits(count=2)
+    results, tensors = run_network(network, tiny.build(), digits.inputs)
+    files = VerilogFiles(Path("a.v"), Path("a.json"), {})
+    read = tensors[digits.graph.outputs[0].tensor].argmax(1)
+    right = results[0].result
+    first = (0, 0, 2, 1, 3)
+    bent = dataclasses.replace(
+        right, check=dataclasses.replace(right.check, wrong=1, first=first), waves=Path("a.vcd")
+    )
+    for traced, exact in ((right, True), (bent, False)):
+        seen = Show(tiny, digits, files, results, read, read, traced)
+        assert seen.exact == exact
+        text = printed(lambda console, seen=seen: show.print_show(console, seen))
+        assert ("NOT all tensors are bit-exact" in text) == (not exact)
+        assert ("the waveform's run of conv0: 1 wrong, first at n=0 g=0 p=2" in text) == (not exact)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "code"),
+    [
+        (RuntimeError("tiny does not build"), "tiny does not build", 1),
+        (SimulationError("it did not end"), "it did not end", 1),
+        (PermissionError(13, "Permission denied", "build"), "build: Permission denied", 2),
+        (SpecError("wrong", key="block"), "block: wrong", 2),
+    ],
+)
+def test_a_show_that_cannot_run_says_why_in_a_line(monkeypatch, capsys, error, message, code):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(show, "run_show", refuse)
+    monkeypatch.setattr("sys.argv", ["show"])
+    assert show.main() == code
+    assert capsys.readouterr().err == f"make run: {message}\n"
 
 
 def test_a_wrong_tensor_ends_the_show_badly(tiny, tmp_path, monkeypatch):

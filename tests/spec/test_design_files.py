@@ -10,7 +10,7 @@ from rtl_gen.spec.dataflow import Dataflow, PELoop, SpatialLoop
 from rtl_gen.spec.design import LIMITS, Buffers, Design, Formats
 from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.operations import shipped_operation
-from rtl_gen.spec.parse import Place, load_design, locate, place
+from rtl_gen.spec.parse import Place, load_design, place, read_design
 
 DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
 
@@ -98,7 +98,7 @@ buffers: {input: 4 KiB, weights: 1MiB, output: 512 B, parameters: 300, accumulat
 bus: {width: 64}
 post: {lanes: 2}
 multiplier_registers: 2
-block: 4
+block: 8
 levels: 9
 queue_words: 128
 """,
@@ -122,7 +122,7 @@ queue_words: 128
         ),
         rows=7,
         columns=5,
-        block=4,
+        block=8,
         formats=Formats(operand_bits=8, max_reduction=12, accumulator_bits=20),
         buffers=Buffers(
             input=4096, weights=1 << 20, output=512, parameters=300, accumulators=64
@@ -166,13 +166,13 @@ def test_an_axis_without_loops_has_one_pe(tmp_path):
     assert load_design(write(tmp_path, "row.yaml", text)).shape == (1, 3)
 
 
-@pytest.mark.parametrize(("block", "lanes"), [(4, 4), (8, 8), (16, 16), (32, 16)])
+@pytest.mark.parametrize(("block", "lanes"), [(8, 8), (16, 16), (32, 16)])
 def test_lanes_follow_a_smaller_block(tmp_path, block, lanes):
     path = write(tmp_path, "block.yaml", f"{MATMUL}block: {block}\n")
     assert load_design(path).post_lanes == lanes
 
 
-def test_locate(tmp_path):
+def test_where_a_key_is_written(tmp_path):
     below = write(tmp_path, "below.yaml", MATMUL + "links:\n  shift:\n    B: rows\n")
     above = write(tmp_path, "above.yaml", "\ndataflow: below.yaml\narray:\n  rows: 12\n")
     for key, path, line in (
@@ -194,7 +194,7 @@ def test_locate(tmp_path):
         ("buffers.input", above, 1),
         ("", above, 1),
     ):
-        assert locate(above, key) == Place(str(path), line), key
+        assert read_design(above).place_of(key) == Place(str(path), line), key
 
 
 def test_errors_of_other_parts_get_their_place(tmp_path):
@@ -273,7 +273,7 @@ def test_limits():
         "bus.width": "64, 128 or 256 bits",
         "post.lanes": "1, 2, 4, 8, 16, 32 or 64 lanes",
         "multiplier_registers": "0..4 registers",
-        "block": "4, 8, 16, 32 or 64 channels",
+        "block": "8, 16, 32 or 64 channels",
         "levels": "6..20 levels",
         "queue_words": "128, 256, 512, 1024, 2048 or 4096 words",
     }

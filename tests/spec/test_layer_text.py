@@ -118,9 +118,10 @@ CONV = "conv2d:k=4,c=4,r=3,s=3"
     [
         ("conv3d:k=4", "the kind 'conv3d' is unknown; did you mean 'conv2d'? allowed: conv2d, "
          "depthwise, matmul or conv1d"),
-        ("conv2d", "'' must read key=value, such as conv2d:k=32"),
-        ("conv2d:", "'' must read key=value, such as conv2d:k=32"),
-        (f"{CONV},", "'' must read key=value, such as conv2d:k=32"),
+        (":", "the kind '' is unknown; allowed: conv2d, depthwise, matmul or conv1d"),
+        ("conv2d", "a size is missing; key=value is expected, such as conv2d:k=32"),
+        ("conv2d:", "a size is missing; key=value is expected, such as conv2d:k=32"),
+        (f"{CONV},", "a size is missing; key=value is expected, such as conv2d:k=32"),
         (f"{CONV},p14", "'p14' must read key=value, such as conv2d:k=32"),
         (f"{CONV},p=", "'p=' must read key=value, such as conv2d:k=32"),
         (f"{CONV},k=5", "k stands twice; once is allowed"),
@@ -171,6 +172,17 @@ def test_find_layer():
     message = "the layer 'frist' is unknown; did you mean 'first'? known: first; or text"
     with pytest.raises(SpecError, match=f"^{re.escape(message)}"):
         find_layer("frist", layers)
+    assert find_layer("digits_conv0") == load_layers()["digits_conv0"]
+
+
+def test_the_file_of_names_is_read_only_for_a_name(monkeypatch, tmp_path):
+    """A package without its checkout has no such file: text still works, a name is explained."""
+    from rtl_gen.spec import layer_text
+
+    monkeypatch.setattr(layer_text, "LAYERS_FILE", tmp_path / "none.yaml")
+    assert find_layer("matmul:m=1,k=2,n=3").macs == 6
+    with pytest.raises(SpecError, match=r"rtl-gen runs from its checkout \(pip install -e \.\)"):
+        find_layer("digits_conv0")
 
 
 def test_files_of_layers(tmp_path):

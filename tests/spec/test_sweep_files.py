@@ -6,6 +6,7 @@ import pytest
 
 from rtl_gen.spec.design import Buffers
 from rtl_gen.spec.layer import matmul
+from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.parse import load_design
 from rtl_gen.spec.sweep import load_sweep
 from rtl_gen.spec.yaml_lines import SpecFileError
@@ -115,14 +116,25 @@ def test_a_point_that_is_no_design_does_not_stop_the_others(folder):
     )
 
 
+def test_an_error_that_is_found_later_has_its_place_in_the_sweep_file(folder):
+    found = sweep(
+        folder,
+        "fixed:\n  dataflow: one.yaml\nparameters:\n  bus.width:\n    - 64\n    - 128\n" + LAYERS,
+    )
+    error = found.points[1].placed(SpecError("too wide", key="bus.width"))
+    assert str(error) == f"{folder}/sweep.yaml:6: bus.width: too wide"
+    error = found.points[1].placed(SpecError("not so", key="nest.rows.k"))
+    assert str(error).startswith(f"{folder}/one.yaml:")
+
+
 FIXED = "fixed: {dataflow: one.yaml}\n"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (LAYERS, "1: parameters: missing; a sweep file needs it"),
-        (f"{FIXED}parameters: {{block: [8]}}\n", "1: layers: missing; a sweep file needs it"),
+        (LAYERS, "1: parameters: missing; a sweep file needs it: "),
+        (f"{FIXED}parameters: {{block: [8]}}\n", "1: layers: missing; a sweep file needs it: "),
         (f"{FIXED}parameters: {{}}\n{LAYERS}", "2: parameters: empty; at least one key with"),
         (f"{FIXED}parameters: {{block: []}}\n{LAYERS}", "2: parameters.block: must be a list of "
          "values, not an empty list"),
@@ -137,9 +149,9 @@ FIXED = "fixed: {dataflow: one.yaml}\n"
         (f"{FIXED}parameters: {{buffers.input: [1 KiB, 1024]}}\n{LAYERS}", "2: "
          "parameters.buffers.input[1]: 1024 stands twice; once is allowed"),
         (f"{FIXED}parameters: {{array: [[4, 4], 8]}}\n{LAYERS}", "2: parameters.array[1]: must be "
-         "[rows, columns], not 8"),
-        (f"{FIXED}parameters: {{array: [[4, 4, 4]]}}\n{LAYERS}", "2: parameters.array[0]: must be "
-         "[rows, columns], not a list"),
+         "a pair [rows, columns], not 8"),
+        (f"{FIXED}parameters: {{array: [[8]]}}\n{LAYERS}", "2: parameters.array[0]: must be "
+         "a pair [rows, columns], not a list of 1"),
         (f"{FIXED}parameters: {{array: [[4, 999]]}}\n{LAYERS}", "2: parameters.array[0][1]: must "
          "be 1..256 PEs, not 999"),
         (f"{FIXED}parameters: {{array: [[4, 4]], array.rows: [4]}}\n{LAYERS}", "2: "
@@ -163,12 +175,12 @@ FIXED = "fixed: {dataflow: one.yaml}\n"
          "'matmul:m=3': k is missing; matmul needs m, k, n"),
         (f"{FIXED}parameters: {{block: [8]}}\nlayer_file: none.yaml\nlayers: [a]\n", "3: "
          "layer_file: there is no file"),
-        (f"{FIXED}parameters: {{block: [4, 8]}}\n{LAYERS}".replace("parameters", "fixed2"),
+        (f"{FIXED}parameters: {{block: [8, 16]}}\n{LAYERS}".replace("parameters", "fixed2"),
          "2: fixed2: unknown key in a sweep file; did you mean 'fixed'? allowed: name, fixed, "),
-        (f"fixed: {{dataflow: one.yaml, nest: []}}\nparameters: {{block: [4]}}\n{LAYERS}",
+        (f"fixed: {{dataflow: one.yaml, nest: []}}\nparameters: {{block: [8]}}\n{LAYERS}",
          "1: fixed.nest: unknown key in what all points share; allowed: dataflow, array, "),
-        (f"{FIXED}parameters: {{block: [4], post.lanes: [16]}}\n{LAYERS}", "2: post.lanes: must be "
-         "at most the block of 4 channels, not 16"),
+        (f"{FIXED}parameters: {{block: [8], post.lanes: [16]}}\n{LAYERS}", "2: post.lanes: must be "
+         "at most the block of 8 channels, not 16"),
     ],
 )  # fmt: skip
 def test_what_is_refused(folder, text, message):
@@ -191,4 +203,4 @@ def test_a_fault_in_a_dataflow_file_is_told_where_it_is(folder):
     (folder / "bad.yaml").write_text(MATMUL + "block: 3\n")
     with pytest.raises(SpecFileError) as caught:
         sweep(folder, f"parameters: {{dataflow: [bad.yaml]}}\n{LAYERS}")
-    assert str(caught.value).startswith(f"{folder}/bad.yaml:3: block: must be 4, 8, 16, 32 or 64")
+    assert str(caught.value).startswith(f"{folder}/bad.yaml:3: block: must be 8, 16, 32 or 64")
