@@ -253,7 +253,7 @@ def data_of(machine, **others):
         ("bias", 1 << 31, "bias must be -2147483648..2147483647, not 2147483648..2147483648"),
         ("multiplier", -1, "multiplier must be 0..2147483647, not -1..-1"),
         ("multiplier", 1 << 33, "multiplier must be 0..2147483647, not 8589934592..8589934592"),
-        ("shift", 200, "shift must be -31..31, not 200..200"),
+        ("shift", 200, "shift must be -31..30, not 200..200"),
         ("shift", 0.5, "shift must be integers, not float64"),
     ],
 )
