@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import cached_property
 
 from amaranth.hdl import ClockDomain, ClockSignal, Module, Mux, ResetSignal
@@ -222,7 +222,8 @@ class Accelerator(wiring.Component):
         ]
         for n, engine in enumerate(ENGINES):
             m.d.comb += [host.busy[n].eq(work[engine]), host.progress[n].eq(progress[engine])]
-        # After an error nothing more is asked of memory or written, whatever the engines do.
+        # After an error no burst is begun any more, whatever the engines do; what stands before
+        # the port already goes out.
         m.d.comb += [
             arbiter.drain.eq(host.failed),
             store.drain.eq(host.failed),
@@ -266,7 +267,7 @@ class Accelerator(wiring.Component):
                 platform,
                 f"{name}_buffet",
                 Buffet,
-                *_arguments(params.buffet(name)),
+                *astuple(params.buffet(name)),
                 tied={
                     "write": load.write,
                     "commit": load.commit,
@@ -298,7 +299,7 @@ class Accelerator(wiring.Component):
             platform,
             "output_buffet",
             Buffet,
-            *_arguments(params.compute.output_buffet),
+            *astuple(params.compute.output_buffet),
             tied={
                 "write": compute.write,
                 "commit": compute.commit,
@@ -351,7 +352,3 @@ class Accelerator(wiring.Component):
             part.start.eq(control.start),
             control.idle.eq(~part.busy & may_start),
         ]
-
-
-def _arguments(params: BuffetParams) -> tuple:
-    return params.width, params.depth, params.tag_bits, params.lanes

@@ -189,8 +189,8 @@ def _control_registers() -> tuple[Register, ...]:
             BitField("overflow", 2, 1, "since start a total behind the array, or one with its "
                      "bias, did not fit and wrapped; sums inside the array are not watched, as "
                      "they have the bits of all products that meet there in a mapped layer"),
-            BitField("in_flight", 3, 1, "the memory port has bursts under way; after an error it "
-                     "writes nothing more, and memory may be given to others once this is 0"),
+            BitField("in_flight", 3, 1, "the memory port has bursts under way; after an error no "
+                     "other begins, and memory may be given to others once this is 0"),
             BitField("error_code", 8, ERROR_BITS, "the first error"),
             BitField("error_engine", 16, 8, "its engine, in the order of ENGINES; 255: none"),
         ), "What it is doing and what went wrong.", NO_ENGINE << 16),

@@ -103,10 +103,12 @@ def _compute(mapping: Mapping) -> int:
             kept = mapping.suffix(lambda level, known=dimensions: level.dimension not in known)
             sets = trips(mapping, levels[:kept])
             cycles = max(cycles, sets * (machine.load_ticks(operand) + 1))
+    # Sums that are complete go on once post-processing and the collector are done with the last.
+    complete = trips(mapping, [level for level in levels if not mapping.reduces(level)])
+    each = max(machine.post_phases, machine.output_words)
     if machine.drains:
-        outputs = [level for level in levels if not mapping.reduces(level)]
-        cycles = steps + trips(mapping, outputs) * (machine.drains + 1)
-    return cycles
+        return steps + complete * (machine.drains * each + 1)
+    return max(cycles, steps + complete * (each - 1))
 
 
 def input_words(source: InputEngines) -> tuple[int, int]:

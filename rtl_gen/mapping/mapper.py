@@ -27,9 +27,9 @@ def choose_mapping(machine: Machine, layer: Layer) -> Mapping:
 
     The search has stages, and the first that finds a mapping ends it: all reductions and rows of
     the image whole; rows cut; channels of the sums cut too; the largest or the smallest tiles of
-    all, filter rows and columns included. A stage tries a grid of tile sizes with two loop orders
-    and takes smaller tiles only where they gain more than :data:`GAIN`. So a mapping that lies off
-    the grid, or in a later stage, may take fewer cycles.
+    all, filter rows and columns included. A stage tries a grid of tile sizes with a few loop
+    orders, the dataflow's own first, and takes another only where it gains more than :data:`GAIN`.
+    So a mapping that lies off the grid, or in a later stage, may take fewer cycles.
 
     Raises
     ------
@@ -105,25 +105,23 @@ def tile_choices(
 
 
 def loop_orders(machine: Machine) -> list[tuple[str, ...]]:
-    """Loop orders from tile to tile: weights again for each image tile, or the other way round.
+    """Loop orders from tile to tile: the dataflow's own, then two that a layer may gain from.
 
-    Rows go innermost of what moves over the image, so that the window can slide.
+    Of these one loads weights again for each image tile, the other images for each tile of weights;
+    rows go innermost of what moves over the image, so that the window can slide. Dimensions of
+    one role keep the dataflow's order: nothing depends on their names.
     """
-    operation = machine.operation
+    operation, flow = machine.operation, machine.design.dataflow
     along = _along(machine)
-    image, others, reduced = [], [], []
-    for dimension in operation.dimensions:
-        if dimension in operation.reduced:
-            reduced.append(dimension)
-        elif dimension in operation.batch:
-            continue
-        elif dimension in operation.activation.dimensions:
-            image.append(dimension)
-        else:
-            others.append(dimension)
+    own = [d for d in flow.temporal if d not in operation.batch]
+    own += [d for d in operation.dimensions if d not in (*own, *operation.batch)]
+    reduced = [d for d in own if d in operation.reduced]
+    moved = [d for d in own if d not in operation.reduced]
+    image = [d for d in moved if d in operation.activation.dimensions]
+    others = [d for d in moved if d not in operation.activation.dimensions]
     image.sort(key=lambda dimension: dimension not in along)
-    orders = {(*image, *others, *reduced), (*others, *image, *reduced)}
-    return sorted(orders)
+    orders = ((*own,), (*image, *others, *reduced), (*others, *image, *reduced))
+    return list(dict.fromkeys(orders))
 
 
 def _along(machine: Machine) -> tuple[str, ...]:

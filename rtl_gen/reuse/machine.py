@@ -90,6 +90,14 @@ class Machine:
                 f"at most {8 * self.design.block} are allowed",
                 key="bus.width",
             )
+        longest = 1 + max(record.words for record in self.records.values())
+        if 2 * longest > self.design.queue_words:
+            raise SpecError(
+                f"{self.design.queue_words} words do not hold the descriptors of two layers, "
+                f"{longest} words each at {self.design.levels} levels; at least {2 * longest} are "
+                f"needed",
+                key="queue_words",
+            )
         _ = (self.input_lanes, self.output_lanes)
         for name, tile in self.smallest_tiles.items():
             burst = 0 if name == "output" else self.burst_words

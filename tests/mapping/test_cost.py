@@ -1,16 +1,23 @@
 """The estimated words against those that the descriptors really load, trip by trip."""
 
 import random
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from mapped_layers import machine_of
 
-from rtl_gen.mapping.cost import input_words, linear_words
+from rtl_gen.mapping.cost import estimate, input_words, linear_words
 from rtl_gen.mapping.encode import encode_layer
 from rtl_gen.mapping.input_engines import InputEngines
 from rtl_gen.mapping.linear_engines import parameter_engines, weight_engines
+from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import Mapping, MappingError
+from rtl_gen.reuse.machine import Machine
 from rtl_gen.spec.layer import conv2d, matmul
+from rtl_gen.spec.parse import load_design
+
+FLOWS = Path(__file__).parents[2] / "dataflows"
 
 
 def loaded(record, words, levels) -> int:
@@ -90,3 +97,12 @@ def test_estimated_words_are_those_of_the_descriptors(dataflow):
         }
         for name, count in estimated.items():
             assert count == loaded(records[name], words[name], levels), (name, mapping)
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize("dataflow", ["weight_stationary", "output_stationary", "input_stationary"])
+def test_no_estimate_is_below_what_post_processing_takes(dataflow, lanes):
+    """A 1x1 convolution of few channels: each step, or drain tick, completes a vector of sums."""
+    machine = Machine(replace(load_design(FLOWS / f"{dataflow}.yaml"), post_lanes=lanes))
+    layer = conv2d(name="one", k=16, c=16, h=32, w=32, r=1, s=1)
+    assert estimate(choose_mapping(machine, layer)).cycles >= 16 * 32 * 32 // lanes

@@ -34,6 +34,8 @@ class DescriptorPort(wiring.Component):
     words : ``In(stream.Signature(32))``
     ready_config : ``Out(1)``
         The shadow holds a whole descriptor.
+    loading : ``Out(1)``
+        It holds a part of one.
     take : ``In(1)``
         Copies the shadow into ``config`` and frees it; allowed while ``ready_config`` is high.
     config : ``Out(layout_of(record.fields))``
@@ -49,6 +51,7 @@ class DescriptorPort(wiring.Component):
             {
                 "words": In(stream.Signature(WORD_BITS)),
                 "ready_config": Out(1),
+                "loading": Out(1),
                 "take": In(1),
                 "config": Out(layout_of(record.fields)),
                 "error": Out(errors.ERROR_BITS),
@@ -60,7 +63,6 @@ class DescriptorPort(wiring.Component):
 
         payload = Signal(layout_of(HEADER.fields))  # the word offered, seen as a header
         illegal = Signal(errors.ERROR_BITS)
-        loading = Signal()  # the header is in, words are missing
         position = Signal(range(max(2, self._record.words)))
         remaining = Signal(range(self._record.words + 1))
         taken = Signal()
@@ -75,19 +77,19 @@ class DescriptorPort(wiring.Component):
         with m.Elif(payload.words > self._record.words):
             m.d.comb += illegal.eq(errors.DESCRIPTOR_TOO_LONG)
 
-        with m.If(taken & ~loading):
+        with m.If(taken & ~self.loading):
             m.d.sync += [
                 self.error.eq(illegal),
                 position.eq(0),
                 remaining.eq(payload.words),
-                loading.eq(payload.words != 0),
+                self.loading.eq(payload.words != 0),
                 self.ready_config.eq((illegal == errors.NONE) & (payload.words == 0)),
             ]
         with m.Elif(taken):
             m.d.sync += [
                 position.eq(position + 1),
                 remaining.eq(remaining - 1),
-                loading.eq(remaining != 1),
+                self.loading.eq(remaining != 1),
                 self.ready_config.eq(remaining == 1),
             ]
         with m.Elif(self.take):
@@ -95,7 +97,7 @@ class DescriptorPort(wiring.Component):
 
         used = _used_bits(self._record)
         write = Signal(len(used))
-        m.d.comb += write.eq((taken & loading) << position)
+        m.d.comb += write.eq((taken & self.loading) << position)
         place(
             m,
             platform,

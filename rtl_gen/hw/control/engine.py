@@ -45,7 +45,7 @@ class EngineControl(wiring.Component):
     busy : ``Out(1)``
         From ``start`` until ``idle``.
     pending : ``Out(1)``
-        Words wait in the queue, or a whole descriptor behind it.
+        Words wait in the queue, or a descriptor behind it, whole or in part.
     error : ``Out(ERROR_BITS)``
         Code of a bad descriptor, which never starts; stays.
     """
@@ -82,7 +82,9 @@ class EngineControl(wiring.Component):
             # In the cycle of start the engine still says idle, but the shadow is empty.
             port.take.eq(port.ready_config & self.running & self.idle),
             self.busy.eq(self.start | ~self.idle),
-            self.pending.eq((queue.room != self._depth) | queue.pop.valid | port.ready_config),
+            self.pending.eq(
+                (queue.room != self._depth) | queue.pop.valid | port.loading | port.ready_config
+            ),
         ]
         m.d.sync += self.start.eq(port.take)
         return m
