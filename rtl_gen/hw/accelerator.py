@@ -163,9 +163,16 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         params = self._params
+        # The host's side outlives a reset that the host asks for.
         m.domains.sync = ClockDomain(local=True)
-        m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
-        host = place(m, platform, "host", HostPort, params.capabilities)
+        m.domains.host = ClockDomain(local=True)
+        host = place(m, platform, "host", HostPort, params.capabilities, domain="host")
+        m.d.comb += [
+            ClockSignal("host").eq(self.aclk),
+            ResetSignal("host").eq(~self.aresetn),
+            ClockSignal().eq(self.aclk),
+            ResetSignal().eq(~self.aresetn | host.clear),
+        ]
         for name, member in AXI_LITE_PORTS.items():
             outer, inner = getattr(self, name), getattr(host, name)
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
@@ -226,6 +233,8 @@ class Accelerator(wiring.Component):
         # the port already goes out.
         m.d.comb += [
             arbiter.drain.eq(host.failed),
+            arbiter.windows.eq(host.windows),
+            store.windows.eq(host.windows),
             store.drain.eq(host.failed),
             host.in_flight.eq(~arbiter.idle | ~store.idle),
         ]
@@ -323,16 +332,27 @@ class Accelerator(wiring.Component):
 
     def _elaborate_errors(self, m, host, controls, arbiter, loads, store):
         """The error of each engine: of its descriptor, or of its accesses to memory."""
-        causes = {"store": [(store.error, errors.WRITE_RESPONSE)]}
+        causes = {
+            "store": [
+                (store.error, errors.WRITE_RESPONSE),
+                (store.outside, errors.OUTSIDE_WINDOWS),
+            ]
+        }
         for n, name in enumerate(LOADS):
-            causes[f"load_{name}"] = [(arbiter.error[n], errors.READ_RESPONSE)]
+            causes[f"load_{name}"] = [
+                (arbiter.error[n], errors.READ_RESPONSE),
+                (arbiter.outside[n], errors.OUTSIDE_WINDOWS),
+            ]
         for name, engine in (loads | {"store": store}).items():
             causes[name].append((engine.unaligned, errors.UNALIGNED))
         for n, engine in enumerate(ENGINES):
             error = controls[engine].error
             for happened, code in causes.get(engine, ()):
                 error = Mux(happened, code, error)
-            m.d.comb += host.errors[n].eq(error)
+            m.d.comb += [
+                host.errors[n].eq(error),
+                host.refused[n].eq(error == errors.OUTSIDE_WINDOWS),
+            ]
 
     def _start_fenced(self, m, platform, part, control, host):
         """As :meth:`_start`, behind the fence of the descriptor."""

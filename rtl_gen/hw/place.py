@@ -3,7 +3,7 @@
 from inspect import signature
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Fragment, Instance, Module, ResetSignal, Value
+from amaranth.hdl import ClockSignal, DomainRenamer, Fragment, Instance, Module, ResetSignal, Value
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
@@ -104,21 +104,22 @@ def _tie(component, ports, tied):
             )
 
 
-def place(m: Module, platform, name: str, kind, /, *args, tied=None, **kwargs):
+def place(m: Module, platform, name: str, kind, /, *args, tied=None, domain="sync", **kwargs):
     """Add a ``kind(*args, **kwargs)`` to ``m`` as ``name``; return its ports as wires of ``m``.
 
     The wires are named ``{name}__{port}``, in the simulator as in Verilog. A port in ``tied`` gets
     no wire of its own but the value given: any for an input, a signal for an output. That is for
-    what is wide and only passes through.
+    what is wide and only passes through. Its clock and reset are those of ``domain``.
     """
     library = isinstance(platform, ModuleLibrary)
     component = platform.component(kind, *args, **kwargs) if library else kind(*args, **kwargs)
     ports = component.signature.create(path=(name,))
     _tie(component, ports, tied or {})
+    in_domain = DomainRenamer(domain)
     if library:
-        m.submodules[name] = platform.instance(component, ports)
+        m.submodules[name] = in_domain(platform.instance(component, ports))
         return ports
-    m.submodules[name] = component
+    m.submodules[name] = in_domain(component)
     inner = _pins(component.signature, component)
     outer = _pins(component.signature, ports)
     for (_, flow, inside), (_, _, outside) in zip(inner, outer, strict=True):

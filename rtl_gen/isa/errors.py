@@ -4,11 +4,13 @@ The first error ends the run; STATUS holds its code and the engine it came from 
 """
 
 __all__ = [
+    "ABORTED",
     "BAD_VERSION",
     "DESCRIPTOR_TOO_LONG",
     "ERROR_BITS",
     "EXPLANATIONS",
     "NONE",
+    "OUTSIDE_WINDOWS",
     "READ_RESPONSE",
     "UNALIGNED",
     "WATCHDOG",
@@ -23,6 +25,8 @@ READ_RESPONSE = 3
 WRITE_RESPONSE = 4
 WATCHDOG = 5
 UNALIGNED = 6
+OUTSIDE_WINDOWS = 7
+ABORTED = 8
 
 ERROR_BITS = 4
 """Bits of an error code in hardware."""
@@ -35,6 +39,8 @@ EXPLANATIONS = {
     WRITE_RESPONSE: "memory answered a write with an error",
     WATCHDOG: "no engine made progress for as many cycles as WATCHDOG says",
     UNALIGNED: "a load or store would begin at an address that is not a multiple of a word",
+    OUTSIDE_WINDOWS: "a burst would lie outside the windows that the host opened",
+    ABORTED: "the host asked for it",
 }
 
 

@@ -17,8 +17,10 @@ __all__ = [
     "BY_NAME",
     "MAGIC",
     "NO_ENGINE",
+    "PAGE_BITS",
     "REGISTERS",
     "REGISTERS_VERSION",
+    "WINDOWS",
     "BitField",
     "Capabilities",
     "Register",
@@ -30,10 +32,16 @@ __all__ = [
 ADDRESS_BITS = 12
 MAGIC = 0x5254_4C47
 """Value of IDENTITY: "RTLG" in ASCII, the R highest."""
-REGISTERS_VERSION = 1
+REGISTERS_VERSION = 2
 """Version of this map; grows when a register moves or changes its meaning."""
 
 WATCHDOG_RESET = 1 << 20
+WINDOWS, WINDOW_BASE, WINDOW_SPACING = 4, 0x080, 0x20
+"""Windows in the address space that a host can open, and where their registers lie."""
+
+PAGE_BITS = 12
+"""Windows are whole pages of 4 KiB, which no burst crosses."""
+
 ENGINE_BASE, ENGINE_SPACING = 0x100, 0x10
 NO_ENGINE = 0xFF
 """STATUS.error_engine of an error that no engine raised."""
@@ -179,13 +187,17 @@ def _control_registers() -> tuple[Register, ...]:
     return (
         Register("CONTROL", 0x040, "read/write", (
             BitField("start", 0, 1, "write 1: begin a run; reads as STATUS.running"),
+            BitField("abort", 1, 1, "write 1: end a run with the error of an abort"),
+            BitField("reset", 2, 1, "write 1: end whatever goes on, let bursts under way end, and "
+                     "clear engines, queues and buffers; reads 1 until that is done"),
         ), "Begins a run: counters and COMPLETED are cleared, engines take descriptors. It ends "
            "when a layer that asks for an interrupt is complete and no engine has work or "
-           "descriptors left, or with an error. A 0 does nothing; refused while running and after "
-           "an error."),
+           "descriptors left, or with an error. A 0 does nothing; a start is refused while "
+           "running, after an error and during a reset, an abort while nothing runs. A reset also "
+           "clears STATUS; windows, INTERRUPT_ENABLE, WATCHDOG and counters stay."),
         Register("STATUS", 0x044, "read", (
             BitField("running", 0, 1, "from start until nothing is left to do, or an error"),
-            BitField("error", 1, 1, "an error ended a run; stays until reset"),
+            BitField("error", 1, 1, "an error ended a run; stays until a reset"),
             BitField("overflow", 2, 1, "since start a total behind the array, or one with its "
                      "bias, did not fit and wrapped; sums inside the array are not watched, as "
                      "they have the bits of all products that meet there in a mapped layer"),
@@ -208,6 +220,28 @@ def _control_registers() -> tuple[Register, ...]:
         _whole("STEPS", 0x060, "read", "Steps issued to the array since start, modulo 2^32."),
         _whole("READ_BEATS", 0x064, "read", "Beats read from memory since start, modulo 2^32."),
         _whole("WRITE_BEATS", 0x068, "read", "Beats written since start, modulo 2^32."),
+        _whole("REFUSED", 0x06C, "read",
+               "Bursts refused outside the windows, since reset, modulo 2^32."),
+    )  # fmt: skip
+
+
+def _window_registers(number: int) -> tuple[Register, ...]:
+    base, name = WINDOW_BASE + WINDOW_SPACING * number, f"WINDOW{number}"
+    page, high = 32 - PAGE_BITS, "High half."
+    return (
+        Register(f"{name}_FIRST_LOW", base, "read/write", (
+            BitField("page", PAGE_BITS, page, "of the first byte's address"),
+        ), "First page of the window, low half of its address."),
+        _whole(f"{name}_FIRST_HIGH", base + 0x4, "read/write", high),
+        Register(f"{name}_LAST_LOW", base + 0x8, "read/write", (
+            BitField("page", PAGE_BITS, page, "of the last byte's address"),
+        ), "Last page of the window, low half of its address."),
+        _whole(f"{name}_LAST_HIGH", base + 0xC, "read/write", high),
+        Register(f"{name}_ACCESS", base + 0x10, "read/write", (
+            BitField("read", 0, 1, "bursts in the window may read"),
+            BitField("write", 1, 1, "bursts in the window may write"),
+        ), "What the window is open for; a burst that no window allows is refused, ends the run "
+           "and is counted."),
     )  # fmt: skip
 
 
@@ -227,6 +261,7 @@ def _engine_registers(number: int, engine: str) -> tuple[Register, ...]:
 REGISTERS: tuple[Register, ...] = (
     *_identification_registers(),
     *_control_registers(),
+    *(register for n in range(WINDOWS) for register in _window_registers(n)),
     *(register for n, name in enumerate(ENGINES) for register in _engine_registers(n, name)),
 )
 """Every register, by ascending offset."""

@@ -17,7 +17,14 @@ from .run import Simulation
 from .script import Read, Stamp, WaitInterrupt, Write
 from .verilator import Build, build
 
-__all__ = ["ProgramResult", "build_machine", "host_script", "program_job", "run_programs"]
+__all__ = [
+    "ProgramResult",
+    "build_machine",
+    "host_script",
+    "open_windows",
+    "program_job",
+    "run_programs",
+]
 
 COUNTERS = (
     "STATUS",
@@ -121,7 +128,7 @@ def host_script(program: Program) -> list:
     The cycles before and after the start are noted; at the end the interrupt is cleared, so that
     another program may follow.
     """
-    script = [Write(BY_NAME["INTERRUPT_ENABLE"].offset, 0x3)]
+    script = [Write(BY_NAME["INTERRUPT_ENABLE"].offset, 0x3), *open_windows(program)]
     for n, layer in enumerate(program.descriptors()):
         for engine in ENGINES:
             address = engine_register("QUEUE", engine).offset
@@ -131,6 +138,27 @@ def host_script(program: Program) -> list:
     script.append(WaitInterrupt())
     script += [Read(BY_NAME[name].offset) for name in COUNTERS]
     return [*script, Write(BY_NAME["INTERRUPT"].offset, 0x3)]
+
+
+def open_windows(program: Program) -> list[Write]:
+    """Open a window for reading around all that a program touches, one for writing its outputs."""
+    images = [(address, len(image)) for address, image in program.images().items()]
+    outputs = [(step.output_address, step.output.tensor.bytes) for step in program.steps]
+    writes = []
+    for n, (spans, access) in enumerate(((images + outputs, 1), (outputs, 2))):
+        first = min(address for address, _ in spans)
+        last = max(address + size - 1 for address, size in spans)
+        values = {
+            "FIRST_LOW": first & 0xFFFF_FFFF,
+            "FIRST_HIGH": first >> 32,
+            "LAST_LOW": last & 0xFFFF_FFFF,
+            "LAST_HIGH": last >> 32,
+            "ACCESS": access,
+        }
+        writes += [
+            Write(BY_NAME[f"WINDOW{n}_{name}"].offset, value) for name, value in values.items()
+        ]
+    return writes
 
 
 def program_job(

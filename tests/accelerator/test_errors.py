@@ -1,122 +1,39 @@
 """Errors of a whole accelerator: what the host is told, and that the memory port comes to rest."""
 
-from dataclasses import dataclass
-
-import numpy as np
 import pytest
-from designs import small_machine
+from error_bench import DONE, ERROR, Case, at_rest, push, read, two_layers, write
 
 from rtl_gen.isa import errors
 from rtl_gen.isa.descriptors import ENGINES, header
-from rtl_gen.isa.registers import BY_NAME, NO_ENGINE, engine_register
-from rtl_gen.mapping.mapping import Mapping
-from rtl_gen.mapping.program import Program
-from rtl_gen.reuse.machine import Machine
-from rtl_gen.sim.job import DECERR, SLVERR, ErrorRange, Job, MemoryTiming
-from rtl_gen.sim.layers import golden_output, random_data
-from rtl_gen.sim.programs import build_machine
+from rtl_gen.isa.registers import BY_NAME, NO_ENGINE
+from rtl_gen.sim.job import DECERR, SLVERR, ErrorRange
 from rtl_gen.sim.result import Result
-from rtl_gen.sim.run import Simulation
-from rtl_gen.sim.script import Idle, Poll, Read, Stamp, WaitInterrupt, Write
-from rtl_gen.spec.design import KIB
-from rtl_gen.spec.layer import conv2d
+from rtl_gen.sim.script import Idle, Poll, Stamp, WaitInterrupt
 
-DONE, ERROR = 0b01, 0b10  # of INTERRUPT
 PATIENCE = 3_000  # cycles: more than anything here takes without progress
 QUIET = 3_000  # cycles after the error in which nothing may move any more
 
 Descriptors = dict[str, list[int]]  # the words for each engine
 
 
-@dataclass(frozen=True)
-class Case:
-    """A layer (or two that do not depend on each other) at its place, and what it should give."""
-
-    machine: Machine
-    simulation: Simulation
-    program: Program
-    expected: list[np.ndarray]
-
-    def descriptors(self, layer: int = 0, **changes: dict[str, int]) -> Descriptors:
-        """The words of a layer, with the fields of some engines changed."""
-        found = self.program.steps[layer].descriptors(last=True)
-        for engine, fields in changes.items():
-            record = self.machine.records[engine]
-            words = record.pack(record.unpack(found[engine][1:]) | fields)
-            found[engine] = [header(len(words)), *words]
-        return found
-
-    def field(self, engine: str, name: str) -> int:
-        return self.machine.records[engine].unpack(self.descriptors()[engine][1:])[name]
-
-    def job(self, script: list, error=None, cycle_limit: int = 60_000, **timing) -> Job:
-        regions = {
-            f"output{n}": (step.output_address, step.output.tensor.bytes)
-            for n, step in enumerate(self.program.steps)
-        }
-        return Job(
-            name="errors",
-            script=script,
-            cycle_limit=cycle_limit,
-            images=self.program.images()
-            | {address: bytes([0xA5]) * size for address, size in regions.values()},
-            regions=regions,
-            windows=list(regions.values()),
-            timing=MemoryTiming(**({"latency": 30} | timing), error=error),
-            reset=True,
-            seed=3,
-        )
-
-    def right(self, result: Result, layer: int = 0) -> bool:
-        tensor = self.program.steps[layer].output.tensor
-        got = tensor.unpack(result.regions[f"output{layer}"].tobytes())
-        return np.array_equal(got, self.expected[layer])
-
-
 @pytest.fixture(scope="module")
 def case() -> Case:
-    machine = small_machine("weight_stationary", 4, 4, buffers=2 * KIB)
-    layer = conv2d(name="one", k=7, c=20, h=12, w=6, r=1, s=1)
-    program, expected = Program(), []
-    for seed in range(2):
-        source, data = random_data(machine.operation, layer, seed)
-        program.add(Mapping(machine, layer, {"p": 2}, ("p",)), data, source=source)
-        expected.append(golden_output(machine.operation, layer, source, data))
-    return Case(machine, Simulation(build_machine(machine), seed=1), program, expected)
+    return two_layers()
 
 
-def push(words: Descriptors) -> list:
-    """Writes to the queues, engine by engine."""
-    return [
-        Write(engine_register("QUEUE", engine).offset, word)
-        for engine, all_words in words.items()
-        for word in all_words
-    ]
-
-
-def write(name: str, value: int) -> Write:
-    return Write(BY_NAME[name].offset, value)
-
-
-def read(*names: str) -> list:
-    return [Read(BY_NAME[name].offset) for name in names]
-
-
-def at_rest() -> Poll:
-    in_flight = next(f for f in BY_NAME["STATUS"].fields if f.name == "in_flight")
-    return Poll(BY_NAME["STATUS"].offset, in_flight.mask, 0)
-
-
-def run(case: Case, words: Descriptors, error=None, begin=False, **timing) -> tuple[Result, dict]:
+def run(
+    case: Case, words: Descriptors, error=None, begin=False, before=(), **timing
+) -> tuple[Result, dict]:
     """Run into an error; what the bench saw, and what the host read once the port was at rest.
 
     Twice, the second time with a long wait behind it, in which nothing may move. With ``begin`` the
-    run is on before the first word is pushed.
+    run is on before the first word is pushed; ``before`` comes before either.
     """
     script = [write("INTERRUPT_ENABLE", DONE | ERROR), write("WATCHDOG", PATIENCE)]
+    script += [*case.windows, *before]
     steps = [write("CONTROL", 1), *push(words)]
     script += [*(steps if begin else [*steps[1:], steps[0]]), WaitInterrupt(), at_rest()]
-    names = ("STATUS", "INTERRUPT", "COMPLETED")
+    names = ("STATUS", "INTERRUPT", "COMPLETED", "REFUSED")
     results = case.simulation.run(
         case.job([*script, *tail, *read(*names)], error, **timing) for tail in ([], [Idle(QUIET)])
     )
@@ -192,6 +109,25 @@ def test_nothing_is_read_or_written_at_an_address_within_a_word(case, engine):
     assert not result.counters["write_bytes"]
 
 
+@pytest.mark.parametrize("engine", ["load_input", "load_weights", "load_parameters", "store"])
+@pytest.mark.parametrize("far", [1 << 16, 1 << 40])
+def test_nothing_is_read_or_written_outside_the_windows(case, engine, far):
+    wrong = {"base": case.field(engine, "base") + far}
+    result, seen = run(case, case.descriptors(**{engine: wrong}))
+    check_error(seen, errors.OUTSIDE_WINDOWS, engine)
+    assert seen["REFUSED"] == 1
+    assert not result.counters["write_bytes"]
+
+
+@pytest.mark.parametrize("closed", [0, 1])
+def test_windows_are_closed_until_the_host_opens_them(case, closed):
+    """The first is for reading, the second for writing."""
+    shut = write(f"WINDOW{closed}_ACCESS", 0)
+    result, seen = run(case, case.descriptors(), before=[shut])
+    assert errors.explain(seen["error_code"]) == errors.explain(errors.OUTSIDE_WINDOWS)
+    assert not result.counters["write_bytes" if closed else "read_bursts"]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_missing_descriptor_ends_with_the_watchdog(case, engine):
     words = case.descriptors()
@@ -220,7 +156,8 @@ def test_a_reset_makes_good(case):
 
 def test_each_layer_that_asks_has_its_interrupt(case):
     """Two layers, each with an interrupt, the second pushed while the first is under way."""
-    script = [write("INTERRUPT_ENABLE", DONE), *push(case.descriptors(0)), write("CONTROL", 1)]
+    script = [write("INTERRUPT_ENABLE", DONE), *case.windows]
+    script += [*push(case.descriptors(0)), write("CONTROL", 1)]
     script += push(case.descriptors(1))
     for _ in range(2):
         script += [WaitInterrupt(), *read("COMPLETED", "STATUS"), write("INTERRUPT", DONE)]
@@ -237,7 +174,7 @@ def test_a_host_that_streams_words_faster_than_they_are_used_loses_none(case):
     """More descriptors than a queue holds: the host's writes wait, also where layers end."""
     repeats, slow = 24, {"bandwidth": 1 / 16, "cycle_limit": 400_000}
     words = [push(case.descriptors(n % 2)) for n in range(repeats)]
-    script = [write("INTERRUPT_ENABLE", DONE), write("CONTROL", 1), Stamp()]
+    script = [write("INTERRUPT_ENABLE", DONE), *case.windows, write("CONTROL", 1), Stamp()]
     for one in words:
         script += one
     running = next(f for f in BY_NAME["STATUS"].fields if f.name == "running")

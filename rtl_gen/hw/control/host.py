@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,14 +11,17 @@ from ...isa import errors
 from ...isa.fields import WORD_BITS
 from ...isa.registers import (
     BY_NAME,
+    PAGE_BITS,
     REGISTERS,
+    WINDOWS,
     Capabilities,
     engine_register,
     identification,
 )
+from ..memory.windows import OPEN_WINDOWS
 from ..place import place
 from .axi_lite import AXI_LITE_PORTS, AxiLiteSlave
-from .counters import Counters
+from .counters import Counters, EventCounter
 from .run import RunControl
 from .watchdog import Watchdog
 
@@ -29,8 +32,9 @@ class HostPort(wiring.Component):
     """The registers of :mod:`rtl_gen.isa.registers` behind AXI4-Lite.
 
     A run begins when the host sets CONTROL.start. It ends when a layer is complete whose descriptor
-    asks for an interrupt and nothing is left to do, or at the first error. Nothing may be started
-    after an error until reset.
+    asks for an interrupt and nothing is left to do, at the first error, or with CONTROL.abort.
+    After an error nothing may be started until a reset: that of the port, or CONTROL.reset, which
+    lets bursts under way end and clears all engines, whatever they are at.
 
     A word pushed into a full queue waits while a run is on, which the watchdog bounds. While none
     is on, and after an error, it is dropped and answered SLVERR. So is every write that has no
@@ -50,7 +54,13 @@ class HostPort(wiring.Component):
     running : ``Out(1)``
         A run is on: engines may take descriptors.
     failed : ``Out(1)``
-        There was an error: nothing more may be asked of memory, or written.
+        There was an error, or a reset goes on: nothing more may be asked of memory, or written.
+    clear : ``Out(1)``
+        For one cycle: engines, queues and buffers are reset. The memory port is at rest.
+    windows : ``Out(OPEN_WINDOWS)``
+        Where memory may be read and written.
+    refused : ``In(engines)``
+        Per engine: a burst of its lies outside the windows; stays until it is cleared.
     completed : ``Out(16)``
         Layers complete since the run began.
     queues : ``Out(stream.Signature(32)).array(engines)``
@@ -83,6 +93,9 @@ class HostPort(wiring.Component):
                 "interrupt": Out(1),
                 "running": Out(1),
                 "failed": Out(1),
+                "clear": Out(1),
+                "windows": Out(OPEN_WINDOWS),
+                "refused": In(engines),
                 "completed": Out(BY_NAME["COMPLETED"].fields[0].bits),
                 "queues": Out(stream.Signature(WORD_BITS)).array(engines),
                 "room": In(range(capabilities.queue_words + 1)).array(engines),
@@ -117,7 +130,8 @@ class HostPort(wiring.Component):
         self._elaborate_queues(m, bus, run, pushed, waiting)
         m.d.comb += [
             self.running.eq(run.running),
-            self.failed.eq(run.failed),
+            self.failed.eq(run.failed | run.resetting),
+            self.clear.eq(run.clear),
             self.completed.eq(run.completed),
             run.layer_done.eq(self.layer_done),
             run.layer_interrupt.eq(self.layer_interrupt),
@@ -125,7 +139,7 @@ class HostPort(wiring.Component):
             run.expired.eq(watchdog.expired),
             run.remaining.eq((self.busy | self.pending).any()),
             run.in_flight.eq(self.in_flight),
-            accepted.eq(pushed & ~waiting & ~run.failed),
+            accepted.eq(pushed & ~waiting & ~self.failed),
             watchdog.limit.eq(limit),
             watchdog.running.eq(run.running),
             watchdog.progress.eq(
@@ -149,13 +163,14 @@ class HostPort(wiring.Component):
             bus.write_error.eq(refused | (pushed & ~accepted)),
         ]
         values = identification(self._capabilities) | {
-            "CONTROL": run.running,
+            "CONTROL": Cat(run.running, Const(0, 1), run.resetting),
             "STATUS": run.status,
             "INTERRUPT": run.events,
             "INTERRUPT_ENABLE": enable,
             "COMPLETED": run.completed,
             "WATCHDOG": limit,
             **self._elaborate_counters(m, platform, run),
+            **self._elaborate_windows(m, platform, bus),
         }
         m.d.comb += bus.read_data.eq(_read(bus.read_word, values))
         return m
@@ -169,7 +184,7 @@ class HostPort(wiring.Component):
             m.d.comb += [
                 hits[n].eq(_at(bus.write_word, engine_register("QUEUE", engine))),
                 queue.payload.eq(bus.write_data),
-                queue.valid.eq(bus.write_valid & hits[n] & ~run.failed),
+                queue.valid.eq(bus.write_valid & hits[n] & ~self.failed),
                 full[n].eq(queue.valid & ~queue.ready),
             ]
         m.d.comb += [pushed.eq(bus.write_valid & hits.any()), waiting.eq(full.any())]
@@ -180,15 +195,49 @@ class HostPort(wiring.Component):
         for name in ("CONTROL", "INTERRUPT", "INTERRUPT_ENABLE", "WATCHDOG"):
             written[name] = Signal(name=f"{name.lower()}_written")
             m.d.comb += written[name].eq(bus.write_valid & _at(bus.write_word, BY_NAME[name]))
-        m.d.comb += run.start.eq(written["CONTROL"] & bus.write_data[0])
+        for bit, name in enumerate(("start", "abort", "reset")):
+            m.d.comb += getattr(run, name).eq(written["CONTROL"] & bus.write_data[bit])
         with m.If(written["INTERRUPT"]):
             m.d.comb += run.cleared.eq(bus.write_data)
         with m.If(written["INTERRUPT_ENABLE"]):
             m.d.sync += enable.eq(bus.write_data)
         with m.If(written["WATCHDOG"]):
             m.d.sync += limit.eq(bus.write_data)
-        nothing = ~(Cat(written.values()).any() | pushed)
-        return nothing | (run.start & ~run.started)
+        windows = Cat(
+            _at(bus.write_word, BY_NAME[name]) for n in range(WINDOWS) for name in _window(n)
+        )
+        nothing = ~(Cat(written.values()).any() | pushed | windows.any())
+        return nothing | (run.start & ~run.started) | (run.abort & ~run.running)
+
+    def _elaborate_windows(self, m, platform, bus):
+        """The registers of the windows, and how often one was in the way."""
+        values = {}
+        for n in range(WINDOWS):
+            window = self.windows[n]
+            low = 32 - PAGE_BITS
+            access = Cat(window.read, window.write)
+            for name, part in zip(
+                _window(n),
+                (
+                    window.first[:low],
+                    window.first[low:],
+                    window.last[:low],
+                    window.last[low:],
+                    access,
+                ),
+                strict=True,
+            ):
+                shift = PAGE_BITS if name.endswith("_LOW") else 0
+                register = Signal(len(part), name=name.lower())
+                m.d.comb += part.eq(register)
+                values[name] = register << shift
+                with m.If(bus.write_valid & _at(bus.write_word, BY_NAME[name])):
+                    m.d.sync += register.eq(bus.write_data >> shift)
+        counter = place(m, platform, "refused_counter", EventCounter, WORD_BITS)
+        seen = Signal()
+        m.d.sync += seen.eq(self.refused.any())
+        m.d.comb += counter.counted.eq(self.refused.any() & ~seen)
+        return values | {"REFUSED": counter.count}
 
     def _elaborate_counters(self, m, platform, run):
         """Count what the run does; return the registers that show it."""
@@ -220,6 +269,12 @@ class HostPort(wiring.Component):
 def _at(word, register):
     """Whether a word index is that of a register."""
     return word == register.offset // 4
+
+
+def _window(number):
+    """Names of a window's registers."""
+    parts = ("FIRST_LOW", "FIRST_HIGH", "LAST_LOW", "LAST_HIGH", "ACCESS")
+    return tuple(f"WINDOW{number}_{part}" for part in parts)
 
 
 def _read(word, values):

@@ -30,6 +30,12 @@ class RunControl(wiring.Component):
         The host asks for a run.
     started : ``Out(1)``
         ``start`` is followed: none is on and there was no error.
+    abort : ``In(1)``
+        The host ends the run with an error; while none is on it does nothing.
+    reset : ``In(1)``
+        The host ends whatever goes on. ``clear`` follows once the memory port is at rest.
+    resetting : ``Out(1)``, clear : ``Out(1)``
+        From ``reset`` until everything is cleared; for one cycle, engines are cleared.
     layer_done, layer_interrupt : ``In(1)``
         The next layer is complete in memory; it asks for an interrupt.
     overflow : ``In(1)``
@@ -63,6 +69,10 @@ class RunControl(wiring.Component):
             {
                 "start": In(1),
                 "started": Out(1),
+                "abort": In(1),
+                "reset": In(1),
+                "resetting": Out(1),
+                "clear": Out(1),
                 "layer_done": In(1),
                 "layer_interrupt": In(1),
                 "overflow": In(1),
@@ -88,7 +98,7 @@ class RunControl(wiring.Component):
         overflowed = Signal()
 
         m.d.comb += [
-            self.started.eq(self.start & ~self.running & ~self.failed),
+            self.started.eq(self.start & ~self.running & ~self.failed & ~self.reset),
             # A layer whose last write was answered with an error is not complete.
             finished.eq(self.layer_done & self.running & ~failing),
             reported.eq(finished & self.layer_interrupt),
@@ -99,9 +109,10 @@ class RunControl(wiring.Component):
             m.d.sync += self.running.eq(1)
         with m.Elif(reported):
             m.d.sync += may_end.eq(1)
+        self._elaborate_reset(m, may_end)
         m.d.sync += [
             self.completed.eq(Mux(self.started, 0, self.completed + finished)),
-            overflowed.eq(Mux(self.started, 0, overflowed | self.overflow)),
+            overflowed.eq(Mux(self.started | self.clear, 0, overflowed | self.overflow)),
             self.events.eq((self.events & ~self.cleared) | Cat(reported, failing)),
         ]
 
@@ -117,6 +128,16 @@ class RunControl(wiring.Component):
         m.d.comb += self.status.eq(_packed("STATUS", status))
         return m
 
+    def _elaborate_reset(self, m, may_end):
+        """End the run; clear everything when no burst is under way any more."""
+        at_rest = Signal()  # in the cycle before this one
+        m.d.comb += self.clear.eq(self.resetting & at_rest & ~self.in_flight)
+        m.d.sync += at_rest.eq(self.resetting & ~self.in_flight)
+        with m.If(self.clear):
+            m.d.sync += self.resetting.eq(0)
+        with m.Elif(self.reset):
+            m.d.sync += [self.resetting.eq(1), self.running.eq(0), may_end.eq(0)]
+
     def _elaborate_errors(self, m, failing):
         """Keep the code and the engine of the first error; an engine's goes before others."""
         kept_code = Signal(errors.ERROR_BITS)
@@ -125,11 +146,21 @@ class RunControl(wiring.Component):
         engine = Signal(8)
         with m.If(self.expired):
             m.d.comb += [code.eq(errors.WATCHDOG), engine.eq(NO_ENGINE)]
+        with m.If(self.abort & self.running):
+            m.d.comb += [code.eq(errors.ABORTED), engine.eq(NO_ENGINE)]
         for n, name in enumerate(self._engines):
             with m.If(self.errors[n] != errors.NONE):
                 m.d.comb += [code.eq(self.errors[n]), engine.eq(ENGINES.index(name))]
-        m.d.comb += failing.eq((code != errors.NONE) & ~self.failed)
-        with m.If(failing):
+        # Engines are cleared with this: nothing that they said before counts any more.
+        ending = self.reset | self.resetting
+        m.d.comb += failing.eq((code != errors.NONE) & ~self.failed & ~ending)
+        with m.If(self.clear):
+            m.d.sync += [
+                self.failed.eq(0),
+                kept_code.eq(errors.NONE),
+                kept_engine.eq(NO_ENGINE),
+            ]
+        with m.Elif(failing):
             m.d.sync += [self.failed.eq(1), kept_code.eq(code), kept_engine.eq(engine)]
         return kept_code, kept_engine
 

@@ -8,6 +8,7 @@ from ..buffer.fifo import Fifo
 from ..place import place
 from .axi import ADDRESS, read_data
 from .streams import join
+from .windows import OPEN_WINDOWS, WindowCheck
 
 __all__ = ["ReadArbiter"]
 
@@ -19,8 +20,8 @@ class ReadArbiter(wiring.Component):
     back in the order of the requests, since all have the same id. As each engine has reserved the
     room for what it requests, beats that wait for one never hold up another for ever.
 
-    A request and a beat a cycle. A request appears on AR and a beat at its engine in the next
-    cycle. ``ar.valid`` and ``r.ready`` come from registers.
+    A request and a beat a cycle. A request appears on AR two cycles later and a beat at its engine
+    in the next. ``ar.valid`` and ``r.ready`` come from registers.
 
     Parameters
     ----------
@@ -42,11 +43,16 @@ class ReadArbiter(wiring.Component):
     error : ``Out(engines)``
         A bit for each engine: a beat of its came with SLVERR or DECERR; stays until reset. Its
         data was handed out.
+    windows : ``In(OPEN_WINDOWS)``
+        What may be read.
+    outside : ``Out(engines)``
+        A bit for each engine: its burst lies outside the windows. It is not sent, nor is any
+        behind it, until reset.
     drain : ``In(1)``
         No request is taken, and beats are dropped, so that the channel comes to rest whatever
         the engines do; they must be reset before it goes low.
     idle : ``Out(1)``
-        No burst is in flight.
+        No burst is in flight, nor will be while ``drain`` is high.
     """
 
     def __init__(self, engines: int, bus_bits: int, bursts: int = 64):
@@ -62,6 +68,8 @@ class ReadArbiter(wiring.Component):
                 "ar": Out(stream.Signature(ADDRESS)),
                 "r": In(stream.Signature(read_data(bus_bits))),
                 "error": Out(engines),
+                "windows": In(OPEN_WINDOWS),
+                "outside": Out(engines),
                 "drain": In(1),
                 "idle": Out(1),
             }
@@ -71,7 +79,7 @@ class ReadArbiter(wiring.Component):
         m = Module()
         number = unsigned(max(1, (self._engines - 1).bit_length()))
         owners = place(m, platform, "owners", Fifo, number.width, self._bursts)
-        addresses = place(m, platform, "addresses", Fifo, ADDRESS.size, 2)
+        addresses = place(m, platform, "addresses", Fifo, ADDRESS.size + number.width, 2)
         chosen = Signal(number)
         wanted = Signal()
         free = Signal()
@@ -83,14 +91,35 @@ class ReadArbiter(wiring.Component):
             owners.i.valid.eq(wanted & free),
             owners.i.payload.eq(chosen),
             addresses.i.valid.eq(wanted & free),
-            addresses.i.payload.eq(Array(r.payload.as_value() for r in self.request)[chosen]),
-            self.idle.eq(~owners.o.valid),
+            addresses.i.payload.eq(
+                Cat(Array(r.payload.as_value() for r in self.request)[chosen], chosen)
+            ),
         ]
         for n, request in enumerate(self.request):
             m.d.comb += request.ready.eq(free & (chosen == n))
-        join(m, addresses.o, self.ar)
-        self._elaborate_beats(m, platform, owners.o)
+        sends = self._elaborate_check(m, platform, addresses.o)
+        ends = self._elaborate_beats(m, platform, owners.o)
+        open_ = Signal(range(self._bursts + 1))  # bursts sent whose last beat has not come
+        m.d.sync += open_.eq(open_ + sends - ends)
+        m.d.comb += self.idle.eq((open_ == 0) & ~sends)
         return m
+
+    def _elaborate_check(self, m, platform, asked):
+        """Let through what lies in a window, by a register stage; returns when."""
+        check = place(m, platform, "check", WindowCheck, "read", tied={"windows": self.windows})
+        checked = place(m, platform, "checked", Fifo, ADDRESS.size, 2)
+        address = data.View(ADDRESS, asked.payload[: ADDRESS.size])
+        owner = asked.payload[ADDRESS.size :]
+        m.d.comb += [
+            check.address.eq(address.address),
+            checked.i.valid.eq(asked.valid & check.allowed),
+            checked.i.payload.eq(address.as_value()),
+            asked.ready.eq(checked.i.ready & check.allowed),
+        ]
+        for n in range(self._engines):
+            m.d.comb += self.outside[n].eq(asked.valid & ~check.allowed & (owner == n))
+        join(m, checked.o, self.ar)
+        return asked.valid & asked.ready
 
     def _elaborate_choice(self, m, chosen, taken):
         """The first urgent engine that asks, else the next one that asks after the last."""
@@ -110,7 +139,10 @@ class ReadArbiter(wiring.Component):
                 m.d.comb += chosen.eq(n)
 
     def _elaborate_beats(self, m, platform, owner):
-        """A register stage, then each beat to the engine that owns the oldest burst."""
+        """A register stage, then each beat to the engine that owns the oldest burst.
+
+        Returns when that burst's last beat goes.
+        """
         layout = read_data(self._bus_bits)
         arrived = place(m, platform, "arrived", Fifo, layout.size, 2)
         join(m, self.r, arrived.i)
@@ -128,3 +160,4 @@ class ReadArbiter(wiring.Component):
             ]
         with m.If(arrived.o.valid & owner.valid & beat.response[1]):
             m.d.sync += self.error.bit_select(owner.payload, 1).eq(1)
+        return owner.ready & owner.valid

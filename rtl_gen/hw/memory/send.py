@@ -9,6 +9,7 @@ from ..place import place
 from .axi import ADDRESS, RESPONSE, write_data
 from .store_params import FORMED, StoreParams
 from .streams import join
+from .windows import OPEN_WINDOWS, WindowCheck
 
 __all__ = ["Send"]
 
@@ -26,7 +27,7 @@ class Send(wiring.Component):
     aw, w : ``Out``; b : ``In``
     completed : ``Out(1)``
         In the cycle after the response to a burst with ``end``.
-    error, drain, idle
+    error, windows, outside, drain, idle
         See :class:`StoreEngine`.
     """
 
@@ -42,6 +43,8 @@ class Send(wiring.Component):
                 "b": In(stream.Signature(RESPONSE)),
                 "completed": Out(1),
                 "error": Out(1),
+                "windows": In(OPEN_WINDOWS),
+                "outside": Out(1),
                 "drain": In(1),
                 "idle": Out(1),
             }
@@ -59,11 +62,15 @@ class Send(wiring.Component):
         moves = Signal()
 
         last = self._elaborate_word(m, beat, moves)
+        check = place(m, platform, "check", WindowCheck, "write", tied={"windows": self.windows})
         m.d.comb += [
+            check.address.eq(burst.address),
+            self.outside.eq(self.bursts.valid & (left == 0) & ~check.allowed),
             begins.eq(
                 (left == 0)
                 & self.bursts.valid
                 & self.words.valid
+                & check.allowed
                 & ~self.drain
                 & addresses.i.ready
                 & beats.i.ready

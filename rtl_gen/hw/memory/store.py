@@ -14,6 +14,7 @@ from .fetch import Fetch
 from .send import Send
 from .store_params import StoreParams
 from .streams import join
+from .windows import OPEN_WINDOWS
 
 __all__ = ["StoreEngine", "StoreParams"]
 
@@ -50,6 +51,10 @@ class StoreEngine(wiring.Component):
         A response was SLVERR or DECERR; stays until reset.
     unaligned : ``Out(1)``
         A run would begin within a word of memory; the engine stops before it, until reset.
+    windows : ``In(OPEN_WINDOWS)``
+        What may be written.
+    outside : ``Out(1)``
+        A burst would lie outside them; the engine stops before it, until reset.
     drain : ``In(1)``
         No further burst is begun; the one begun ends without strobes. The engine must be reset
         before it goes low.
@@ -75,6 +80,8 @@ class StoreEngine(wiring.Component):
                 "moved": Out(1),
                 "error": Out(1),
                 "unaligned": Out(1),
+                "windows": In(OPEN_WINDOWS),
+                "outside": Out(1),
                 "drain": In(1),
                 "idle": Out(1),
             }
@@ -86,7 +93,7 @@ class StoreEngine(wiring.Component):
         nest = place(m, platform, "nest", Nest, params.nest, tied={"config": fields})
         bursts = place(m, platform, "bursts", Bursts, params.bus, params.tag.size)
         fetch = place(m, platform, "fetch", Fetch, params)
-        send = place(m, platform, "send", Send, params)
+        send = place(m, platform, "send", Send, params, tied={"windows": self.windows})
 
         open_ = Signal(range(params.bursts + 1))  # descriptors begun whose end is not shown yet
         m.d.sync += open_.eq(open_ + self.start - self.completed)
@@ -104,6 +111,7 @@ class StoreEngine(wiring.Component):
             send.words.payload.eq(self.response.payload.data),
             self.response.ready.eq(send.words.ready),
             send.drain.eq(self.drain),
+            self.outside.eq(send.outside),
             self.busy.eq(nest.busy),
             self.completed.eq(send.completed),
             self.error.eq(send.error),

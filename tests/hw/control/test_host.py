@@ -15,6 +15,7 @@ from rtl_gen.isa.registers import (
     BY_NAME,
     NO_ENGINE,
     REGISTERS,
+    WINDOWS,
     engine_register,
     identification,
 )
@@ -214,13 +215,53 @@ def test_writes_that_do_nothing_are_answered_with_an_error():
             if not register.writable:
                 assert await bench.write(ctx, register.name, 0xFFFF_FFFF) == SLVERR, register.name
         absent = engine_register("QUEUE", "feed_input").offset
-        for offset in (absent, 0x03C, 0x06C, 0x0FC, 0x180, 0xFFC):
+        for offset in (absent, 0x03C, 0x078, 0x0FC, 0x180, 0xFFC):
             response, _ = await bench.master.write(ctx, offset, 0xFFFF_FFFF)
             assert response == SLVERR, f"{offset:#x}"
         response, _ = await bench.master.write(ctx, BY_NAME["WATCHDOG"].offset, 5, 0b0011)
         assert response == SLVERR
         assert await bench.read(ctx, "WATCHDOG") == BY_NAME["WATCHDOG"].reset
         assert await bench.read(ctx, "STATUS") == BY_NAME["STATUS"].reset
+
+    bench.run(host)
+
+
+def test_windows_are_what_the_host_wrote():
+    """Addresses are cut to pages; each register shows what it took."""
+    bench, rng = Bench(), random.Random(4)
+    dut = bench.dut
+
+    async def host(ctx):
+        for n in range(WINDOWS):
+            window = dut.windows[n]
+            assert not ctx.get(window.read) and not ctx.get(window.write)
+            first, last, access = rng.getrandbits(64), rng.getrandbits(64), rng.randrange(4)
+            for part, value in (("FIRST", first), ("LAST", last)):
+                for half, word in (("LOW", value & 0xFFFF_FFFF), ("HIGH", value >> 32)):
+                    name = f"WINDOW{n}_{part}_{half}"
+                    assert await bench.write(ctx, name, word) == OKAY
+                    kept = word & ~0xFFF if half == "LOW" else word
+                    assert await bench.read(ctx, name) == kept
+            assert await bench.write(ctx, f"WINDOW{n}_ACCESS", access) == OKAY
+            assert await bench.read(ctx, f"WINDOW{n}_ACCESS") == access
+            assert ctx.get(window.first) == first >> 12
+            assert ctx.get(window.last) == last >> 12
+            assert (ctx.get(window.read), ctx.get(window.write)) == (access & 1, access >> 1)
+
+    bench.run(host)
+
+
+def test_bursts_outside_the_windows_are_counted():
+    bench = Bench()
+
+    async def host(ctx):
+        for count in range(1, 4):
+            ctx.set(bench.dut.refused, 1 << (count - 1))
+            await ctx.tick()
+            await ctx.tick()
+            ctx.set(bench.dut.refused, 0)
+            await ctx.tick()
+            assert await bench.read(ctx, "REFUSED") == count
 
     bench.run(host)
 

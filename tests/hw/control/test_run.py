@@ -6,6 +6,7 @@ from host_bench import PRESENT, Bench
 
 from rtl_gen.isa import errors
 from rtl_gen.isa.descriptors import ENGINES
+from rtl_gen.isa.registers import BY_NAME, NO_ENGINE
 
 
 @pytest.mark.parametrize("stall", [0, 0.6])
@@ -150,5 +151,57 @@ def test_the_host_sees_whether_the_memory_port_is_at_rest():
         for in_flight in (1, 0):
             ctx.set(bench.dut.in_flight, in_flight)
             assert (await bench.status(ctx))["in_flight"] == in_flight
+
+    bench.run(host)
+
+
+@pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.parametrize("bursts", [0, 1, 5, 40])
+def test_a_reset_clears_engines_once_the_port_is_at_rest(bursts, failed):
+    bench, cleared = Bench(), []
+    dut = bench.dut
+
+    async def host(ctx):
+        await bench.write(ctx, "CONTROL", 1)
+        ctx.set(dut.errors[1], errors.READ_RESPONSE if failed else 0)
+        ctx.set(dut.in_flight, bursts > 0)
+        assert await bench.write(ctx, "CONTROL", 4) == OKAY
+        for _ in range(bursts):
+            assert ctx.get(dut.failed) and not ctx.get(dut.clear)
+            await ctx.tick()
+        ctx.set(dut.in_flight, 0)
+        while await bench.read(ctx, "CONTROL"):
+            pass
+        status = await bench.status(ctx)
+        assert not status["error"] and not status["running"]
+        assert not ctx.get(dut.failed)
+        assert await bench.write(ctx, "CONTROL", 1) == OKAY
+        assert ctx.get(dut.running)
+
+    async def watch(ctx):
+        """The engines: their errors end with the reset."""
+        while True:
+            _, _, clear, in_flight = await ctx.tick().sample(dut.clear, dut.in_flight)
+            if clear:
+                assert not in_flight
+                cleared.append(clear)
+                ctx.set(dut.errors[1], 0)
+
+    bench.run(host, checks=[watch])
+    assert cleared == [1]
+
+
+def test_an_abort_ends_a_run_and_nothing_else():
+    bench = Bench()
+
+    async def host(ctx):
+        assert await bench.write(ctx, "CONTROL", 2) == SLVERR
+        assert await bench.read(ctx, "STATUS") == BY_NAME["STATUS"].reset
+        await bench.write(ctx, "CONTROL", 1)
+        assert await bench.write(ctx, "CONTROL", 2) == OKAY
+        status = await bench.status(ctx)
+        assert (status["error"], status["error_code"]) == (1, errors.ABORTED)
+        assert status["error_engine"] == NO_ENGINE
+        assert await bench.read(ctx, "INTERRUPT") == 0b10
 
     bench.run(host)

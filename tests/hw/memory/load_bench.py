@@ -13,6 +13,7 @@ from rtl_gen.hw.memory.axi import ADDRESS, read_data
 from rtl_gen.hw.memory.load import LoadEngine
 from rtl_gen.hw.memory.read_arbiter import ReadArbiter
 from rtl_gen.hw.memory.streams import join
+from rtl_gen.hw.memory.windows import OPEN_WINDOWS
 from rtl_gen.hw.place import place
 
 
@@ -29,6 +30,8 @@ class LoadSide(wiring.Component):
             "error": Out(len(engines)),
             "drain": In(1),
             "rest": Out(1),
+            "windows": In(OPEN_WINDOWS),
+            "outside": Out(len(engines)),
         }
         for n, params in enumerate(engines):
             members |= {
@@ -55,6 +58,8 @@ class LoadSide(wiring.Component):
         m.d.comb += [
             self.error.eq(arbiter.error),
             arbiter.drain.eq(self.drain),
+            arbiter.windows.eq(self.windows),
+            self.outside.eq(arbiter.outside),
             self.rest.eq(arbiter.idle),
         ]
         for n, params in enumerate(self._engines):

@@ -171,13 +171,24 @@ class WriteMemory(Axi):
         self.answers.append((self.now + self.latency, self.answer(address)))
 
 
-def simulate(component, cycles, signals, step):
-    """Call ``step(ctx, *samples)`` at each edge until it returns True; fail after ``cycles``."""
+PAGES = (1 << 52) - 1
+ALL_OPEN = [{"first": 0, "last": PAGES, "read": 1, "write": 1}]
+"""One window for everything; the others are closed."""
+
+
+def simulate(component, cycles, signals, step, windows=ALL_OPEN):
+    """Call ``step(ctx, *samples)`` at each edge until it returns True; fail after ``cycles``.
+
+    ``windows`` are opened where the component has any.
+    """
     finished = False
     taken = 0
 
     async def process(ctx):
         nonlocal finished, taken
+        if hasattr(component, "windows"):
+            for window, values in zip(component.windows, windows):
+                ctx.set(window, values)
         while True:
             _, _, *samples = await ctx.tick().sample(*signals)
             finished = step(ctx, *samples)

@@ -14,6 +14,7 @@ from rtl_gen.hw.layouts import layout_of
 from rtl_gen.hw.memory.axi import ADDRESS, RESPONSE, write_data
 from rtl_gen.hw.memory.store import StoreEngine, StoreParams
 from rtl_gen.hw.memory.streams import join
+from rtl_gen.hw.memory.windows import OPEN_WINDOWS
 from rtl_gen.hw.place import place
 
 
@@ -33,6 +34,8 @@ class StoreSide(wiring.Component):
                 "working": Out(1),
                 "unaligned": Out(1),
                 "error": Out(1),
+                "windows": In(OPEN_WINDOWS),
+                "outside": Out(1),
                 "drain": In(1),
                 "idle": Out(1),
                 "moved": Out(1),
@@ -59,6 +62,8 @@ class StoreSide(wiring.Component):
             engine.config.eq(self.config),
             engine.start.eq(self.start),
             engine.drain.eq(self.drain),
+            engine.windows.eq(self.windows),
+            self.outside.eq(engine.outside),
             self.busy.eq(engine.busy),
             self.completed.eq(engine.completed),
             self.working.eq(engine.working),
@@ -331,6 +336,26 @@ def test_draining_ends_the_burst_and_writes_no_more(stuck):
     for address, byte in bench.axi.bytes.items():
         word = bench.memory[address - address % 16]
         assert byte == word >> 8 * (address % 16) & 0xFF
+
+
+@pytest.mark.parametrize("access", ["r", "w"])
+def test_nothing_is_written_outside_the_windows(access):
+    """Bursts before the one outside are written, those behind it are not."""
+    values = rows(10, 16, pitch=256)  # a row a page
+    bench, seen = Bench(params_of(), [values]), []
+    first = values["base"] >> 12
+    opened = {"first": first, "last": first + 2, "read": access == "r", "write": access == "w"}
+
+    def step(ctx, *samples):
+        bench.step(ctx, *samples[:-1])
+        seen.append(samples[-1])
+        return bench.axi.now == 150
+
+    simulate(bench.dut, 200, [*bench.signals, *raw(bench.dut.outside)], step, [opened])
+    pages = {address >> 12 for address in bench.axi.bytes}
+    assert pages == ({first, first + 1, first + 2} if access == "w" else set())
+    assert seen[-1]
+    assert not bench.completed
 
 
 @pytest.mark.parametrize("wrong", ["base", "offset_base", "offset1"])

@@ -1,0 +1,110 @@
+"""A small accelerator with a layer or two, and what a host does to it step by step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from designs import small_machine
+
+from rtl_gen.isa.descriptors import header
+from rtl_gen.isa.registers import BY_NAME, engine_register
+from rtl_gen.mapping.mapping import Mapping
+from rtl_gen.mapping.program import Program
+from rtl_gen.reuse.machine import Machine
+from rtl_gen.sim.job import Job, MemoryTiming
+from rtl_gen.sim.layers import golden_output, random_data
+from rtl_gen.sim.programs import build_machine, open_windows
+from rtl_gen.sim.result import Result
+from rtl_gen.sim.run import Simulation
+from rtl_gen.sim.script import Poll, Read, Write
+from rtl_gen.spec.design import KIB
+from rtl_gen.spec.layer import conv2d
+
+__all__ = ["DONE", "ERROR", "Case", "at_rest", "push", "read", "two_layers", "write"]
+
+DONE, ERROR = 0b01, 0b10  # of INTERRUPT
+
+Descriptors = dict[str, list[int]]  # the words for each engine
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer (or two that do not depend on each other) at its place, and what it should give."""
+
+    machine: Machine
+    simulation: Simulation
+    program: Program
+    expected: list[np.ndarray]
+
+    def descriptors(self, layer: int = 0, **changes: dict[str, int]) -> Descriptors:
+        """The words of a layer, with the fields of some engines changed."""
+        found = self.program.steps[layer].descriptors(last=True)
+        for engine, fields in changes.items():
+            record = self.machine.records[engine]
+            words = record.pack(record.unpack(found[engine][1:]) | fields)
+            found[engine] = [header(len(words)), *words]
+        return found
+
+    def field(self, engine: str, name: str) -> int:
+        return self.machine.records[engine].unpack(self.descriptors()[engine][1:])[name]
+
+    def job(self, script: list, error=None, cycle_limit: int = 60_000, **timing) -> Job:
+        regions = {
+            f"output{n}": (step.output_address, step.output.tensor.bytes)
+            for n, step in enumerate(self.program.steps)
+        }
+        return Job(
+            name="errors",
+            script=script,
+            cycle_limit=cycle_limit,
+            images=self.program.images()
+            | {address: bytes([0xA5]) * size for address, size in regions.values()},
+            regions=regions,
+            windows=list(regions.values()),
+            timing=MemoryTiming(**({"latency": 30} | timing), error=error),
+            reset=True,
+            seed=3,
+        )
+
+    @property
+    def windows(self) -> list[Write]:
+        """Opens the windows of the program."""
+        return open_windows(self.program)
+
+    def right(self, result: Result, layer: int = 0) -> bool:
+        tensor = self.program.steps[layer].output.tensor
+        got = tensor.unpack(result.regions[f"output{layer}"].tobytes())
+        return np.array_equal(got, self.expected[layer])
+
+
+def two_layers() -> Case:
+    """Two layers of several tiles that do not depend on each other, on 4x4 PEs."""
+    machine = small_machine("weight_stationary", 4, 4, buffers=2 * KIB)
+    layer = conv2d(name="one", k=7, c=20, h=12, w=6, r=1, s=1)
+    program, expected = Program(), []
+    for seed in range(2):
+        source, data = random_data(machine.operation, layer, seed)
+        program.add(Mapping(machine, layer, {"p": 2}, ("p",)), data, source=source)
+        expected.append(golden_output(machine.operation, layer, source, data))
+    return Case(machine, Simulation(build_machine(machine), seed=1), program, expected)
+
+
+def push(words: Descriptors) -> list:
+    """Writes to the queues, engine by engine."""
+    return [
+        Write(engine_register("QUEUE", engine).offset, word)
+        for engine, all_words in words.items()
+        for word in all_words
+    ]
+
+
+def write(name: str, value: int) -> Write:
+    return Write(BY_NAME[name].offset, value)
+
+
+def read(*names: str) -> list:
+    return [Read(BY_NAME[name].offset) for name in names]
+
+
+def at_rest() -> Poll:
+    in_flight = next(f for f in BY_NAME["STATUS"].fields if f.name == "in_flight")
+    return Poll(BY_NAME["STATUS"].offset, in_flight.mask, 0)
