@@ -189,7 +189,7 @@ class PE(wiring.Component):
             copy = word
             for tick in range(ticks):
                 # Advances on the tick, whatever the bubbles; the skew's registers always run.
-                earlier = Signal(signed(self._params.bits), name=f"a{n}_tick{k}_{tick + 1}")
+                earlier = Signal(signed(self._params.bits), name=f"a{n}_tick{k}_{tick}")
                 with m.If(self.control[f"tick{n}"]):
                     m.d.sync += earlier.eq(copy)
                 copy = earlier
