@@ -59,8 +59,8 @@ def test_mapping_is_the_same(name, seed):
         w=rng.randint(6, 20),
         r=rng.randint(1, 4),
         s=rng.randint(1, 4),
-        stride=rng.randint(1, 2),
-        pad=rng.randint(0, 1),
+        stride=(rng.randint(1, 2), rng.randint(1, 2)),
+        pad=(rng.randint(0, 1),) * 4,
     )
     layers = layer, renamed_layer(layer, flow.operation, back)
     ours, theirs = map(choose_mapping, machines, layers)
