@@ -1,6 +1,7 @@
 """The benches' code runs, at sizes that take seconds; what it says of marks is right."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "benchmarks"))
 
 import area  # noqa: E402
+import buffet  # noqa: E402
 import generation  # noqa: E402
 import mac_use  # noqa: E402
 import run  # noqa: E402
@@ -95,11 +97,32 @@ def test_generation_at_a_small_size():
 
 @pytest.mark.shared_data
 def test_area_at_a_small_size():
-    found = {each.name: each.value for each in area.measures(side=2)}
+    measures = {each.name: each for each in area.measures(side=2)}
+    found = {name: each.value for name, each in measures.items()}
     # Weights and their shadows, two words of 8 bits; a partial sum of two products takes 16 or 17.
     assert 16 + 16 <= found["weight_stationary_2x2_flip_flops"] <= 16 + 17
     assert 0.5 < found["weight_stationary_2x2_area"] < 1.2
     assert found["output_stationary_2x2_drain"] == 2
+    for name, (kge, flip_flops) in area.HAND_WRITTEN.items():
+        for what, value in (("area", kge), ("flip_flops", flip_flops)):
+            hand = measures[f"hand_written_{name}_8x8_{what}"]
+            assert (hand.value, hand.mark) == (value, None), "beside ours, to compare with"
+            assert measures[f"{name}_2x2_{what}"].asked == pytest.approx(1.15 * value)
+
+
+@pytest.mark.parametrize("part", [area, buffet])
+def test_without_its_liberty_file_a_part_says_where_it_looked(part, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(run, "BENCH_JSON", tmp_path / "bench.json")
+    missing = tmp_path / "cells.lib.gz"
+    monkeypatch.setattr(run, "MEASURES", {"part": lambda: part.measures(liberty=missing)})
+    assert run.main([]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "part could not be measured: the cell library" in said
+
+
+def test_the_readme_names_the_liberty_file_and_where_it_is_looked_for():
+    looked_for = Path(os.path.relpath(area.LIBERTY, PROJECT)).as_posix()
+    assert f"`{looked_for}`" in (PROJECT / "README.md").read_text()
 
 
 @pytest.mark.shared_data

@@ -1,6 +1,8 @@
 """The rtl-gen command: messages on one line, exit codes, JSON."""
 
+import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from typer.testing import CliRunner
 
 from rtl_gen import api, cli
 from rtl_gen.cli import app
+from rtl_gen.sim.compiler import BuildError
 from rtl_gen.sim.system import MissingPartError
 
 PROJECT = Path(__file__).parents[1]
@@ -211,12 +214,33 @@ def test_missing_system_parts_are_named(run, monkeypatch):
 
 def test_a_build_that_fails_is_one_line_and_no_bad_input(run, monkeypatch):
     def refuse(*_, **__):
-        raise RuntimeError("tiny does not build: %Error: x")
+        raise BuildError("tiny does not build: %Error: x")
 
     monkeypatch.setattr(api, "build_machine", refuse)
     result = run("sim", TINY, LAYER)
     assert result.exit_code == 1
     assert result.stderr.endswith("rtl-gen: tiny does not build: %Error: x\n")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("generator raised StopIteration"), ValueError("x")])
+def test_a_bug_keeps_its_traceback(run, monkeypatch, error):
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr(api, "build_machine", broken)
+    with pytest.raises(type(error), match=f"^{error}$"):
+        run("sim", TINY, LAYER)
+
+
+@pytest.mark.parametrize("number, code", [(errno.EACCES, 2), (errno.ENOSPC, 1)])
+def test_a_full_disk_is_no_bad_input(run, monkeypatch, number, code):
+    def write(*_, **__):
+        raise OSError(number, os.strerror(number), "build/verilog/tiny.v")
+
+    monkeypatch.setattr(api, "write_verilog", write)
+    result = run("verilog", TINY)
+    assert result.exit_code == code
+    assert result.stderr == f"rtl-gen: build/verilog/tiny.v: {os.strerror(number)}\n"
 
 
 def test_a_sweep_takes_a_seed(run, tmp_path, monkeypatch):

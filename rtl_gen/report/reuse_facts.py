@@ -312,10 +312,10 @@ def _lanes(
 def describe_pes(pes: tuple[Coordinate, ...], extent: Coordinate) -> str:
     """Which PEs of an array of ``extent`` these are, in words."""
     rows, columns = extent
+    if len(pes) == 1:
+        return f"at PE {pes[0]}"
     if len(pes) == rows * columns:
         return "one a PE"
-    if len(pes) == 1:
-        return f"one, at PE {pes[0]}"
     used_rows, used_columns = {i for i, _ in pes}, {j for _, j in pes}
     if len(used_columns) == 1 and len(pes) == rows:
         return f"one a row, at column {min(used_columns)}"

@@ -5,12 +5,15 @@ from fractions import Fraction
 
 from ..reuse import HeldOperand
 from ..reuse.machine import Machine
+from ..spec.dataflow import AXES
 from ..spec.operation import Tensor
 
 __all__ = [
+    "BlockPieces",
     "BufferFacts",
     "HeldWords",
     "StreamWords",
+    "block_pieces",
     "buffer_facts",
     "operand_words",
     "output_words",
@@ -70,6 +73,47 @@ class HeldWords:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BlockPieces:
+    """How the array takes a block whose channels it cannot take in equal pieces.
+
+    A block is cut into pieces of what the array takes at once, and none straddles two words; so
+    the last piece of every block leaves PEs idle.
+
+    Parameters
+    ----------
+    dimension
+        Along which the words of the tensor lie.
+    block
+        Channels of a word.
+    at_once
+        Channels that the array takes at once.
+    on
+        What each of these takes: ``rows``, ``columns``, or ``PEs along c`` where the dimension
+        shares an axis with another, or lies on both.
+    """
+
+    dimension: str
+    block: int
+    at_once: int
+    on: str
+
+    @property
+    def steps(self) -> int:
+        """Pieces of a block."""
+        return -(-self.block // self.at_once)
+
+    @property
+    def last(self) -> int:
+        """Channels of the last piece."""
+        return self.block - (self.steps - 1) * self.at_once
+
+    @property
+    def use(self) -> Fraction:
+        """What part of the rows (columns, PEs along it) works while whole blocks are taken."""
+        return Fraction(self.block, self.steps * self.at_once)
+
+
+@dataclass(frozen=True, kw_only=True)
 class BufferFacts:
     """A memory of the accelerator."""
 
@@ -99,6 +143,19 @@ def operand_words(machine: Machine, name: str) -> StreamWords | HeldWords:
 def output_words(machine: Machine) -> StreamWords:
     """Words that the outputs of a step, or of a drain tick, lie in."""
     return _walked(machine, machine.operation.output, machine.output_words)
+
+
+def block_pieces(machine: Machine, tensor: Tensor) -> BlockPieces | None:
+    """How the blocks of the input or the output are cut; None if into equal pieces."""
+    dimension = machine.blocked_dimension(tensor)
+    at_once = machine.spatial_size(dimension)
+    if machine.block % at_once == 0 or at_once > machine.block:
+        return None
+    axes = {x.axis for x in machine.design.dataflow.spatial if x.dimension == dimension}
+    axis = axes.pop()
+    alone = not axes and at_once == machine.design.shape[axis]
+    on = AXES[axis] if alone else f"PEs along {dimension}"
+    return BlockPieces(dimension=dimension, block=machine.block, at_once=at_once, on=on)
 
 
 def _walked(machine: Machine, tensor, words: int) -> StreamWords:

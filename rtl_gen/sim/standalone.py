@@ -13,16 +13,20 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from ..report.user_errors import BAD_INPUT, FAILED, explain_error
 from ..reuse.machine import Machine
 from ..spec.operation import SpecError
 from ..spec.parse import load_design, place
-from ..spec.yaml_lines import SpecFileError
 from . import system
 from .environment import cocotb_environment
 from .programs import build_machine
 from .verilator import PROJECT, TESTBENCH, Build
 
-__all__ = ["main", "run_module"]
+__all__ = ["BenchModuleError", "find_module", "main", "run_module"]
+
+
+class BenchModuleError(ValueError):
+    """A cocotb test module that is not there, or has no test that ran."""
 
 
 def run_module(design_build: Build, module: str, directory: Path, variables: dict[str, str]) -> int:
@@ -31,7 +35,7 @@ def run_module(design_build: Build, module: str, directory: Path, variables: dic
     Parameters
     ----------
     module
-        A module on ``PYTHONPATH`` or in ``testbench/``.
+        A module on ``PYTHONPATH`` or in ``testbench/``; see :func:`find_module`.
     directory
         Where the simulator runs and writes ``results.xml``.
     variables
@@ -39,29 +43,42 @@ def run_module(design_build: Build, module: str, directory: Path, variables: dic
 
     Raises
     ------
-    RuntimeError
-        If a system part is missing, there is no such module, or it has no test that ran.
+    BenchModuleError
+        If no test of the module ran.
     """
-    system.require()
-    own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    _find_module(module, [*filter(None, own), str(TESTBENCH), *sys.path])
     directory.mkdir(parents=True, exist_ok=True)
     results = directory / "results.xml"
     results.unlink(missing_ok=True)
-    environment = cocotb_environment(design_build.kind, module, results, own) | variables
+    environment = cocotb_environment(design_build.kind, module, results, _own_path()) | variables
     subprocess.run([str(design_build.executable.resolve())], cwd=directory, env=environment)
     cases = _cases(results)
     if not cases:
-        raise RuntimeError(f"{module} ran no cocotb test; what it printed is above")
+        raise BenchModuleError(f"{module} ran no cocotb test; what it printed is above")
     return sum(any(x.tag in ("failure", "error") for x in case) for case in cases)
 
 
-def _find_module(module: str, folders: list[str]) -> None:
-    """Raise RuntimeError unless a module, or its package, lies in a folder."""
-    if importlib.machinery.PathFinder.find_spec(module.partition(".")[0], folders) is None:
-        raise RuntimeError(
-            f"no module {module!r} in testbench/ or on PYTHONPATH: COCOTB_TEST_MODULES names one"
-        )
+def find_module(module: str) -> None:
+    """Look for a test module where the simulator will, without running any of it.
+
+    Raises
+    ------
+    BenchModuleError
+        If it, or a package that it lies in, is not there.
+    """
+    folders = [*_own_path(), str(TESTBENCH), *sys.path]
+    for name in module.split("."):
+        found = importlib.machinery.PathFinder.find_spec(name, folders)
+        if found is None:
+            raise BenchModuleError(
+                f"no module {module!r} in testbench/ or on PYTHONPATH: COCOTB_TEST_MODULES names "
+                f"one"
+            )
+        folders = list(found.submodule_search_locations or ())
+
+
+def _own_path() -> list[str]:
+    """The folders of the variable PYTHONPATH."""
+    return [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
 
 
 def _cases(results: Path) -> list[ElementTree.Element]:
@@ -72,8 +89,11 @@ def _cases(results: Path) -> list[ElementTree.Element]:
 
 
 def main() -> int:
-    """Build the bench of a dataflow file and run a cocotb module on it."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    """Build the bench of a dataflow file and run a cocotb module on it.
+
+    Exit codes: 0, all its tests passed; 1, one did not, or the build failed; 2, bad input.
+    """
+    parser = argparse.ArgumentParser(description=main.__doc__.splitlines()[0])
     parser.add_argument("dataflow", help="dataflow or design file")
     parser.add_argument("--module", default="layer_test", help="cocotb test module")
     arguments = parser.parse_args()
@@ -82,23 +102,34 @@ def main() -> int:
         path = PROJECT / path
     try:
         return _run(path, arguments.module)
-    except SpecFileError as error:
-        print(error, file=sys.stderr)
-    except SpecError as error:
-        print(place(error, path), file=sys.stderr)
-    except (OSError, RuntimeError, ValueError) as error:
-        print(error, file=sys.stderr)
-    return 2
+    except BenchModuleError as error:
+        message, code = str(error), BAD_INPUT
+    except Exception as error:
+        found = explain_error(error)
+        if found is None:
+            raise
+        message, code = found
+    print(message, file=sys.stderr)
+    return code
 
 
 def _run(path: Path, module: str) -> int:
-    """1 if a test of the module failed on the design of a file."""
-    machine = Machine(load_design(path))
+    """1 if a test of the module failed on the design of a file.
+
+    What can be wrong is looked at before the build, which takes minutes.
+    """
+    design = load_design(path)
+    try:
+        machine = Machine(design)
+    except SpecError as error:
+        raise place(error, path) from None
+    find_module(module)
+    system.require()
     made = build_machine(machine, bench="protocol")
     directory = PROJECT / "build" / "cocotb" / machine.design.name
     failed = run_module(made, module, directory, {"RTL_GEN_DATAFLOW": str(path.resolve())})
     print(f"results: {directory / 'results.xml'}")
-    return min(failed, 1)
+    return FAILED if failed else 0
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import cocotb
 import cocotb_tools.config
 
 from . import system
-from .compiler import BenchRunner, Toolchain, find_toolchain
+from .compiler import BenchRunner, BuildError, Toolchain, find_toolchain
 
 __all__ = ["BUILD_ROOT", "BenchKind", "Build", "build"]
 
@@ -139,9 +139,11 @@ def build(
     ------
     ValueError
         An argument is out of range.
-    RuntimeError
-        A system part or the bench is missing, or Verilator or the compiler refuses the sources:
-        with their first message and where the others are.
+    MissingPartError
+        A system part, Verilator or the bench is missing.
+    BuildError
+        Verilator or the compiler refuses the sources: with their first message and where the
+        others are.
     """
     if data_width not in (64, 128, 256):
         raise ValueError(f"data_width must be 64, 128 or 256 bits, not {data_width!r}")
@@ -150,7 +152,7 @@ def build(
     if " " in str(root):
         raise ValueError(f"make cannot build in a folder with spaces in its name, as {str(root)!r}")
     if not TESTBENCH.is_dir():
-        raise RuntimeError(
+        raise system.MissingPartError(
             f"simulating needs the sources of the bench in {TESTBENCH}, which are not installed: "
             f"work in a clone of the project (pip install --editable .)"
         )
@@ -220,7 +222,7 @@ class Recipe:
                 )
             except RuntimeError:
                 shutil.copy(log, failed_log)
-                raise RuntimeError(
+                raise BuildError(
                     f"{self.top} does not build: {first_error(log)} (all of it: {failed_log})"
                 ) from None
             runner.keep_library()

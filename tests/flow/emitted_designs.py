@@ -4,8 +4,9 @@ import dataclasses
 from functools import cache
 from pathlib import Path
 
-from rtl_gen.flow.design import VerilogDesign, accelerator_verilog
+from rtl_gen.flow.design import VerilogDesign, accelerator_verilog, array_verilog
 from rtl_gen.reuse.machine import Machine
+from rtl_gen.spec.design import Design
 from rtl_gen.spec.parse import load_design
 
 DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
@@ -16,5 +17,14 @@ PRODUCTS = tuple(f"matmul_{name}" for name in CONVOLUTIONS)
 @cache
 def accelerator(name: str, rows: int, columns: int) -> VerilogDesign:
     """A shipped dataflow on an array, with the reference design's buffers and bus."""
+    return accelerator_verilog(Machine(_design(name, rows, columns)))
+
+
+def bare_array(name: str, rows: int, columns: int) -> VerilogDesign:
+    """The array of a shipped dataflow, alone."""
+    return array_verilog(_design(name, rows, columns))
+
+
+def _design(name: str, rows: int, columns: int) -> Design:
     design = load_design(DATAFLOWS / f"{name}.yaml")
-    return accelerator_verilog(Machine(dataclasses.replace(design, rows=rows, columns=columns)))
+    return dataclasses.replace(design, rows=rows, columns=columns)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from emitted_designs import CONVOLUTIONS, PRODUCTS, accelerator
+from emitted_designs import CONVOLUTIONS, PRODUCTS, accelerator, bare_array
 
 from rtl_gen.flow.design import VerilogDesign
 from rtl_gen.sim.compiler import find_toolchain
@@ -80,6 +80,17 @@ def test_verilator_accepts_it_with_all_warnings_on(name, tmp_path):
     assert _lint(accelerator(name, 4, 4), tmp_path) == ""
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_verilator_accepts_16x16_accelerators(name, tmp_path):
+    assert _lint(accelerator(name, 16, 16), tmp_path) == ""
+
+
+@pytest.mark.long
+def test_verilator_accepts_a_bare_array_of_128x128(tmp_path):
+    assert _lint(bare_array("weight_stationary", 128, 128), tmp_path) == ""
+
+
 @pytest.mark.parametrize(
     ("statement", "warning"),
     [
@@ -124,13 +135,27 @@ def test_every_waiver_is_of_one_rule_in_the_generated_file_and_has_its_reason():
     ]
 
 
-@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")
+# Icarus Verilog is no Python package.
+where_icarus_is = pytest.mark.skipif(
+    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed"
+)
+
+
+@where_icarus_is
 @pytest.mark.parametrize("name", [*CONVOLUTIONS, *PRODUCTS])
 def test_icarus_accepts_it_where_it_is_installed(name, tmp_path):
-    """Icarus Verilog is no Python package."""
+    _compile_with_icarus(accelerator(name, 4, 4), tmp_path)
+
+
+@pytest.mark.long
+@where_icarus_is
+def test_icarus_accepts_the_16x16_accelerator_where_it_is_installed(tmp_path):
+    _compile_with_icarus(accelerator("weight_stationary", 16, 16), tmp_path)
+
+
+def _compile_with_icarus(design: VerilogDesign, folder: Path) -> None:
     icarus = shutil.which("iverilog")
-    design = accelerator(name, 4, 4)
-    source = tmp_path / "accelerator.v"
+    source = folder / "accelerator.v"
     source.write_text(design.text)
     done = subprocess.run(
         [icarus, "-g2005", "-Wall", "-Wno-timescale", "-t", "null", "-s", design.top, str(source)],

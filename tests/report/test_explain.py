@@ -3,14 +3,22 @@
 import dataclasses
 import json
 from fractions import Fraction
+from math import prod
 from pathlib import Path
 
 import pytest
 
+from rtl_gen.mapping.levels import cut_dimension
+from rtl_gen.report import explain as explain_module
 from rtl_gen.report.explain import explain, explanation_text, plain
-from rtl_gen.report.reuse_facts import describe_pes
+from rtl_gen.report.reuse_facts import LinkFacts, describe_pes
+from rtl_gen.report.sentences import link_rows
 from rtl_gen.report.word_facts import HeldWords, StreamWords
+from rtl_gen.reuse.machine import Machine
+from rtl_gen.spec.dataflow import SpatialLoop
 from rtl_gen.spec.design import Buffers, Formats
+from rtl_gen.spec.layer_text import find_layer
+from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.parse import load_design
 
 FLOWS = Path(__file__).parents[2] / "dataflows"
@@ -132,6 +140,78 @@ def test_a_buffer_that_is_too_small_is_not_called_an_array_alone():
     assert "Only the array" not in text
 
 
+@pytest.mark.parametrize("key", ["buffers.input", "bus.width", "block", "post.lanes"])
+def test_the_key_of_an_error_says_whether_only_the_array_can_be_built(key, monkeypatch):
+    """Not its text, which may change."""
+
+    def refuse(key):
+        def machine(_):
+            raise SpecError("block: too small", key=key)
+
+        monkeypatch.setattr(explain_module, "Machine", machine)
+        return flat(explain(shipped("weight_stationary")))
+
+    assert f"No accelerator can be built with this size: {key}: block: too small" in refuse(key)
+    assert "Only the array can be built" in refuse("links.moving")
+    assert "Only the array can be built" in refuse("")
+
+
+PIECES_12_14 = {
+    "weight_stationary": {
+        "I": (2, 4, "rows", Fraction(2, 3)),
+        "O": (2, 2, "columns", Fraction(4, 7)),
+    },
+    "output_stationary": {"O": (2, 2, "columns", Fraction(4, 7))},
+    "input_stationary": {"I": (2, 4, "rows", Fraction(2, 3))},
+}
+
+
+@pytest.mark.parametrize("name, pieces", PIECES_12_14.items())
+def test_blocks_that_the_array_does_not_divide(name, pieces):
+    facts = explain(shipped(name, rows=12, columns=14))
+    found = {t: (x.steps, x.last, x.on, x.use) for t, x in facts.pieces.items()}
+    assert found == pieces
+    in_json = {t["name"]: t["pieces"]["use"] for t in plain(facts)["tensors"] if t["pieces"]}
+    assert in_json == {tensor: float(use) for tensor, (*_, use) in pieces.items()}
+
+
+def test_pieces_are_said_with_what_they_leave_idle():
+    text = flat(explain(shipped("weight_stationary", rows=12, columns=14)))
+    assert (
+        "pieces a block of 16 along c takes 2 steps, the second with 4 of 12 rows: whole blocks "
+        "keep 67 % of the rows at work"
+    ) in text
+    assert (
+        "pieces a block of 16 along k takes 2 steps, the second with 2 of 14 columns: whole blocks "
+        "keep 57 % of the columns at work"
+    ) in text
+    text = flat(explain(shipped("weight_stationary", rows=3, columns=8)))
+    assert "takes 6 steps, the last with 1 of 3 rows: whole blocks keep 89 % of the rows" in text
+    assert text.count(" pieces a block") == 1, "8 columns divide 16"
+
+
+def test_pieces_of_a_dimension_that_shares_its_axis():
+    design = shipped("weight_stationary", rows=9)
+    loops = (SpatialLoop("c", 0, 3), SpatialLoop("r", 0, 3), *design.dataflow.spatial[1:])
+    flow = dataclasses.replace(design.dataflow, spatial=loops)
+    facts = explain(dataclasses.replace(design, dataflow=flow))
+    assert "the last with 1 of 3 PEs along c: whole blocks keep 89 % of the PEs along c" in (
+        flat(facts)
+    )
+
+
+@pytest.mark.parametrize("rows, columns", [(12, 14), (3, 5), (16, 16), (5, 8), (32, 16), (1, 1)])
+@pytest.mark.parametrize("name", ["weight_stationary", "output_stationary", "input_stationary"])
+def test_pieces_are_those_of_the_mapping(name, rows, columns):
+    machine = Machine(shipped(name, rows=rows, columns=columns))
+    layer = find_layer("conv2d:k=96,c=96,h=8,w=8,r=3,s=3,pad=1")
+    pieces = explain(machine.design).pieces
+    for tensor, d in ((machine.operation.activation, "c"), (machine.operation.output, "k")):
+        steps = prod(level.bound for level in cut_dimension(machine, layer, d, 96))
+        size = machine.spatial_size(d)
+        assert steps == (6 * pieces[tensor.name].steps if tensor.name in pieces else 96 // size)
+
+
 def test_held_words_name_the_loops_that_hide_their_load():
     held = explain(shipped("weight_stationary", rows=3, columns=5)).words["W"]
     assert held == HeldWords(words=1, ticks=5, hidden_by=("p", "q"))
@@ -150,12 +230,27 @@ def test_a_nest_with_a_loop_in_the_pe_is_explained_as_an_array(tmp_path):
     assert "Only the array can be built, no accelerator around it: " in text
 
 
+def test_registers_of_ticks_and_of_the_skew_are_told_apart():
+    def text(link):
+        return " ".join(" ".join(link_rows((link,), ())).split())
+
+    link = LinkFacts("moving", (-1, 0), 1, "of reuse", ticks=1)
+    assert "1 register that advances on ticks, then 1 that always runs, because" in text(link)
+    link = dataclasses.replace(link, ticks=2, delay=3)
+    assert "2 registers that advance on ticks, then 3 that always run, because" in text(link)
+
+
+def test_a_single_lane_is_said_once():
+    text = flat(explain(shipped("weight_stationary", rows=1, columns=1)))
+    assert "lanes 1, at PE (0, 0); 1 element enters in a step" in text
+
+
 def test_moving_links_and_phases_are_explained():
     design = shipped("output_stationary")
     order = (*(d for d in design.dataflow.temporal if d != "s"), "s")
     flow = dataclasses.replace(design.dataflow, temporal=order, moving=("I",))
     text = " ".join(explanation_text(explain(dataclasses.replace(design, dataflow=flow))).split())
-    assert "link moving along (-1, 0), delay 0: 1 register that advances on ticks" in text
+    assert "link moving along (-1, 0), delay 0: 1 register that advances on ticks, because" in text
     assert "the element 1 tick of s before, in each phase of stride 1" in text
     assert "warm-up 15 ticks without a step before each run of its ticks" in text
     assert "Only the array can be built" in text
@@ -164,7 +259,7 @@ def test_moving_links_and_phases_are_explained():
 @pytest.mark.parametrize(
     "pes, words",
     [
-        ([(0, 0)], "one, at PE (0, 0)"),
+        ([(0, 0)], "at PE (0, 0)"),
         ([(0, 0), (1, 0)], "one a row, at column 0"),
         ([(1, 0), (1, 1), (1, 2)], "one a column, at row 1"),
         ([(i, j) for i in range(2) for j in range(3)], "one a PE"),

@@ -16,6 +16,7 @@ from rtl_gen.report.network import map_network, run_network
 from rtl_gen.report.page import write_page
 from rtl_gen.report.verilog_files import VerilogFiles
 from rtl_gen.sim import layers
+from rtl_gen.sim.compiler import BuildError
 from rtl_gen.sim.run import SimulationError
 from rtl_gen.spec.operation import SpecError
 
@@ -112,7 +113,7 @@ def test_a_wrong_run_with_a_waveform_is_no_bit_exact_show(tiny, network, monkeyp
 @pytest.mark.parametrize(
     ("error", "message", "code"),
     [
-        (RuntimeError("tiny does not build"), "tiny does not build", 1),
+        (BuildError("tiny does not build"), "tiny does not build", 1),
         (SimulationError("it did not end"), "it did not end", 1),
         (PermissionError(13, "Permission denied", "build"), "build: Permission denied", 2),
         (SpecError("wrong", key="block"), "block: wrong", 2),

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from random_nests import draw_nest
@@ -11,7 +12,9 @@ from rtl_gen.hw.array.array import ArrayParams, PEArray
 from rtl_gen.reuse import Placement, Reuse, analyse, optional_links
 from rtl_gen.spec.dataflow import Dataflow
 from rtl_gen.spec.operation import Operation, Rank, Tensor
+from rtl_gen.spec.parse import load_design
 
+SHIPPED = sorted((Path(__file__).parents[2] / "dataflows").glob("*.yaml"))
 LONG = ("zeta", "a", "Q", "mm", "b9", "Aa", "x_1", "y", "_k", "row", "p", "q", "W", "n")
 
 
@@ -59,6 +62,7 @@ def renamed(dataflow: Dataflow, rng):
         temporal=tuple(dims[d] for d in dataflow.temporal),
         pe=tuple(replace(loop, dimension=dims[loop.dimension]) for loop in dataflow.pe),
         spatial=tuple(replace(x, dimension=dims[x.dimension]) for x in dataflow.spatial),
+        shift={tensors[name]: axis for name, axis in dataflow.shift.items()},
         moving=tuple(tensors[name] for name in dataflow.moving),
         phases=tuple(tensors[name] for name in dataflow.phases),
     )
@@ -86,10 +90,26 @@ def same(dataflow) -> dict:
     return {name: name for name in (*operation.dimensions, *(t.name for t in operation.tensors))}
 
 
-@pytest.mark.parametrize("seed", range(400))
-def test_analysis_is_the_same(seed):
-    rng = random.Random(seed)
-    dataflow, shape = draw_nest(rng)
+def cases(seeds) -> list:
+    """Random nests, a seed each, and the dataflows that ship on arrays of two shapes."""
+    drawn = []
+    for seed in seeds:
+        rng = random.Random(seed)
+        drawn.append(pytest.param(*draw_nest(rng), rng, id=str(seed)))
+    for file in SHIPPED:
+        for shape in ((4, 4), (3, 5)):
+            flow, rng = load_design(file).dataflow, random.Random(file.stem)
+            drawn.append(pytest.param(flow, shape, rng, id=f"{file.stem} {shape}"))
+    return drawn
+
+
+def test_the_shipped_dataflows_are_among_the_cases():
+    assert len(SHIPPED) >= 6
+    assert any(load_design(file).dataflow.shift for file in SHIPPED)
+
+
+@pytest.mark.parametrize(("dataflow", "shape", "rng"), cases(range(400)))
+def test_analysis_is_the_same(dataflow, shape, rng):
     other, back = renamed(dataflow, rng)
     placements = Placement(dataflow, shape), Placement(other, shape)
     first, second = map(analyse, placements)
@@ -106,10 +126,8 @@ def plain_phases(link, back):
     return tuple(back.get(name, name.removeprefix("r_")) for name in link.phases)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_verilog_is_the_same(seed):
-    rng = random.Random(seed)
-    dataflow, shape = draw_nest(rng)
+@pytest.mark.parametrize(("dataflow", "shape", "rng"), cases(range(12)))
+def test_verilog_is_the_same(dataflow, shape, rng):
     other, _ = renamed(dataflow, rng)
     texts = [emit(PEArray, ArrayParams(analyse(Placement(x, shape)))) for x in (dataflow, other)]
     assert texts[0] == texts[1]

@@ -106,24 +106,24 @@ def test_random_operation(seed):
     run_nest(seed, affine=True)
 
 
-def report(seen) -> None:
+def report(seen, tell) -> None:
     for tag, count in sorted(seen.items()):
-        print(f"{count:4} nests: {tag}")
+        tell(f"{count:4} nests: {tag}")
 
 
 @pytest.mark.long
-def test_hundred_random_nests():
+def test_hundred_random_nests(tell):
     seen = Counter()
     for seed in range(1000, 1100):
         seen.update(features(run_nest(seed)))
-    report(seen)
+    report(seen, tell)
     assert set(FEATURES) <= set(seen)
 
 
 @pytest.mark.long
-def test_hundred_random_operations():
+def test_hundred_random_operations(tell):
     seen = Counter()
     for seed in (*range(1000, 1095), 412, 655, 737, 766, 830):
         seen.update(features(run_nest(seed, affine=True)))
-    report(seen)
+    report(seen, tell)
     assert {"added at the edge", "diagonal"} <= set(seen)
