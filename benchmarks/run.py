@@ -12,6 +12,7 @@ from pathlib import Path
 
 import area
 import buffet
+import bus_use
 import generation
 import mac_use
 import simulation
@@ -29,6 +30,7 @@ MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "simulation": simulation.measures,
     "area": area.measures,
     "buffet": buffet.measures,
+    "bus_use": bus_use.measures,
 }
 
 

@@ -102,7 +102,7 @@ def _compute(mapping: Mapping) -> int:
         if held:
             kept = mapping.suffix(lambda level, known=dimensions: level.dimension not in known)
             sets = trips(mapping, levels[:kept])
-            cycles = max(cycles, sets * (machine.load_ticks(operand) + 1))
+            cycles = max(cycles, sets * machine.load_ticks(operand))
     # Sums that are complete go on once post-processing and the collector are done with the last.
     complete = trips(mapping, [level for level in levels if not mapping.reduces(level)])
     each = max(machine.post_phases, machine.output_words)

@@ -12,7 +12,8 @@ class LoadTicks(wiring.Component):
 
     Ticks go on while words are there, until the shadow is full. The swap comes in the cycle of the
     last step of the old tile, or as soon as the shadow is full; steps of the new tile follow from
-    the next cycle on.
+    the next cycle on. The first tick of the next tile may come with the swap, so that tiles of as
+    many steps as ticks, or fewer, lose no cycle.
 
     Parameters
     ----------
@@ -51,16 +52,16 @@ class LoadTicks(wiring.Component):
         count = Signal(range(max(2, self._ticks)))
         full = Signal()
         m.d.comb += [
-            self.tick.eq(self.available & ~full),
+            self.tick.eq(self.available & (~full | self.swap)),
             self.last.eq(count == self._ticks - 1),
             self.swap.eq(full & (~self.ready | self.done)),
         ]
-        with m.If(self.tick):
-            m.d.sync += count.eq(count + 1)
-            with m.If(self.last):
-                m.d.sync += [count.eq(0), full.eq(1)]
         with m.If(self.swap):
             m.d.sync += [full.eq(0), self.ready.eq(1)]
         with m.Elif(self.done):
             m.d.sync += self.ready.eq(0)
+        with m.If(self.tick):
+            m.d.sync += count.eq(count + 1)
+            with m.If(self.last):
+                m.d.sync += [count.eq(0), full.eq(1)]
         return m

@@ -264,6 +264,8 @@ class ArrayBench:
                     cycles[-1].control[f"swap{n}"] = 1
                     held[n] = one.loads[n]
             loads = self._due(passes[k + 1], held, rng) if k + 1 < len(passes) else []
+            if loads and rng.random() < 0.5:  # a tick may come with the swap before it
+                _merged(cycles[-1], loads.pop(0))
             todo = list(one.cycles)
             while todo or loads:
                 step = bool(todo) and (not loads or rng.random() < 0.7)
