@@ -10,7 +10,7 @@ from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import golden_output, random_data
 from rtl_gen.sim.programs import build_machine, run_programs
 from rtl_gen.sim.run import Simulation
-from rtl_gen.spec.layer import conv2d
+from rtl_gen.spec.layer import Layer, conv2d
 from rtl_gen.spec.parse import load_design
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -23,21 +23,22 @@ LAYERS = {  # weights that are used once; images that are read and written once
 }
 
 
-def measures(*, layers: tuple[str, ...] = tuple(LAYERS)) -> list[Measure]:
+def measures(*, design=None, layers: dict[str, Layer] = LAYERS) -> list[Measure]:
     """Bytes read and written over the peak of the cycles from start to interrupt, and errors.
 
     A step of the images' layer reads a word and writes one, so two cycles of the port are its
-    least; of the weights' layer a word of 16 weights is used in a step.
+    least; of the weights' layer a word of 16 weights is used in a step. A smaller design and
+    smaller layers only to try the code.
     """
-    machine = Machine(load_design(PROJECT / "dataflows" / "weight_stationary.yaml"))
+    machine = Machine(design or load_design(PROJECT / "dataflows" / "weight_stationary.yaml"))
     simulation = Simulation(build_machine(machine), seed=1)
     named, expected = [], []
-    for name in layers:
-        source, data = random_data(machine.operation, LAYERS[name], 1)
+    for name, layer in layers.items():
+        source, data = random_data(machine.operation, layer, 1)
         program = Program()
-        program.add(choose_mapping(machine, LAYERS[name]), data, source=source)
+        program.add(choose_mapping(machine, layer), data, source=source)
         named.append((name, program))
-        expected.append(golden_output(machine.operation, LAYERS[name], source, data))
+        expected.append(golden_output(machine.operation, layer, source, data))
     found, wrong = [], 0
     for (name, _), right, done in zip(named, expected, run_programs(simulation, named)):
         beats = done.counters["READ_BEATS"] + done.counters["WRITE_BEATS"]

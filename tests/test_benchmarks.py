@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT / "benchmarks"))
+sys.path[:0] = [str(PROJECT / "benchmarks"), str(PROJECT / "tests" / "accelerator")]
 
 import area  # noqa: E402
 import buffet  # noqa: E402
+import bus_use  # noqa: E402
 import generation  # noqa: E402
 import mac_use  # noqa: E402
 import run  # noqa: E402
+from designs import small_machine  # noqa: E402
 from measure import Measure, repeat  # noqa: E402
 
 from rtl_gen.nn.traced import read_traced  # noqa: E402
 from rtl_gen.reuse.machine import Machine  # noqa: E402
+from rtl_gen.spec.layer import conv2d  # noqa: E402
 from rtl_gen.spec.parse import load_design  # noqa: E402
 
 
@@ -123,6 +126,24 @@ def test_without_its_liberty_file_a_part_says_where_it_looked(part, tmp_path, ca
 def test_the_readme_names_the_liberty_file_and_where_it_is_looked_for():
     looked_for = Path(os.path.relpath(area.LIBERTY, PROJECT)).as_posix()
     assert f"`{looked_for}`" in (PROJECT / "README.md").read_text()
+
+
+def test_bus_use_of_a_small_design():
+    """One that other tests build too; a layer of few words never comes near the peak."""
+    machine = small_machine("weight_stationary", 4, 4)
+    layers = {"small": conv2d(name="small", k=16, c=16, h=8, w=8, r=1, s=1)}
+    use, wrong = bus_use.measures(design=machine.design, layers=layers)
+    assert (use.name, wrong.value, wrong.asked) == ("bus_use_small", 0, 0)
+    assert 5 < use.value < 95
+    assert not use.holds
+
+
+@pytest.mark.shared_data
+def test_buffet_controls_are_measured():
+    found = {each.name: each for each in buffet.measures()}
+    read_only, updates = (found[f"buffet_512x128_{name}"] for name in ("read_only", "updates"))
+    assert 0.3 < read_only.value < updates.value < 2
+    assert (read_only.asked, updates.asked) == (0.6, 1.5)
 
 
 @pytest.mark.shared_data
