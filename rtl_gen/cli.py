@@ -101,6 +101,8 @@ def verilog(
     Writes `<design>.v` and beside it `<design>.json`: top module, ports, memories, versions of the
     tools, hashes. What is generated belongs to you.
     """
+    from .report.verilog_files import memory_lines
+
     with _user_errors():
         files = _load(file).write_verilog(out, array=array)
     if as_json:
@@ -109,6 +111,8 @@ def verilog(
         lines = files.verilog.read_text().count("\n")
         print(f"{files.verilog}: module {files.facts['top']}, {lines:,} lines")
         print(f"{files.description}: ports, memories, versions, hashes")
+        for line in memory_lines(files.facts):
+            print(line)
 
 
 @app.command()

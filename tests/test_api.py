@@ -15,6 +15,7 @@ from rtl_gen.golden.quantize import output_int8
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.nn.graph import ModelError
 from rtl_gen.operands import random_operands, read_operands
+from rtl_gen.report.verilog_files import memory_lines
 from rtl_gen.sim.layers import golden_output, random_data
 from rtl_gen.spec.layer_text import parse_layer
 from rtl_gen.spec.operation import SpecError
@@ -109,12 +110,21 @@ def test_verilog_is_written_whole_with_its_description(tiny, tmp_path):
     assert counts[256, 128] == 3  # input, weights, output: 4 KiB of 16-byte words each
     assert counts[64, 4 * 32] >= 1  # accumulators behind four exits, parameters
     assert counts[256, 32] == 8  # a descriptor queue for each engine
+    [output] = [one for one in facts["memories"] if one["write_bits"]]
+    assert (output["bits"], output["write_bits"], output["read"]) == (128, 8, "synchronous")
+    assert any(one["read"] == "asynchronous" for one in facts["memories"])
+    lines = memory_lines(facts)
+    assert "   1 x    256 words of 128 bits, written by 8, read in a cycle (block RAM)" in lines
+    bits = sum(words * width * count for (words, width), count in counts.items())
+    total = f"{sum(counts.values()):4} memories of {len(facts['memories'])} kinds, "
+    assert lines[-1] == f"{total}{bits / 8192:,.1f} KiB"
 
 
 def test_the_bare_array_is_another_file(tiny, tmp_path):
     files = tiny.write_verilog(tmp_path, array=True)
     assert files.verilog.name == "tiny_array.v"
     assert files.facts["memories"] == []
+    assert memory_lines(files.facts) == []
     assert len(files.verilog.read_text()) < len(tiny.verilog()) / 10
 
 

@@ -18,11 +18,12 @@ from ..flow.design import VerilogDesign
 from ..hw.accelerator import design_hash
 from ..spec.design import Design
 
-__all__ = ["VerilogFiles", "describe_verilog", "write_verilog"]
+__all__ = ["VerilogFiles", "describe_verilog", "memory_lines", "write_verilog"]
 
 _MODULE = re.compile(r"^module (\S+?)\s?\(.*?^endmodule", re.M | re.S)
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?\\?(\S+?) ?;", re.M)
 _MEMORY = re.compile(r"^  reg (?:\[(\d+):0\] )?\\?(\S+) \[(\d+):(\d+)\];", re.M)
+_GRANULE = re.compile(r"_g(\d+)")  # of a memory's name: bits that are written alone
 _INSTANCE = re.compile(r"^  (\w+) \\?\S+ \($", re.M)
 
 
@@ -86,6 +87,9 @@ def describe_verilog(design: Design, verilog: VerilogDesign) -> dict:
                 "count": placed[module],
                 "words": abs(int(first) - int(last)) + 1,
                 "bits": int(high or 0) + 1,
+                "write_bits": int(granule[1]) if (granule := _GRANULE.search(module)) else None,
+                # Where the address goes straight to the data, block RAM is of no use.
+                "read": "asynchronous" if module.endswith("_async") else "synchronous",
             }
             for module, text in modules.items()
             for high, _, first, last in _MEMORY.findall(text)
@@ -93,6 +97,22 @@ def describe_verilog(design: Design, verilog: VerilogDesign) -> dict:
         "design_hash": f"{design_hash(design):016x}",
         "sha256": hashlib.sha256(verilog.text.encode()).hexdigest(),
     }
+
+
+def memory_lines(facts: dict) -> list[str]:
+    """A line for each kind of memory of a description, the largest first, and one for all."""
+    if not facts["memories"]:
+        return []
+    kinds = sorted(facts["memories"], key=lambda kind: -kind["words"] * kind["bits"])
+    lines = [
+        f"{kind['count']:4} x {kind['words']:6,} words of {kind['bits']:3} bits, "
+        f"{'written by ' + str(kind['write_bits']) + ', ' if kind['write_bits'] else ''}read "
+        f"{'at once (LUT RAM)' if kind['read'] == 'asynchronous' else 'in a cycle (block RAM)'}"
+        for kind in kinds
+    ]
+    bits = sum(kind["count"] * kind["words"] * kind["bits"] for kind in kinds)
+    count = sum(kind["count"] for kind in kinds)
+    return [*lines, f"{count:4} memories of {len(kinds)} kinds, {bits / 8 / 1024:,.1f} KiB"]
 
 
 def _placements(modules: dict[str, str], top: str) -> dict[str, int]:
