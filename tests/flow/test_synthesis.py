@@ -1,12 +1,15 @@
 """Yosys: counted cells, what it finds wrong, areas in a cell library; the FPGA flows ([long])."""
 
 import gzip
+import re
+import shutil
+import subprocess
 
 import pytest
 from emitted_designs import CONVOLUTIONS, PRODUCTS, accelerator
 
 from rtl_gen.flow.design import VerilogDesign
-from rtl_gen.flow.synthesis import cell_counts, check_structure, kilo_gates, nand2_area
+from rtl_gen.flow.synthesis import FLOWS, cell_counts, check_structure, kilo_gates, nand2_area
 from rtl_gen.flow.yosys import YosysError
 
 SMALL = """
@@ -210,10 +213,36 @@ def test_fpga_synthesis_puts_all_buffers_into_block_ram(name, flow, block_ram, o
 @pytest.mark.long
 def test_the_whole_xilinx_flow(tell):
     """To LUTs and flip-flops, of an array of 4 x 4 with the reference design's buffers. (16 x 16
-    takes ABC more than an hour; there the flow ends where memories and registers are mapped.)"""
+    takes the ABC that comes with pip more than an hour; a Yosys of the system takes a minute.)"""
     counts = cell_counts(accelerator("weight_stationary", 4, 4), "xilinx")
     tell(f"weight_stationary 4x4, xilinx: {counts.cells} cells, {counts.flip_flops} flip-flops")
     assert not any(kind.startswith("$") for kind in counts.kinds)
     luts = sum(n for kind, n in counts.kinds.items() if kind.startswith("LUT"))
     assert 1000 < counts.flip_flops < counts.cells and luts > 1000
     assert not any(kind.startswith("LD") for kind in counts.kinds), "latches"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_the_whole_xilinx_flow_of_16x16_by_the_systems_yosys(name, tell, tmp_path):
+    """No problem is found in what comes out, no latch, and all multipliers are DSP blocks."""
+    yosys = shutil.which("yosys")
+    if yosys is None:
+        pytest.skip("Yosys is not installed (Debian package yosys)")
+    design = accelerator(name, 16, 16)
+    (tmp_path / "design.v").write_text(design.text)
+    script = f"""read_verilog design.v
+    {FLOWS["xilinx"].format(top=design.top)}
+    check -assert
+    select -assert-none t:LDCE t:LDPE
+    tee -q -o stat.txt stat"""  # older versions write JSON that is none
+    done = subprocess.run(
+        [yosys, "-q", "-p", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    whole = (tmp_path / "stat.txt").read_text().rpartition("design hierarchy")[2]
+    kinds = {kind: int(n) for kind, n in re.findall(r"^ +([A-Z$]\w+) +(\d+)$", whole, re.M)}
+    tell(f"{name} 16x16, synth_xilinx: " + ", ".join(f"{n} {kind}" for kind, n in kinds.items()))
+    assert kinds["DSP48E1"] >= 16 * 16
+    assert kinds["RAMB36E1"] + kinds["RAMB18E1"] > 50
+    assert not any(kind.startswith("$") for kind in kinds)
