@@ -10,9 +10,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from .golden.quantize import SHIFT_MAX, SHIFT_MIN, QuantizeRangeError
+from .golden.quantize import QuantizeRangeError
 from .mapping.mapping import Mapping, MappingError
-from .mapping.program import LayerData, Program
+from .mapping.program import RANGES, LayerData, Program
 from .nn.graph import ModelError, Node
 from .nn.to_program import OperationNode, runs_as, to_operation
 from .sim.layers import golden_output, operand_shapes, random_data
@@ -23,13 +23,8 @@ from .spec.operations import shipped_operations
 __all__ = ["Operands", "check_values", "layer_on", "random_operands", "read_operands"]
 
 ARRAYS = ("x", "w", "b", "multiplier", "shift")
-LIMITS = {
-    "x": (-128, 127),
-    "w": (-128, 127),
-    "b": (-(1 << 31), (1 << 31) - 1),
-    "multiplier": (0, (1 << 31) - 1),
-    "shift": (SHIFT_MIN, SHIFT_MAX),
-}
+RANGE_OF = {"x": "input", "w": "weights", "b": "bias"}
+"""What the arrays of a file are called in a program; the others have its names."""
 
 MOST_ELEMENTS = 1 << 27
 """Elements of input, weights and output that are simulated: about 1 GiB of int64 each in numpy."""
@@ -281,7 +276,7 @@ def _checked(path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.n
         raise ModelError(f"{path}: {name} must hold integers, not {array.dtype}")
     if array.shape != shape:
         raise ModelError(f"{path}: {name} must have the shape {shape}, not {array.shape}")
-    low, high = LIMITS[name]
+    low, high = RANGES[RANGE_OF.get(name, name)]
     if array.size and not low <= int(array.min()) <= int(array.max()) <= high:
         raise ModelError(
             f"{path}: {name} must lie within {low}..{high}, "

@@ -15,7 +15,7 @@ from .nest import product
 from .output_engines import OutputEngines
 from .tensors import BlockedTensor
 
-__all__ = ["LayerData", "Program", "Step"]
+__all__ = ["RANGES", "LayerData", "Program", "Step"]
 
 
 RANGES = {
