@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -204,6 +205,20 @@ def schema(
     from .spec.schema import sweep_schema
 
     _print_json(sweep_schema() if sweeps else design_schema())
+
+
+@app.command()
+def registers(as_json: Json = False) -> None:
+    """Print the register map of the control port, which is the same for all designs.
+
+    As a Markdown table. What differs from design to design stands in the first registers.
+    """
+    from .isa.registers import REGISTERS, listing
+
+    if as_json:
+        _print_json([asdict(register) for register in REGISTERS])
+    else:
+        print(listing(), end="")
 
 
 def main() -> None:

@@ -36,18 +36,21 @@ def run(tmp_path, monkeypatch):
     return invoke
 
 
-@pytest.mark.parametrize("command", ["", "check", "explain", "verilog", "sim", "sweep", "schema"])
+COMMANDS = ("check", "explain", "verilog", "sim", "sweep", "schema", "registers")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_names_what_there_is(run, command):
     result = run(*command.split(), "--help")
     assert result.exit_code == 0 and "Usage: " in result.stdout
     if not command:
-        for name in ("check", "explain", "verilog", "sim", "sweep", "schema"):
+        for name in COMMANDS:
             assert re.search(rf"^│ {name} +[A-Z]", result.stdout, re.M)
     elif command != "schema":
         assert "--json" in result.stdout
 
 
-@pytest.mark.parametrize("command", ["check", "explain", "verilog", "sim", "sweep", "schema"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_loses_no_word(run, command):
     """Markdown takes <design> for a tag; what help says is what its source says."""
     source = getattr(cli, command).__doc__.replace("`", "").split()
@@ -285,3 +288,12 @@ def test_a_wrong_layer_fails_with_its_first_difference(run, monkeypatch):
     assert result.exit_code == 1
     assert "64 wrong, first at n=0 g=0 p=0 q=0 k=0 (step " in result.stdout
     assert "64 of 64 outputs are wrong, the first at O[n=0, g=0, p=0, q=0, k=0]" in result.stdout
+
+
+def test_the_register_map_is_printed_for_people_and_machines(run):
+    text = run("registers").stdout
+    assert "| 0x040 | CONTROL | read/write |" in text
+    found = {one["name"]: one for one in json.loads(run("registers", "--json").stdout)}
+    assert found["WINDOW3_ACCESS"]["offset"] == 0xF0
+    assert [field["name"] for field in found["CONTROL"]["fields"]] == ["start", "abort", "reset"]
+    assert text.count("\n| 0x") == len(found)
