@@ -115,11 +115,10 @@ def place(m: Module, platform, name: str, kind, /, *args, tied=None, domain="syn
     component = platform.component(kind, *args, **kwargs) if library else kind(*args, **kwargs)
     ports = component.signature.create(path=(name,))
     _tie(component, ports, tied or {})
-    in_domain = DomainRenamer(domain)
+    placed = platform.instance(component, ports) if library else component
+    m.submodules[name] = placed if domain == "sync" else DomainRenamer(domain)(placed)
     if library:
-        m.submodules[name] = in_domain(platform.instance(component, ports))
         return ports
-    m.submodules[name] = in_domain(component)
     inner = _pins(component.signature, component)
     outer = _pins(component.signature, ports)
     for (_, flow, inside), (_, _, outside) in zip(inner, outer, strict=True):
