@@ -294,6 +294,9 @@ COMPONENTS = {
             "elaborate: 1 becomes 2 in self.wholes.bit_select(self.parent, 1)": (
                 "two bits, of which the signal of one bit they are given to takes the lowest"
             ),
+            "_elaborate_forms: 2 becomes 3 in max(2, params.levels)": (
+                "a bit of a number that is never so large"
+            ),
         },
     ),
     "requantizer": Component(
@@ -305,6 +308,9 @@ COMPONENTS = {
                 "bits compared are neither 0 nor -1"
             ),
             "_delayed: if not n": "the name of a register",
+            "elaborate: self.shift < 0 with LtE": (
+                "at a shift of 0 the half is the guard, and both roundings add the same"
+            ),
             "_elaborate_shift: 5 becomes 6 in _delayed(m, ~shift[:5], 'fine')": (
                 "a sixth bit, which nobody reads"
             ),
