@@ -34,7 +34,7 @@ DAMAGED = (
     EOFError,
     MemoryError,
     OSError,
-    RuntimeError,  # NotImplementedError too: encrypted, or a compression that zipfile lacks
+    RuntimeError,  # and what derives from it: encrypted, or compressed in a way zipfile lacks
     ValueError,
     lzma.LZMAError,
     zlib.error,
