@@ -21,6 +21,12 @@ WITHIN = 1.15
 HAND_WRITTEN = {"weight_stationary": (0.853, 42), "output_stationary": (1.039, 46)}
 
 
+def check_library(liberty: Path) -> None:
+    """Raise FileNotFoundError if the cell library is not there."""
+    if not liberty.is_file():
+        raise FileNotFoundError(f"the cell library {liberty} is not there")
+
+
 def measures(*, liberty: Path = LIBERTY, side: int = SIDE) -> list[Measure]:
     """kGE and flip-flops per MAC of each array, the skew at its edges apart; idle drain steps.
 
@@ -31,8 +37,7 @@ def measures(*, liberty: Path = LIBERTY, side: int = SIDE) -> list[Measure]:
     FileNotFoundError
         If the cell library is not there.
     """
-    if not liberty.is_file():
-        raise FileNotFoundError(f"the cell library {liberty} is not there")
+    check_library(liberty)
     found = []
     for name, (kge, flip_flops) in HAND_WRITTEN.items():
         design = load_design(PROJECT / "dataflows" / f"{name}.yaml")

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from area import LIBERTY
+from area import LIBERTY, check_library
 from measure import Measure
 
 from rtl_gen.flow.design import VerilogDesign
@@ -32,8 +32,7 @@ def measures(*, liberty: Path = LIBERTY) -> list[Measure]:
     FileNotFoundError
         If the cell library is not there.
     """
-    if not liberty.is_file():
-        raise FileNotFoundError(f"the cell library {liberty} is not there")
+    check_library(liberty)
     found = []
     for name, (options, asked) in CASES.items():
         text = MEMORY.sub(_black_box, emit(Buffet, WIDTH, WORDS, **options))
