@@ -98,7 +98,9 @@ class RunControl(wiring.Component):
         overflowed = Signal()
 
         m.d.comb += [
-            self.started.eq(self.start & ~self.running & ~self.failed & ~self.reset),
+            self.started.eq(
+                self.start & ~self.running & ~self.failed & ~self.reset & ~self.resetting
+            ),
             # A layer whose last write was answered with an error is not complete.
             finished.eq(self.layer_done & self.running & ~failing),
             reported.eq(finished & self.layer_interrupt),

@@ -205,3 +205,21 @@ def test_an_abort_ends_a_run_and_nothing_else():
         assert await bench.read(ctx, "INTERRUPT") == 0b10
 
     bench.run(host)
+
+
+def test_nothing_is_started_during_a_reset():
+    bench = Bench()
+    dut = bench.dut
+
+    async def host(ctx):
+        ctx.set(dut.in_flight, 1)
+        assert await bench.write(ctx, "CONTROL", 4) == OKAY
+        assert await bench.write(ctx, "CONTROL", 1) == SLVERR
+        assert not ctx.get(dut.running)
+        ctx.set(dut.in_flight, 0)
+        while await bench.read(ctx, "CONTROL"):
+            pass
+        assert await bench.write(ctx, "CONTROL", 5) == SLVERR, "a start and a reset in one"
+        assert not ctx.get(dut.running)
+
+    bench.run(host)
