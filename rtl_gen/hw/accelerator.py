@@ -10,28 +10,32 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..isa import errors
-from ..isa.descriptors import ENGINES, POST
+from ..isa.descriptors import ADDITION, POST, region_fields
 from ..isa.registers import Capabilities
 from ..reuse.machine import BURST_BEATS, Machine
 from ..spec.design import Design
+from .activations import Activations
 from .buffer.buffet import Buffet, BuffetParams
 from .buffer.fifo import Fifo
 from .compute import Compute, ComputeParams
 from .control.axi_lite import AXI_LITE_PORTS
+from .control.configure import fields_of
 from .control.engine import EngineControl
 from .control.fence import Fence
 from .control.host import HostPort
+from .layouts import layout_of
 from .memory.axi import connect_flat, flat_ports
 from .memory.load import LoadEngine
 from .memory.load_params import LoadParams
 from .memory.read_arbiter import ReadArbiter
 from .memory.store import StoreEngine, StoreParams
+from .memory.streams import join
 from .noc.feeder import Feeder, FeederParams
 from .place import place
 
 __all__ = ["Accelerator", "AcceleratorParams"]
 
-LOADS = ("weights", "parameters", "input")
+LOADS = ("weights", "parameters", "residual", "input")
 """Load engines in the order in which urgent ones are served."""
 
 SETS_AHEAD, WORDS_AHEAD = 8, 128
@@ -51,9 +55,17 @@ class AcceleratorParams:
     def compute(self) -> ComputeParams:
         return ComputeParams(self.machine)
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        return self.machine.engines
+
+    @property
+    def loads(self) -> tuple[str, ...]:
+        return tuple(name for name in LOADS if f"load_{name}" in self.engines)
+
     def load(self, name: str) -> LoadParams:
-        machine = self.machine
-        words = machine.buffer_words(name)
+        machine, activations = self.machine, name in ("input", "residual")
+        words = machine.widths.activation_words if activations else machine.buffer_words(name)
         return LoadParams(
             record=machine.records[f"load_{name}"],
             block=machine.block,
@@ -61,12 +73,12 @@ class AcceleratorParams:
             burst_beats=BURST_BEATS,
             capacity=words,
             watermark=self.watermark(name),
-            in_flight_words=min(INPUT_IN_FLIGHT, words) if name == "input" else 0,
+            in_flight_words=min(INPUT_IN_FLIGHT, words) if activations else 0,
         )
 
     def watermark(self, name: str) -> int:
         """Words below which a load goes before the others: a few sets ahead of their use."""
-        if name == "input":
+        if name in ("input", "residual"):
             return 0
         machine = self.machine
         held = machine.load_ticks(machine.weight_operand) if machine.weights_held else 1
@@ -121,6 +133,7 @@ class AcceleratorParams:
             post_lanes=machine.post_lanes,
             queue_words=machine.design.queue_words,
             widths=machine.widths,
+            engines=machine.engines,
             design_hash=design_hash(machine.design),
         )
 
@@ -178,7 +191,7 @@ class Accelerator(wiring.Component):
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
         m.d.comb += self.interrupt.eq(host.interrupt)
         controls = {}
-        for n, engine in enumerate(ENGINES):
+        for n, engine in enumerate(params.engines):
             record = params.machine.records[engine]
             control = place(
                 m,
@@ -203,14 +216,15 @@ class Accelerator(wiring.Component):
             params.compute,
             tied={"config": controls["compute"].config},
         )
-        self._start(m, compute, controls["compute"])
+        activations = self._elaborate_activations(m, platform, controls, compute)
         m.d.comb += [host.overflow.eq(compute.overflow), host.step.eq(compute.step)]
         # An engine may take its next descriptor while it still works on this one.
         work = {engine: control.busy for engine, control in controls.items()}
         work["compute"] |= compute.working
         progress = {"compute": compute.moved}
-        arbiter, loads = self._elaborate_loads(m, platform, controls, host, compute, progress)
-        store = self._elaborate_store(m, platform, controls, host, compute, progress)
+        parts = (m, platform, controls, host, compute, activations, progress)
+        arbiter, loads = self._elaborate_loads(*parts)
+        store = self._elaborate_store(*parts)
         work |= {name: work[name] | load.working for name, load in loads.items()}
         work["store"] |= store.working
         connect_flat(
@@ -227,7 +241,7 @@ class Accelerator(wiring.Component):
             host.read_beat.eq(self.m_axi_rvalid & self.m_axi_rready),
             host.write_beat.eq(self.m_axi_wvalid & self.m_axi_wready),
         ]
-        for n, engine in enumerate(ENGINES):
+        for n, engine in enumerate(params.engines):
             m.d.comb += [host.busy[n].eq(work[engine]), host.progress[n].eq(progress[engine])]
         # After an error no burst is begun any more, whatever the engines do; what stands before
         # the port already goes out.
@@ -241,16 +255,39 @@ class Accelerator(wiring.Component):
         self._elaborate_errors(m, host, controls, arbiter, loads, store)
         return m
 
-    def _elaborate_loads(self, m, platform, controls, host, compute, progress):
-        """For each operand its load engine, its buffet and its feeder.
+    def _elaborate_activations(self, m, platform, controls, compute):
+        """The activation memories around the computing engine, which starts as they allow."""
+        params, control = self._params, controls["compute"]
+        activations = place(m, platform, "activations", Activations, params.compute)
+        held = layout_of(region_fields(params.machine.widths))
+        if "load_residual" in params.engines:
+            held = layout_of((*region_fields(params.machine.widths), *ADDITION))
+            join(m, compute.residual_request, activations.residual_request)
+            join(m, activations.residual_response, compute.residual_response)
+            m.d.comb += [
+                compute.addition.eq(activations.addition),
+                compute.residual.eq(activations.residual_filled),
+            ]
+        join(m, compute.write, activations.output_write)
+        join(m, compute.commit, activations.output_commit)
+        join(m, activations.input_response, compute.input)
+        m.d.comb += [
+            compute.space.eq(activations.output_space),
+            activations.compute_working.eq(compute.working),
+        ]
+        self._start_placed(m, activations, "compute", compute, control, control.start, held)
+        return activations
+
+    def _elaborate_loads(self, m, platform, controls, host, compute, activations, progress):
+        """The load engine of each operand, and what leads from it to the computing engine.
 
         Returns the port they read from, and the load engines by name.
         """
         params, loads = self._params, {}
         bus_bits = params.machine.design.bus_bits
-        arbiter = place(m, platform, "read_arbiter", ReadArbiter, len(LOADS), bus_bits)
-        for n, name in enumerate(LOADS):
-            control, feeding = controls[f"load_{name}"], controls[f"feed_{name}"]
+        arbiter = place(m, platform, "read_arbiter", ReadArbiter, len(params.loads), bus_bits)
+        for n, name in enumerate(params.loads):
+            control = controls[f"load_{name}"]
             load = place(
                 m,
                 platform,
@@ -263,60 +300,77 @@ class Accelerator(wiring.Component):
                     "beats": arbiter.beats[n],
                 },
             )
-            feed = place(
-                m,
-                platform,
-                f"feed_{name}",
-                Feeder,
-                params.feed(name),
-                tied={"config": feeding.config},
-            )
-            place(
-                m,
-                platform,
-                f"{name}_buffet",
-                Buffet,
-                *astuple(params.buffet(name)),
-                tied={
-                    "write": load.write,
-                    "commit": load.commit,
-                    "space": load.space,
-                    "request": feed.request,
-                    "response": getattr(compute, name),
-                },
-            )
-            if name == "input":
-                self._start_fenced(m, platform, load, control, host)
-            else:
-                self._start(m, load, control)
-            self._start(m, feed, feeding)
             m.d.comb += arbiter.urgent[n].eq(load.urgent)
             loads[f"load_{name}"] = load
             progress[f"load_{name}"] = load.moved
-            progress[f"feed_{name}"] = feed.request.valid & feed.request.ready
+            if name in ("weights", "parameters"):
+                self._start(m, load, control)
+                feed = self._elaborate_buffet(m, platform, name, load, compute)
+                self._start(m, feed, controls[f"feed_{name}"])
+            else:
+                self._elaborate_region(m, platform, name, load, control, host, activations)
+            if name == "input":
+                feed = self._elaborate_input_feed(m, platform, controls, host, activations)
+            if name != "residual":
+                m.d.comb += feed.config.eq(controls[f"feed_{name}"].config)
+                progress[f"feed_{name}"] = feed.request.valid & feed.request.ready
         return arbiter, loads
 
-    def _elaborate_store(self, m, platform, controls, host, compute, progress):
-        """The output buffer and its store engine."""
+    def _elaborate_buffet(self, m, platform, name, load, compute):
+        """A buffer of its own between a load engine and its feeder, which is returned."""
+        params = self._params
+        feed = place(m, platform, f"feed_{name}", Feeder, params.feed(name))
+        place(
+            m,
+            platform,
+            f"{name}_buffet",
+            Buffet,
+            *astuple(params.buffet(name)),
+            tied={
+                "write": load.write,
+                "commit": load.commit,
+                "space": load.space,
+                "request": feed.request,
+                "response": getattr(compute, name),
+            },
+        )
+        return feed
+
+    def _elaborate_region(self, m, platform, name, load, control, host, activations):
+        """A load engine that fills a region of the activation memories, behind its fence."""
+        join(m, load.write, getattr(activations, f"{name}_write"))
+        join(m, load.commit, getattr(activations, f"{name}_commit"))
+        m.d.comb += [
+            load.space.eq(getattr(activations, f"{name}_space")),
+            getattr(activations, f"{name}_working").eq(load.working),
+        ]
+        held = layout_of(region_fields(self._params.machine.widths))
+        fence = self._fence(m, platform, f"{name}_fence", control, host)
+        self._start_placed(m, activations, name, load, control, fence.pass_on, held, fence.waiting)
+
+    def _elaborate_input_feed(self, m, platform, controls, host, activations):
+        """The feeder of the input, which waits where its input is another layer's output."""
+        control = controls["feed_input"]
+        feed = place(m, platform, "feed_input", Feeder, self._params.feed("input"))
+        join(m, feed.request, activations.input_request)
+        fence = self._fence(m, platform, "feed_fence", control, host)
+        m.d.comb += [
+            feed.start.eq(fence.pass_on),
+            control.idle.eq(~feed.busy & ~fence.waiting),
+            activations.resident.eq(control.config.resident),
+            activations.resident_memory.eq(control.config.resident_memory),
+        ]
+        return feed
+
+    def _elaborate_store(self, m, platform, controls, host, compute, activations, progress):
+        """The store engine of the output."""
         params = self._params
         control = controls["store"]
         store = place(
             m, platform, "store", StoreEngine, params.store, tied={"config": control.config}
         )
-        place(
-            m,
-            platform,
-            "output_buffet",
-            Buffet,
-            *astuple(params.compute.output_buffet),
-            tied={
-                "write": compute.write,
-                "commit": compute.commit,
-                "space": compute.space,
-                "request": store.request,
-                "response": store.response,
-            },
-        )
+        join(m, store.request, activations.output_request)
+        join(m, activations.output_response, store.response)
         # A descriptor begins before the responses of the one before it have come.
         interrupts = place(m, platform, "interrupts", Fifo, 1, params.store.bursts)
         self._start(m, store, control, may_start=interrupts.i.ready)
@@ -338,14 +392,14 @@ class Accelerator(wiring.Component):
                 (store.outside, errors.OUTSIDE_WINDOWS),
             ]
         }
-        for n, name in enumerate(LOADS):
+        for n, name in enumerate(self._params.loads):
             causes[f"load_{name}"] = [
                 (arbiter.error[n], errors.READ_RESPONSE),
                 (arbiter.outside[n], errors.OUTSIDE_WINDOWS),
             ]
         for name, engine in (loads | {"store": store}).items():
             causes[name].append((engine.unaligned, errors.UNALIGNED))
-        for n, engine in enumerate(ENGINES):
+        for n, engine in enumerate(self._params.engines):
             error = controls[engine].error
             for happened, code in causes.get(engine, ()):
                 error = Mux(happened, code, error)
@@ -354,16 +408,25 @@ class Accelerator(wiring.Component):
                 host.refused[n].eq(error == errors.OUTSIDE_WINDOWS),
             ]
 
-    def _start_fenced(self, m, platform, part, control, host):
-        """As :meth:`_start`, behind the fence of the descriptor."""
-        fence = place(m, platform, "fence", Fence)
+    def _fence(self, m, platform, name, control, host):
+        """The fence of a descriptor, in front of its engine's start."""
+        fence = place(m, platform, name, Fence)
         m.d.comb += [
             fence.start.eq(control.start),
             fence.fenced.eq(control.config.fenced),
             fence.after.eq(control.config.fence),
             fence.completed.eq(host.completed),
-            part.start.eq(fence.pass_on),
-            control.idle.eq(~part.busy & ~fence.waiting),
+        ]
+        return fence
+
+    def _start_placed(self, m, activations, name, part, control, start, held, waits=0):
+        """Start an engine once its region lies where its descriptor wants it."""
+        waits = getattr(activations, f"{name}_waiting") | waits
+        m.d.comb += [
+            getattr(activations, f"{name}_start").eq(start),
+            getattr(activations, f"{name}_place").eq(fields_of(control.config, held)),
+            part.start.eq(getattr(activations, f"{name}_pass_on")),
+            control.idle.eq(~part.busy & ~waits),
         ]
 
     def _start(self, m, part, control, may_start=1):

@@ -7,14 +7,16 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..isa.descriptors import POST
+from ..isa.descriptors import ADDITION, POST
 from ..reuse.machine import Machine
 from .array.array import ArrayParams, PEArray
 from .buffer.buffet import BuffetParams
+from .buffer.region import RegionParams
 from .control.delay_line import DelayLine
 from .control.issue import Issue, IssueParams
 from .delayed import delayed
 from .layouts import layout_of
+from .memory.streams import join
 from .noc.collector import Collector, CollectorParams
 from .noc.lanes import ByteLanes, VectorLanes
 from .noc.load_ticks import LoadTicks
@@ -22,6 +24,7 @@ from .noc.word_set import WordSet
 from .place import place
 from .post.accumulators import Accumulators
 from .post.post import Post, PostParams
+from .post.residual_add import ResidualAdd
 
 __all__ = ["Compute", "ComputeParams"]
 
@@ -43,10 +46,22 @@ class ComputeParams:
         fields = self.machine.records[engine].fields
         return tuple((f.name[:-5], f.bits) for f in fields if f.name.endswith("_base"))
 
+    def region(self, name: str) -> RegionParams:
+        """The region of the input, the output or the residual in the activation memories."""
+        machine, tag_bits = self.machine, 0
+        depths = tuple(machine.buffer_words(memory) for memory in ("input", "output"))
+        if name == "input":
+            tag_bits = PAD_BITS + dict(self.forms("feed_input")).get("byte", 0)
+        lanes = machine.block if name == "output" else 1
+        return RegionParams(8 * machine.block, depths, machine.block, tag_bits, lanes)
+
     @cached_property
     def input_buffet(self) -> BuffetParams:
-        byte = dict(self.forms("feed_input")).get("byte", 0)
-        return self._buffet("input", PAD_BITS + byte)
+        return self.region("input").buffet
+
+    @cached_property
+    def residual_buffet(self) -> BuffetParams:
+        return self.region("residual").buffet
 
     @cached_property
     def weight_buffet(self) -> BuffetParams:
@@ -58,11 +73,11 @@ class ComputeParams:
 
     @cached_property
     def output_buffet(self) -> BuffetParams:
-        return self._buffet("output", 0, lanes=self.machine.block)
+        return self.region("output").buffet
 
-    def _buffet(self, name, tag_bits, lanes=1) -> BuffetParams:
+    def _buffet(self, name, tag_bits) -> BuffetParams:
         words = self.machine.buffer_words(name)
-        return BuffetParams(8 * self.machine.block, words, tag_bits, lanes)
+        return BuffetParams(8 * self.machine.block, words, tag_bits)
 
     @cached_property
     def issue(self) -> IssueParams:
@@ -77,6 +92,7 @@ class ComputeParams:
             post_phases=machine.post_phases,
             gathered_words=machine.output_words,
             gather_loops=len(machine.output_word_loops) if machine.gathers else 0,
+            adds=bool(machine.residual_checks),
         )
 
     @cached_property
@@ -118,6 +134,9 @@ class Compute(wiring.Component):
         Words, in the order of their use.
     write, commit : ``Out(stream)``, space : ``In``
         The output buffer.
+    addition, residual, residual_request, residual_response
+        Of designs that add residuals: how they are added; the words of them that are there, all if
+        they are resident; their buffer.
     step : ``Out(1)``
         A step went.
     moved : ``Out(1)``
@@ -129,8 +148,17 @@ class Compute(wiring.Component):
         self._params = params
         self.module_name = "compute"
         record = params.machine.records["compute"]
+        residual = {}
+        if params.machine.residual_checks:
+            residual = {
+                "addition": In(layout_of(ADDITION)),
+                "residual": In(params.output_buffet.amount),
+                "residual_request": Out(stream.Signature(params.residual_buffet.request)),
+                "residual_response": In(stream.Signature(params.residual_buffet.response)),
+            }
         super().__init__(
-            {
+            residual
+            | {
                 "config": In(layout_of(record.fields)),
                 "start": In(1),
                 "busy": Out(1),
@@ -337,8 +365,9 @@ class Compute(wiring.Component):
             "collector",
             Collector,
             params.collector,
-            tied={"write": self.write, "commit": self.commit, "outputs": post.outputs},
+            tied={"outputs": post.outputs},
         )
+        self._elaborate_residual(m, platform, issue, collector)
         written = params.collector.tag
         out_tag = Signal(written, name="collector_tag")
         m.d.comb += [
@@ -356,10 +385,33 @@ class Compute(wiring.Component):
             collector.valid.eq(post.out_valid),
             collector.phase.eq(post.phase),
             collector.tag.eq(post.out_tag),
-            issue.committed.eq(Mux(collector.commit.valid, collector.commit.payload.count, 0)),
+            issue.committed.eq(Mux(self.commit.valid, self.commit.payload.count, 0)),
             self.moved.eq(issue.go | issue.drain | collector.write.valid),
         ]
         with m.If(post.overflow):
             m.d.comb += self.overflow.eq(1)
         if params.collector.words > 1:
             m.d.comb += out_tag.strides.eq(tag.strides)
+
+    def _elaborate_residual(self, m, platform, issue, collector):
+        """Output words to their buffer, past what is added to them."""
+        if not self._params.machine.residual_checks:
+            join(m, collector.write, self.write)
+            join(m, collector.commit, self.commit)
+            return
+        add = place(
+            m,
+            platform,
+            "residual_add",
+            ResidualAdd,
+            self._params.output_buffet,
+            self._params.residual_buffet,
+            tied={"layer": self.addition},
+        )
+        join(m, collector.write, add.i_write)
+        join(m, collector.commit, add.i_commit)
+        join(m, add.write, self.write)
+        join(m, add.commit, self.commit)
+        join(m, add.request, self.residual_request)
+        join(m, self.residual_response, add.response)
+        m.d.comb += issue.residual.eq(self.residual)

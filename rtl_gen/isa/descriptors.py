@@ -9,7 +9,18 @@ from dataclasses import dataclass
 
 from .fields import Field, Record, nest_fields
 
-__all__ = ["COMPUTE_MASKS", "ENGINES", "HEADER", "POST", "VERSION", "Widths", "header", "records"]
+__all__ = [
+    "ADDITION",
+    "COMPUTE_MASKS",
+    "ENGINES",
+    "HEADER",
+    "POST",
+    "VERSION",
+    "Widths",
+    "header",
+    "records",
+    "region_fields",
+]
 
 VERSION = 1
 """Version of the descriptor format, in every header."""
@@ -23,6 +34,7 @@ ENGINES = (
     "feed_parameters",
     "compute",
     "store",
+    "load_residual",
 )
 """The engines in the order of their queues."""
 
@@ -52,7 +64,10 @@ class Widths:
     groups
         Spatial loops over which the words of one output step or drain are spread.
     input_words, weight_words, parameter_words, output_words
-        Capacity of the buffers in words.
+        Capacity of the buffers in words; the activation memories are those of input and output.
+    residual_checks
+        Ranks of a residual, that along which its words lie apart, whose coordinate is compared
+        where it is loaded; 0: no residual can be added.
     accumulators
         Entries behind each exit; 0 where the PEs accumulate.
     block
@@ -71,6 +86,17 @@ class Widths:
     output_words: int
     accumulators: int
     block: int
+    residual_checks: int = 0
+
+    @property
+    def adds(self) -> bool:
+        """Whether a residual can be added to the outputs."""
+        return self.residual_checks > 0
+
+    @property
+    def activation_words(self) -> int:
+        """Words of the larger of the two activation memories."""
+        return max(self.input_words, self.output_words)
 
 
 def _index_bits(words: int) -> int:
@@ -87,17 +113,32 @@ def header(words: int) -> int:
     return HEADER.pack({"words": words, "version": VERSION})[0]
 
 
-def _load(name: str, widths: Widths, checks: int, contiguous: bool) -> Record:
+def region_fields(widths: Widths) -> tuple[Field, ...]:
+    """Where a region of an activation memory lies: 0 is the input's memory, 1 the output's."""
+    return (
+        Field("region_memory", 1),
+        Field("region_first", max(1, (widths.activation_words - 1).bit_length())),
+        Field("region_size", _amount_bits(widths.activation_words)),
+    )
+
+
+def _load(name: str, widths: Widths, checks: int, *, region: bool) -> Record:
     forms: dict[str, int] = {"offset": OFFSET_BITS}
     limits: list[Field] = []
-    if contiguous:
+    if region:
         forms["x"] = COORDINATE_BITS
         limits.append(Field("x_limit", COORDINATE_BITS - 1))
     for n in range(checks):
         forms[f"y{n}"] = COORDINATE_BITS
         limits.append(Field(f"y{n}_limit", COORDINATE_BITS - 1))
-    head = (Field("base", 64), Field("fence", 16), Field("fenced", 1), *limits)
+    head = [Field("base", 64), *FENCE, *limits]
+    if region:
+        head += region_fields(widths)
     return Record(name, (*head, *nest_fields(levels=widths.dma_levels, forms=forms, events={})))
+
+
+FENCE = (Field("fence", 16), Field("fenced", 1))
+"""How many layers must be complete before an engine starts, modulo 2^16, and whether it waits."""
 
 
 def _feed(name: str, widths: Widths, words: int, forms: Mapping[str, int], head=()) -> Record:
@@ -110,21 +151,24 @@ def _feed(name: str, widths: Widths, words: int, forms: Mapping[str, int], head=
 
 
 def _compute(widths: Widths) -> Record:
-    out, byte = _index_bits(widths.output_words), widths.block.bit_length() + 1
+    words = widths.activation_words
+    out, byte = _index_bits(words), widths.block.bit_length() + 1
     forms = {"out": out, "channel": byte}
     if not widths.input_held:
         forms["byte"] = byte
     if widths.accumulators:
         forms["accumulator"] = _index_bits(widths.accumulators)
     head = [
-        Field("tile_words", _amount_bits(widths.output_words)),
+        *region_fields(widths),
+        *(ADDITION if widths.adds else ()),
+        Field("tile_words", _amount_bits(words)),
         Field("start", out, signed=True),
     ]
     head += [Field(f"stride{n}", out, signed=True) for n in range(widths.groups)]
     nest = nest_fields(
         levels=widths.levels,
         forms=forms,
-        events={"commit": _amount_bits(widths.output_words)},
+        events={"commit": _amount_bits(words)},
         masks=COMPUTE_MASKS,
     )
     return Record("compute", (*head, *nest))
@@ -144,25 +188,59 @@ POST = (
 """How sums become outputs; sent with the parameters, so that it changes with them."""
 
 
+ADDITION = (
+    Field("residual", 1),
+    Field("residual_resident", 1),
+    Field("residual_memory", 1),
+    Field("residual_first", 24),
+    *(
+        field
+        for name in ("own", "residual")
+        for field in (
+            Field(f"{name}_zero", 8, signed=True),
+            Field(f"{name}_multiplier", 31),
+            Field(f"{name}_right", 5),
+        )
+    ),
+    Field("sum_multiplier", 31),
+    Field("sum_shift", 6, signed=True),
+    Field("sum_zero", 8, signed=True),
+    Field("sum_min", 8, signed=True),
+    Field("sum_max", 8, signed=True),
+    Field("sum_single_rounding", 1),
+)
+"""Whether a residual is added to the outputs, where it lies, and how the two are scaled. Resident:
+its words are those from ``residual_first`` on of a memory, in the order of the output's. Else it is
+loaded tile by tile."""
+
+
 def records(widths: Widths) -> dict[str, Record]:
-    """The record of each engine of a design."""
+    """The record of each engine that a design has."""
     feed = {f"y{n}": COORDINATE_BITS for n in range(widths.feed_checks)}
     if widths.input_held:
         feed["byte"] = widths.block.bit_length() + 1
     limits = [Field(f"y{n}_limit", COORDINATE_BITS - 1) for n in range(widths.feed_checks)]
     store = nest_fields(
         levels=widths.dma_levels,
-        forms={"offset": OFFSET_BITS, "index": _index_bits(widths.output_words)},
-        events={"shrink": _amount_bits(widths.output_words)},
+        forms={"offset": OFFSET_BITS, "index": _index_bits(widths.activation_words)},
+        events={"shrink": _amount_bits(widths.activation_words)},
     )
     pad = Field("pad_value", 8, signed=True)
-    return {
-        "load_input": _load("load_input", widths, widths.load_checks, True),
-        "load_weights": _load("load_weights", widths, 0, False),
-        "load_parameters": _load("load_parameters", widths, 0, False),
-        "feed_input": _feed("feed_input", widths, widths.input_words, feed, (pad, *limits)),
+    resident = (Field("resident", 1), Field("resident_memory", 1))
+    feed_input = (pad, *FENCE, *resident, *limits)
+    found = {
+        "load_input": _load("load_input", widths, widths.load_checks, region=True),
+        "load_weights": _load("load_weights", widths, 0, region=False),
+        "load_parameters": _load("load_parameters", widths, 0, region=False),
+        "feed_input": _feed("feed_input", widths, widths.activation_words, feed, feed_input),
         "feed_weights": _feed("feed_weights", widths, widths.weight_words, {}),
         "feed_parameters": _feed("feed_parameters", widths, widths.parameter_words, {}, POST),
         "compute": _compute(widths),
-        "store": Record("store", (Field("base", 64), Field("interrupt", 1), *store)),
+        "store": Record(
+            "store", (Field("base", 64), Field("interrupt", 1), Field("keep", 1), *store)
+        ),
     }
+    if widths.adds:
+        name = "load_residual"
+        found[name] = _load(name, widths, widths.residual_checks, region=True)
+    return found

@@ -161,6 +161,8 @@ def _identification_registers() -> tuple[Register, ...]:
         Register("WORD", 0x018, "read", (
             BitField("block", 0, 8, "elements of a buffer word"),
             BitField("post_lanes", 8, 8, "outputs requantized a cycle"),
+            BitField("residual_checks", 16, 4, "coordinates of a residual compared with the extent "
+                     "at the load; 0: no residual can be added"),
         ), "Elements side by side.", None),
         Register("NESTS", 0x01C, "read", (
             BitField("levels", 0, 8, "loop levels of the feeding and computing engines"),
@@ -336,7 +338,11 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
             "accumulator_bits": c.accumulator_bits,
             "bus_bits": c.bus_bits,
         },
-        "WORD": {"block": widths.block, "post_lanes": c.post_lanes},
+        "WORD": {
+            "block": widths.block,
+            "post_lanes": c.post_lanes,
+            "residual_checks": widths.residual_checks,
+        },
         "NESTS": {
             "levels": widths.levels,
             "dma_levels": widths.dma_levels,

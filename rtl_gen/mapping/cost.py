@@ -54,10 +54,13 @@ def estimate(mapping: Mapping) -> Cost:
     beats = machine.block * 8 // machine.design.bus_bits
     words, runs = input_words(source)
     stored, store_runs = result.tensor.words, _stored_runs(result)
+    if mapping.placing.adds:
+        words += stored
     weight_words, parameter_words = linear_words(weights), linear_words(parameters)
     bus = beats * (words + weight_words + parameter_words + stored)
     # What lies before the first step and behind the last: words of the first tile, of the last.
-    first = beats * (min(source.tile_words, words) + weights.set_words + parameters.set_words)
+    tile = 0 if source.resident else min(source.tile_words, words)
+    first = beats * (tile + weights.set_words + parameters.set_words)
     last = beats * -(-result.tile_words * stored // _padded(result))
     exposed = FIXED + 2 * LATENCY + first + last
     return Cost(_compute(mapping), max(bus, runs * RUN, store_runs * RUN), exposed)
@@ -113,6 +116,8 @@ def _compute(mapping: Mapping) -> int:
 
 def input_words(source: InputEngines) -> tuple[int, int]:
     """Words that are loaded, and the runs in which they lie in memory."""
+    if source.resident:
+        return 0, 0
     tensor, machine = source.tensor, source.mapping.machine
     outside = list(source.mapping.levels[: source.boundary])
     if source.slides:

@@ -1,33 +1,68 @@
 """Encoding a mapped layer: the words of each engine's descriptor."""
 
-from ..isa.descriptors import ENGINES, header
+from dataclasses import dataclass
+
+from ..isa.descriptors import header
 from ..isa.fields import Record
+from .addition import Addition
 from .input_engines import InputEngines
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
 from .output_engines import OutputEngines
+from .placing import Place, whole_memory
 
-__all__ = ["encode_layer"]
+__all__ = ["AddedTensor", "encode_layer"]
+
+
+@dataclass(frozen=True)
+class AddedTensor:
+    """A residual and how it is added.
+
+    Parameters
+    ----------
+    addition
+        Factors and zero points.
+    place
+        Where it lies on chip; or the region into which it is loaded tile by tile.
+    address
+        Where it is loaded from; None: it is on chip.
+    after
+        How many layers of the program must be complete before it is loaded.
+    """
+
+    addition: Addition
+    place: Place
+    address: int | None = None
+    after: int = 0
 
 
 def encode_layer(
     mapping: Mapping,
     *,
     input_address: int = 0,
-    output_address: int = 0,
+    output_address: int | None = 0,
     weight_address: int = 0,
     parameter_address: int = 0,
     after: int = 0,
     last: bool = False,
+    input_place: Place | None = None,
+    output_place: Place | None = None,
+    added: AddedTensor | None = None,
 ) -> dict[str, list[int]]:
-    """The words for each engine's queue, header first.
+    """The words for the queue of each engine that has something to do, header first.
 
     Parameters
     ----------
+    output_address
+        None: the output stays on chip.
     after
-        How many layers of the program must be complete before the input is loaded.
+        How many layers of the program must be complete before the input is loaded, or read on chip.
     last
         Whether the interrupt follows.
+    input_place, output_place
+        Where tiles of the input and of the output lie; None: in the input's, the output's memory.
+    added
+        The residual.
 
     Raises
     ------
@@ -39,12 +74,17 @@ def encode_layer(
     result.check()
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     quantization = mapping.layer.quantization
-    fence = {"fence": after, "fenced": int(after > 0)}
-    values = {
-        "load_input": source.load() | fence | {"base": input_address},
+    fence, feed, values = _fence(after), {"pad_value": quantization.input_zero}, {}
+    if source.resident:
+        memory = source.resident.place.memory
+        feed |= fence | {"resident": 1, "resident_memory": memory}
+    else:
+        place = _region(input_place or whole_memory(mapping.machine, 0))
+        values["load_input"] = source.load() | fence | place | {"base": input_address}
+    values |= {
         "load_weights": weights.load() | {"base": weight_address},
         "load_parameters": parameters.load() | {"base": parameter_address},
-        "feed_input": source.feed() | {"pad_value": quantization.input_zero},
+        "feed_input": source.feed() | feed,
         "feed_weights": weights.feed(),
         "feed_parameters": parameters.feed()
         | {
@@ -53,12 +93,42 @@ def encode_layer(
             "act_max": quantization.act_max,
             "single_rounding": int(quantization.rounding == "single"),
         },
-        "compute": result.compute(),
-        "store": result.store() | {"base": output_address, "interrupt": int(last)},
+        "compute": result.compute() | _region(output_place or whole_memory(mapping.machine, 1)),
+        "store": result.store()
+        | {
+            "base": output_address or 0,
+            "interrupt": int(last),
+            "keep": int(output_address is None),
+        },
     }
+    if added:
+        values["compute"] |= added.addition.fields()
+        if added.address is None:
+            values["compute"] |= {
+                "residual_resident": 1,
+                "residual_memory": added.place.memory,
+                "residual_first": added.place.first,
+            }
+        else:
+            values["load_residual"] = result.load_residual() | _fence(added.after)
+            values["load_residual"] |= _region(added.place) | {"base": added.address}
     records = mapping.machine.records
-    words = {name: _pack(mapping, records[name], values[name]) for name in ENGINES}
+    words = {
+        name: _pack(mapping, records[name], values[name]) for name in records if name in values
+    }
     return {name: [header(len(body)), *body] for name, body in words.items()}
+
+
+def _fence(after: int) -> dict[str, int]:
+    return {"fence": after, "fenced": int(after > 0)}
+
+
+def _region(place: Place) -> dict[str, int]:
+    return {
+        "region_memory": place.memory,
+        "region_first": place.first,
+        "region_size": place.words,
+    }
 
 
 def _pack(mapping: Mapping, record: Record, values: dict[str, int]) -> list[int]:

@@ -8,6 +8,7 @@ from ..spec.operation import Rank
 from .levels import Level
 from .mapping import Mapping, MappingError
 from .nest import Loop, NestWriter, check_levels, product
+from .placing import Resident
 from .tensors import BlockedTensor
 
 __all__ = ["InputEngines"]
@@ -21,6 +22,9 @@ class InputEngines:
     with one pitch each, borders included; a word outside the tensor takes its place but is neither
     loaded nor read. Where the innermost level outside moves along image rows, the tile is a window
     that slides: rows are loaded once, and what is past is given back.
+
+    An input that an earlier layer left on chip is not loaded: the tile is the tensor as it lies
+    there, without borders, and nothing is given back.
     """
 
     mapping: Mapping
@@ -29,6 +33,10 @@ class InputEngines:
     def tensor(self) -> BlockedTensor:
         mapping = self.mapping
         return BlockedTensor(mapping.machine, mapping.layer, mapping.machine.operation.activation)
+
+    @property
+    def resident(self) -> Resident | None:
+        return self.mapping.placing.source
 
     @property
     def _levels(self):
@@ -40,6 +48,8 @@ class InputEngines:
     @cached_property
     def boundary(self) -> int:
         """Levels outside the tile: those from tile to tile, but for the innermost that reuse it."""
+        if self.resident:
+            return 0
         count = sum(level.outer for level in self._levels)
         if self.mapping.machine.reuse.output.stationary:
             outer = [n for n, level in enumerate(self._levels) if level.outer]
@@ -56,7 +66,7 @@ class InputEngines:
 
     def step(self, rank: Rank) -> int:
         """Positions of a rank between two that are kept; a stride leaves some rows unused."""
-        if rank.name == self.mapping.machine.contiguous_rank or rank.is_plain:
+        if rank.name == self.mapping.machine.contiguous_rank or rank.is_plain or self.resident:
             return 1
         symbols, common = self.mapping.layer.symbols, 0
         for dimension in set(rank.dimensions):
@@ -100,6 +110,14 @@ class InputEngines:
     @cached_property
     def pitches(self) -> dict[str, int]:
         """Words between neighbouring positions of a rank in the buffer."""
+        if self.resident:
+            pitches = self.resident.pitches_for(self.tensor)
+            if pitches is None:
+                written = "x".join(map(str, self.resident.tensor.shape))
+                raise MappingError(
+                    f"{self.mapping.layer.name}: cannot read the tensor on chip, which is {written}"
+                )
+            return pitches
         pitches, step = {}, 1
         for name in reversed(self.order):
             pitches[name] = step
@@ -143,7 +161,10 @@ class InputEngines:
 
     def check(self):
         """Raise MappingError if the tile does not fit the buffer, or cannot be loaded."""
-        room = self.mapping.machine.buffer_words("input")
+        if self.resident:
+            _ = self.pitches
+            return
+        room = self.mapping.placing.input_words or self.mapping.machine.buffer_words("input")
         need = max(self.tile_words, self.slide_words if self.slides else 0)
         if need > room:
             raise MappingError(
@@ -237,7 +258,7 @@ class InputEngines:
         machine = self.mapping.machine
         writer = NestWriter(self.mapping, "feed_input", machine.design.levels)
         made: dict[int, Loop] = {}
-        tile = self.tile_words
+        tile = 0 if self.resident else self.tile_words
         for n, level in enumerate(self._levels[: self.kept]):
             amount = 0
             if n < self.boundary:
@@ -254,6 +275,10 @@ class InputEngines:
         bases = dict.fromkeys(["index", *(f"y{n}" for n in range(len(machine.checked_ranks)))], 0)
         for n, name in enumerate(machine.checked_ranks):
             bases[f"y{n}"] = self.origin(name)
+        if self.resident:
+            bases["index"] = self.resident.place.first + sum(
+                self.origin(name) * self.pitches[name] for name in self.order
+            )
         for backwards, loops in (
             (True, machine.input_tick_loops),
             (False, machine.input_word_loops),

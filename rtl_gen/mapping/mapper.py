@@ -9,6 +9,7 @@ from .cost import estimate
 from .encode import encode_layer
 from .levels import blocked_dimensions, tile_step
 from .mapping import Mapping, MappingError
+from .placing import Placing
 
 __all__ = ["choose_mapping", "loop_orders", "tile_choices"]
 
@@ -22,7 +23,7 @@ GAIN = 0.99
 """Smaller tiles are taken only for fewer cycles than this part of the best so far."""
 
 
-def choose_mapping(machine: Machine, layer: Layer) -> Mapping:
+def choose_mapping(machine: Machine, layer: Layer, placing: Placing = Placing()) -> Mapping:
     """A mapping with few estimated cycles.
 
     The search has stages, and the first that finds a mapping ends it: all reductions and rows of
@@ -36,15 +37,15 @@ def choose_mapping(machine: Machine, layer: Layer) -> Mapping:
     MappingError
         If no mapping tried fits the design; the message is that of the smallest tiles.
     """
-    Mapping(machine, layer)  # refuses what does not belong to this design at all
+    Mapping(machine, layer, placing=placing)  # refuses what does not belong to this design at all
     reduced = set(machine.operation.reduced)
     window = reduced - blocked_dimensions(machine)
     for whole in ({*_along(machine), *reduced}, reduced, window):
-        best, reason = _best(machine, layer, tile_choices(machine, layer, whole))
+        best, reason = _best(machine, layer, tile_choices(machine, layer, whole), placing)
         if best is not None:
             return best
     choices = _extreme_choices(machine, layer)
-    best, reason = _best(machine, layer, choices)
+    best, reason = _best(machine, layer, choices, placing)
     if best is not None:
         return best
     smallest = " ".join(f"{d}={tiles[-1]}" for d, tiles in choices.items())
@@ -60,13 +61,13 @@ def _extreme_choices(machine: Machine, layer: Layer) -> dict[str, list[int]]:
     return found
 
 
-def _best(machine, layer, choices) -> tuple[Mapping | None, MappingError | None]:
+def _best(machine, layer, choices, placing) -> tuple[Mapping | None, MappingError | None]:
     """The cheapest of some tile sizes that can be encoded, or why the last of them cannot be."""
     best, least, reason = None, 0, None
     for order in loop_orders(machine):
         for tiles in itertools.product(*choices.values()):
             try:
-                mapping = Mapping(machine, layer, dict(zip(choices, tiles)), order)
+                mapping = Mapping(machine, layer, dict(zip(choices, tiles)), order, placing)
                 cycles = estimate(mapping).cycles
                 if best is not None and cycles >= GAIN * least:
                     continue

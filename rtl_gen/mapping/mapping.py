@@ -6,6 +6,7 @@ from functools import cached_property
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
 from .levels import Level, cut_dimension, tile_step
+from .placing import Placing
 
 __all__ = ["Mapping", "MappingError"]
 
@@ -25,6 +26,8 @@ class Mapping:
         words lie holds whole words, any other a multiple of what the array takes of it.
     order
         Order of the loops from tile to tile, outermost first; dimensions not named come first.
+    placing
+        Where the layer's tensors lie on chip.
 
     Raises
     ------
@@ -37,6 +40,7 @@ class Mapping:
     layer: Layer
     tiles: dict[str, int] = field(default_factory=dict)
     order: tuple[str, ...] = ()
+    placing: Placing = Placing()
 
     def __post_init__(self):
         self._check_names()

@@ -37,6 +37,8 @@ class OutputEngines:
 
         A tile holds whole sums and whole words, and whole rows where rows are walked inside.
         """
+        if self.mapping.placing.whole:
+            return 0
         batch = self.mapping.machine.operation.batch
         blocked = self.mapping.machine.blocked_dimension(self.tensor.tensor)
         for n, level in enumerate(self._levels):
@@ -72,7 +74,7 @@ class OutputEngines:
     def check(self):
         """Raise MappingError if a tile does not fit the buffer or the accumulators."""
         mapping, machine = self.mapping, self.mapping.machine
-        room = machine.buffer_words("output")
+        room = mapping.placing.output_words or machine.buffer_words("output")
         if self.tile_words > room:
             raise MappingError(
                 f"{mapping.layer.name}: an output tile of {self.tile_words} words does not fit the "
@@ -189,6 +191,31 @@ class OutputEngines:
             if not self.mapping.reduces(x) and not (x.in_word and x.dimension == blocked)
         ]
         return moving[-1] + 1 if moving else 0
+
+    def load_residual(self) -> dict[str, int]:
+        """Fields of the engine that loads a residual, tiled as the output, without the base."""
+        writer = NestWriter(self.mapping, "load_residual", self.mapping.machine.dma_levels)
+        made: dict[int, Loop] = {}
+        for n, level in enumerate(self._levels[: self.boundary]):
+            moved = {x: self._moves(level.dimension, level.unit, x) for x in self.tensor.order}
+            parent = made.get(self.mapping.chain(n))
+            made[n] = writer.add(Loop(level.bound, level.last, parent, self._residual_forms(moved)))
+        *outer, run = self.tensor.order
+        for name in outer:
+            if self.pieces(name) > 1:
+                writer.add(Loop(self.pieces(name), strides=self._residual_forms({name: 1})))
+        writer.add(Loop(self.pieces(run)))
+        limits = {"x": run} | {f"y{n}": name for n, name in enumerate(outer)}
+        return writer.fields() | {
+            f"{form}_limit": self.tensor.count(name) for form, name in limits.items()
+        }
+
+    def _residual_forms(self, moved: dict[str, int]) -> dict[str, int]:
+        """What a move along some ranks adds to the forms of the engine that loads a residual."""
+        *outer, run = self.tensor.order
+        words = sum(self.tensor.strides[name] * by for name, by in moved.items())
+        forms = {"offset": words * self.mapping.machine.block, "x": moved.get(run, 0)}
+        return forms | {f"y{n}": moved.get(name, 0) for n, name in enumerate(outer)}
 
     def store(self) -> dict[str, int]:
         """Fields of the store engine, without the base address and the interrupt."""

@@ -5,14 +5,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ..spec.operation import Tensor
-from .encode import encode_layer
+from .encode import AddedTensor, encode_layer
 from .images import channel_dimensions, fold_input_zero, parameter_image, weight_image
 from .input_engines import InputEngines
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
 from .nest import product
 from .output_engines import OutputEngines
+from .placing import Place, Resident
 from .tensors import BlockedTensor
 
 __all__ = ["RANGES", "LayerData", "Program", "Step"]
@@ -75,18 +75,31 @@ class Step:
     mapping, data
         How it runs, on what numbers.
     input_address, output_address, weight_address, parameter_address
-        Byte addresses, multiples of 4096 where the program chose them.
+        Byte addresses, multiples of 4096 where the program chose them; None of an input that is on
+        chip, and of an output that stays there.
     after
-        How many layers of the program must be complete before its input is loaded.
+        How many layers of the program must be complete before its input is loaded, or read on chip.
+    input_place, output_place
+        Where its tiles, or its whole output, lie on chip; None: in the input's, the output's memory.
+    added
+        A residual that is added to its output.
     """
 
     mapping: Mapping
     data: LayerData
-    input_address: int
-    output_address: int
+    input_address: int | None
+    output_address: int | None
     weight_address: int
     parameter_address: int
     after: int
+    input_place: Place | None = None
+    output_place: Place | None = None
+    added: AddedTensor | None = None
+
+    @property
+    def resident(self) -> Resident:
+        """Its output, whole on chip."""
+        return Resident(self.output_place, self.output.tensor, self.output.pitches)
 
     @cached_property
     def output(self) -> OutputEngines:
@@ -114,12 +127,15 @@ class Step:
         """
         return encode_layer(
             self.mapping,
-            input_address=self.input_address,
+            input_address=self.input_address or 0,
             output_address=self.output_address,
             weight_address=self.weight_address,
             parameter_address=self.parameter_address,
             after=self.after,
             last=last,
+            input_place=self.input_place,
+            output_place=self.output_place,
+            added=self.added,
         )
 
 
@@ -145,8 +161,29 @@ class Program:
         self.end += -(-size // ALIGNMENT) * ALIGNMENT
         return address
 
-    def add(self, mapping: Mapping, data: LayerData, *, source: "Step | np.ndarray") -> Step:
+    def add(
+        self,
+        mapping: Mapping,
+        data: LayerData,
+        *,
+        source: "Step | np.ndarray",
+        after: int = 0,
+        stored: bool = True,
+        input_place: Place | None = None,
+        output_place: Place | None = None,
+        added: AddedTensor | None = None,
+    ) -> Step:
         """Append a layer that reads an array, or the output of an earlier step.
+
+        Parameters
+        ----------
+        after
+            How many layers must be complete before its input is loaded, though it does not depend
+            on them: what is loaded would lie over something of theirs.
+        stored
+            Whether the output is written to memory; else it stays on chip only.
+        input_place, output_place, added
+            See :class:`Step`.
 
         Raises
         ------
@@ -156,30 +193,47 @@ class Program:
         ValueError
             If the array holds other numbers than int8 does.
         """
-        engines, after = InputEngines(mapping), 0
-        _check_shape(mapping, "weights", mapping.machine.operation.weight, data.weights)
+        engines, address = InputEngines(mapping), None
+        weights = BlockedTensor(mapping.machine, mapping.layer, mapping.machine.operation.weight)
+        _check_shape(weights, "weights", data.weights)
         _check_channels(mapping, data)
         if isinstance(source, Step):
             _check_chain(source, mapping.layer.name, engines.tensor)
-            address, after = source.output_address, self.steps.index(source) + 1
+            address, after = source.output_address, max(after, self.steps.index(source) + 1)
         else:
-            _check_shape(mapping, "input", mapping.machine.operation.activation, source)
-            _check_range("input", source)
-            packed = engines.tensor.pack(source)
-            address = self.allocate(len(packed))
-            self.inputs[address] = packed
+            address = self.place_array(engines.tensor, source)
         block = mapping.machine.block
         step = Step(
             mapping,
             data,
             address,
-            self.allocate(OutputEngines(mapping).tensor.bytes),
+            self.allocate(OutputEngines(mapping).tensor.bytes) if stored else None,
             self.allocate(weight_engines(mapping).image_words * block),
             self.allocate(parameter_engines(mapping).image_words * block),
             after,
+            input_place,
+            output_place,
+            added,
         )
         self.steps.append(step)
         return step
+
+    def place_array(self, tensor: BlockedTensor, array: np.ndarray) -> int:
+        """Put an array into memory, where a layer reads it; returns its address.
+
+        Raises
+        ------
+        MappingError
+            If it has another shape than the tensor.
+        ValueError
+            If it holds other numbers than int8 does.
+        """
+        _check_shape(tensor, "input", array)
+        _check_range("input", array)
+        packed = tensor.pack(array)
+        address = self.allocate(len(packed))
+        self.inputs[address] = packed
+        return address
 
     def images(self) -> dict[int, bytes]:
         """All that lies in memory before the program runs, by address."""
@@ -195,12 +249,12 @@ class Program:
         ]
 
 
-def _check_shape(mapping: Mapping, name: str, tensor: Tensor, array: np.ndarray):
-    """Raise MappingError unless an array has the shape of an operand of the layer."""
-    shape = BlockedTensor(mapping.machine, mapping.layer, tensor).shape
-    if np.shape(array) != shape:
+def _check_shape(tensor: BlockedTensor, name: str, array: np.ndarray):
+    """Raise MappingError unless an array has the shape of a tensor of a layer."""
+    if np.shape(array) != tensor.shape:
         raise MappingError(
-            f"{mapping.layer.name}: {name} must be {_times(shape)}, not {_times(np.shape(array))}"
+            f"{tensor.layer.name}: {name} must be {_times(tensor.shape)}, not "
+            f"{_times(np.shape(array))}"
         )
 
 

@@ -362,7 +362,18 @@ class Machine:
             output_words=self.buffer_words("output"),
             accumulators=self.accumulators,
             block=self.block,
+            residual_checks=self.residual_checks,
         )
+
+    @property
+    def residual_checks(self) -> int:
+        """Ranks of the output, that along which its words lie apart; 0 without residuals."""
+        return len(self.operation.output.ranks) - 1 if self.design.post_add else 0
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that it has."""
+        return tuple(self.records)
 
     @cached_property
     def records(self) -> dict[str, Record]:

@@ -9,7 +9,7 @@ from ..flow.design import accelerator_verilog
 from ..isa.descriptors import ENGINES
 from ..isa.errors import explain
 from ..isa.registers import BY_NAME, engine_register
-from ..mapping.program import Program
+from ..mapping.program import Program, Step
 from ..reuse.machine import Machine
 from .job import Job, MemoryTiming
 from .result import Result
@@ -47,7 +47,7 @@ class ProgramResult:
     Parameters
     ----------
     outputs
-        int8 array of each layer.
+        int8 array of each layer; None of one that stays on chip.
     counters
         The registers :data:`COUNTERS` at the end.
     result
@@ -55,7 +55,7 @@ class ProgramResult:
     """
 
     program: Program
-    outputs: list[np.ndarray]
+    outputs: list[np.ndarray | None]
     counters: dict[str, int]
     result: Result
 
@@ -132,7 +132,7 @@ def host_script(program: Program) -> list:
     for n, layer in enumerate(program.descriptors()):
         for engine in ENGINES:
             address = engine_register("QUEUE", engine).offset
-            script += [Write(address, word) for word in layer[engine]]
+            script += [Write(address, word) for word in layer.get(engine, ())]
         if n == 0:
             script += [Stamp(), Write(BY_NAME["CONTROL"].offset, 1), Stamp()]
     script.append(WaitInterrupt())
@@ -143,7 +143,7 @@ def host_script(program: Program) -> list:
 def open_windows(program: Program) -> list[Write]:
     """Open a window for reading around all that a program touches, one for writing its outputs."""
     images = [(address, len(image)) for address, image in program.images().items()]
-    outputs = [(step.output_address, step.output.tensor.bytes) for step in program.steps]
+    outputs = [(step.output_address, step.output.tensor.bytes) for step in _stored(program)]
     writes = []
     for n, (spans, access) in enumerate(((images + outputs, 1), (outputs, 2))):
         first = min(address for address, _ in spans)
@@ -161,6 +161,11 @@ def open_windows(program: Program) -> list[Write]:
     return writes
 
 
+def _stored(program: Program) -> list[Step]:
+    """The layers whose outputs are written to memory."""
+    return [step for step in program.steps if step.output_address is not None]
+
+
 def program_job(
     program: Program,
     name: str,
@@ -175,7 +180,7 @@ def program_job(
     Outputs begin as random bytes: what is not written is wrong, whatever ran before.
     """
     regions, images = {}, program.images()
-    for n, step in enumerate(program.steps):
+    for n, step in enumerate(_stored(program)):
         size = step.output.tensor.bytes
         regions[f"output{n}"] = (step.output_address, size)
         images[step.output_address] = np.random.default_rng(n).bytes(size)
@@ -226,9 +231,10 @@ def run_programs(
         name, program = queue.pop(0)
         outputs = []
         if not result.timed_out:
-            for n, step in enumerate(program.steps):
-                data = result.regions[f"output{n}"].tobytes()
-                outputs.append(step.output.tensor.unpack(data))
+            data = [result.regions[f"output{n}"].tobytes() for n in range(len(_stored(program)))]
+            for step in program.steps:
+                stored = step.output_address is not None
+                outputs.append(step.output.tensor.unpack(data.pop(0)) if stored else None)
         counters = dict(zip(COUNTERS, result.reads)) if not result.timed_out else {}
         done = ProgramResult(program, outputs, counters, result)
         results.append(done)

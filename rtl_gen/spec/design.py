@@ -110,6 +110,9 @@ class Design:
         Data width of the AXI4 port: 64, 128 or 256.
     post_lanes
         Outputs requantized a cycle, 1 to ``block``.
+    post_add
+        Whether a residual, scaled, can be added to the outputs: three multipliers a channel of a
+        block.
     multiplier_registers
         Pipeline registers behind each multiplier.
     levels
@@ -127,6 +130,7 @@ class Design:
     buffers: Buffers = field(default_factory=Buffers)
     bus_bits: int = 128
     post_lanes: int = 16
+    post_add: bool = False
     multiplier_registers: int = 0
     levels: int = 12
     queue_words: int = 256

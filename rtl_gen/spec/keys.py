@@ -2,7 +2,7 @@
 
 from .dataflow import AXES, PE_TRIPS, SIDE, SKEW
 from .design import LIMITS, Buffers, Design, Formats
-from .kinds import Choice, Integer, Size, Text, Word
+from .kinds import Choice, Flag, Integer, Size, Text, Word
 from .tables import Either, Key, ListOf, MapOf, Table, Variants
 
 __all__ = ["DATAFLOW_FILE", "DESIGN_FILE", "HARDWARE", "OPERATION"]
@@ -144,7 +144,20 @@ HARDWARE = {
     "formats": Key(_numbers("number formats", "formats", FORMATS), "number formats"),
     "buffers": Key(_numbers("buffer capacities", "buffers", BUFFERS), "buffer capacities"),
     "bus": Key(_numbers("the memory bus", "bus", BUS), "the memory bus"),
-    "post": Key(_numbers("post-processing", "post", POST), "requantization, clamp"),
+    "post": Key(
+        Table(
+            "post-processing",
+            {
+                **_numbers("post-processing", "post", POST).keys,
+                "add": Key(
+                    Flag(),
+                    "whether a residual can be added to the outputs",
+                    default=Design.post_add,
+                ),
+            },
+        ),
+        "requantization, clamp, residual addition",
+    ),
     "multiplier_registers": Key(
         Integer(LIMITS["multiplier_registers"]),
         "pipeline registers behind each multiplier",

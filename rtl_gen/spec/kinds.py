@@ -13,7 +13,18 @@ import yaml
 from .limits import KIB, MIB, Limit, either, shown
 from .yaml_lines import Source, tag_of
 
-__all__ = ["WORD", "Choice", "Integer", "Kind", "Size", "Text", "Word", "describe", "nearest"]
+__all__ = [
+    "WORD",
+    "Choice",
+    "Flag",
+    "Integer",
+    "Kind",
+    "Size",
+    "Text",
+    "Word",
+    "describe",
+    "nearest",
+]
 
 WORD = "[A-Za-z_][A-Za-z0-9_]*"
 UNITS = {"B": 1, "KiB": KIB, "MiB": MIB}
@@ -106,6 +117,22 @@ class Choice(Kind):
 
     def __str__(self):
         return either(self.words)
+
+
+@dataclass(frozen=True)
+class Flag(Kind):
+    """true or false."""
+
+    def read(self, node, key, source):
+        if tag_of(node) == "bool":
+            return node.value.lower() == "true"
+        return super().read(node, key, source)
+
+    def schema(self):
+        return {"type": "boolean"}
+
+    def __str__(self):
+        return "true or false"
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,7 @@ def build_design(written: Written) -> Design:
         buffers=Buffers(**settings.get("buffers", {})),
         bus_bits=settings.get("bus", {}).get("width", Design.bus_bits),
         post_lanes=settings.get("post", {}).get("lanes", lanes),
+        post_add=settings.get("post", {}).get("add", Design.post_add),
         **array,
         **{name: settings[name] for name in plain if name in settings},
     )

@@ -57,6 +57,7 @@ class IssueParams:
     post_phases: int
     gathered_words: int
     gather_loops: int
+    adds: bool = False
 
     @property
     def nest(self) -> NestParams:
@@ -121,6 +122,8 @@ class Issue(wiring.Component):
         A set was used up behind the array.
     space : ``In(amount)``
         Free words of the output buffer; ``committed``: ``In(amount)``, words handed to it now.
+    residual : ``In(amount)``
+        Only with ``adds``: words of the residual that are there.
     go : ``Out(1)``
         A step goes in this cycle; ``step`` describes it.
     drain : ``Out(1)``
@@ -133,8 +136,10 @@ class Issue(wiring.Component):
         self._params = params
         self.module_name = "issue"
         amount = unsigned(params.amount_bits)
+        residual = {"residual": In(amount)} if params.adds else {}
         super().__init__(
-            {
+            residual
+            | {
                 "config": In(layout_of(params.record.fields)),
                 "start": In(1),
                 "busy": Out(1),
@@ -254,6 +259,9 @@ class Issue(wiring.Component):
             self.space >= self.config.tile_words + promised,
             self.parameter_sets > owed,
         ]
+        if params.adds:
+            # A tile of the residual is given back before the outputs' tile is handed over.
+            conditions.append(self.residual >= self.config.tile_words + promised)
         for name, cycles, starts in (
             ("post", params.post_phases, emitted),
             ("gather", params.gathered_words, emitted & self.tag.word_done),

@@ -14,14 +14,15 @@ class Fill(wiring.Component):
 
     A word is written and committed in the cycle of its last beat; what is skipped before it is
     committed with it, or in the cycle after its order if the word is not there yet. A beat a
-    cycle; a cycle for an order of no words. ``beats.ready`` comes from a register.
+    cycle; a cycle for an order of no words.
 
     Members
     -------
     order : ``In(stream.Signature(params.order))``
     beats : ``In(stream.Signature(unsigned(params.bus_bits)))``
     write, commit : ``Out``, as :class:`Buffet` takes them
-        The room was reserved, so both are always ready, and their ``ready`` is not looked at.
+        The room was reserved; ``write`` may still have to wait for the memory's port, ``commit`` is
+        always ready, and its ``ready`` is not looked at.
     committed : ``Out(params.amount)``
         Words that are committed in this cycle.
     arrived, moved : ``Out(1)``
@@ -51,10 +52,10 @@ class Fill(wiring.Component):
         last = Signal()  # beat of a word
 
         m.d.comb += [
-            self.beats.ready.eq(left != 0),
+            self.beats.ready.eq((left != 0) & (self.write.ready | ~last)),
             self.moved.eq(self.beats.valid & self.beats.ready),
             self.arrived.eq(self.moved & last),
-            self.write.valid.eq(self.arrived),
+            self.write.valid.eq(self.beats.valid & (left != 0) & last),
             self.write.payload.index.eq(skip),
             self.write.payload.data.eq(self._elaborate_word(m, last)),
             self.commit.valid.eq(self.arrived | (skip != 0)),

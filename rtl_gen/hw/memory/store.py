@@ -27,6 +27,9 @@ class StoreEngine(wiring.Component):
     read. A beat a cycle, whatever the length of the runs; several bursts may await their response.
     The next descriptor may begin while the last words of this one are read and written.
 
+    A descriptor with ``keep`` writes nothing: the words stay where they are, for a later layer to
+    read. It is complete, in its turn, once the words that its ``shrink_end`` retires are there.
+
     Members
     -------
     config : ``In(layout_of(params.record.fields))``
@@ -90,6 +93,7 @@ class StoreEngine(wiring.Component):
     def elaborate(self, platform):
         m, params = Module(), self._params
         fields = fields_of(self.config, params.nest.config)
+        keeps = Signal()  # a descriptor that writes nothing waits for its words
         nest = place(m, platform, "nest", Nest, params.nest, tied={"config": fields})
         bursts = place(m, platform, "bursts", Bursts, params.bus, params.tag.size)
         fetch = place(m, platform, "fetch", Fetch, params)
@@ -101,25 +105,43 @@ class StoreEngine(wiring.Component):
         self._elaborate_runs(m, nest.item, bursts.i)
         join(m, bursts.o, fetch.i)
         join(m, fetch.bursts, send.bursts)
-        join(m, fetch.request, self.request)
+        self._elaborate_request(m, fetch, send, keeps, open_)
         join(m, send.aw, self.aw)
         join(m, send.w, self.w)
         join(m, self.b, send.b)
         m.d.comb += [
-            nest.start.eq(self.start),
-            send.words.valid.eq(self.response.valid),
+            nest.start.eq(self.start & ~self.config.keep),
+            send.words.valid.eq(self.response.valid & self.response.payload.read),
             send.words.payload.eq(self.response.payload.data),
-            self.response.ready.eq(send.words.ready),
+            self.response.ready.eq(send.words.ready | ~self.response.payload.read),
             send.drain.eq(self.drain),
             self.outside.eq(send.outside),
-            self.busy.eq(nest.busy),
-            self.completed.eq(send.completed),
+            self.busy.eq(nest.busy | keeps),
             self.error.eq(send.error),
             self.idle.eq(send.idle),
             self.working.eq(open_ != self.completed),
-            self.moved.eq(self.w.valid & self.w.ready),
+            self.moved.eq((self.w.valid & self.w.ready) | (keeps & self.completed)),
         ]
         return m
+
+    def _elaborate_request(self, m, fetch, send, keeps, open_):
+        """Words of bursts; or, once all before it is complete, none, and all retired at once."""
+        request, retires = self.request.payload, Signal()
+        kept = Signal()
+        m.d.comb += [
+            retires.eq(keeps & (open_ == 1)),
+            request.eq(fetch.request.payload),
+            self.request.valid.eq(fetch.request.valid | retires),
+            fetch.request.ready.eq(self.request.ready),
+            self.completed.eq(send.completed | kept),
+        ]
+        with m.If(retires):
+            m.d.comb += [request.read.eq(0), request.shrink.eq(self.config.shrink_end)]
+        m.d.sync += kept.eq(retires & self.request.ready)
+        with m.If(self.start):
+            m.d.sync += keeps.eq(self.config.keep)
+        with m.Elif(retires & self.request.ready):
+            m.d.sync += keeps.eq(0)
 
     def _elaborate_runs(self, m, item, run):
         """A register stage that adds the base address; what is not aligned stays there."""

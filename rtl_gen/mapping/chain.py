@@ -1,0 +1,255 @@
+"""Chaining layers on chip: outputs stay in the activation memories until their last reader."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..reuse.machine import Machine
+from ..spec.layer import Layer
+from .addition import Addition
+from .encode import AddedTensor
+from .mapper import choose_mapping
+from .mapping import Mapping, MappingError
+from .output_engines import OutputEngines
+from .placing import Place, Placing, whole_memory
+from .program import LayerData, Program, Step
+from .tensors import BlockedTensor
+
+__all__ = ["ChainedLayer", "chain_layers"]
+
+MEMORIES = range(2)
+
+
+@dataclass(frozen=True, eq=False)
+class ChainedLayer:
+    """A layer at its place in a network.
+
+    Parameters
+    ----------
+    layer, data
+        What it computes.
+    source
+        Its input: an array, or the number of the earlier layer whose output it reads.
+    residual
+        What is added to its output: an array, or the number of an earlier layer; None: nothing.
+    addition
+        How it is added.
+    """
+
+    layer: Layer
+    data: LayerData
+    source: int | np.ndarray
+    residual: int | np.ndarray | None = None
+    addition: Addition | None = None
+
+
+class _DoesNotFit(Exception):
+    """The output of an earlier layer takes a place that another tensor needs."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+
+def chain_layers(
+    machine: Machine, layers: Iterable[ChainedLayer], *, store_all: bool = False
+) -> Program:
+    """A program that keeps on chip what later layers read, as far as the memories reach.
+
+    An output is kept, from its layer to its last reader, in the memory that its layer does not
+    read, or in the same. Where it finds no place there it goes through main memory, behind a fence;
+    so does every output that no layer reads. Places are given first fit, in the order of the layers.
+
+    Parameters
+    ----------
+    store_all
+        Whether outputs that are kept are written to main memory as well.
+
+    Raises
+    ------
+    MappingError
+        If a layer does not fit the design, or reads what another does not write.
+    """
+    layers, spilled = list(layers), set()
+    while True:
+        try:
+            return _Chain(machine, layers, spilled, store_all).program()
+        except _DoesNotFit as error:
+            spilled.add(error.number)
+
+
+class _Chain:
+    """One attempt: ``spilled`` are the layers whose outputs go through main memory."""
+
+    def __init__(self, machine, layers: list[ChainedLayer], spilled: set[int], store_all: bool):
+        self.machine, self.layers = machine, layers
+        self.spilled, self.store_all = spilled, store_all
+        self.last_reader = {}
+        for n, layer in enumerate(layers):
+            for read in (layer.source, layer.residual):
+                if isinstance(read, int):
+                    self.last_reader[read] = n
+        self.result = Program()
+        self.steps: list[Step] = []
+        # By each layer, of what lies on chip: what it loads, by what loads it; and all else.
+        self.loaded: list[dict[str, Place]] = []
+        self.used: list[list[Place]] = []
+
+    def program(self) -> Program:
+        for n in range(len(self.layers)):
+            self._add(n)
+        return self.result
+
+    def _kept(self, n: int) -> bool:
+        """Whether the output of a layer stays on chip."""
+        return n in self.last_reader and n not in self.spilled
+
+    def _on_chip(self, read) -> bool:
+        return isinstance(read, int) and self._kept(read)
+
+    def _live(self, n: int) -> list[Place]:
+        """Places of outputs that this layer or a later one reads."""
+        return [
+            self.steps[k].output_place
+            for k, last in self.last_reader.items()
+            if k < n <= last and self._kept(k)
+        ]
+
+    def _add(self, n: int) -> None:
+        chained, taken = self.layers[n], self._live(n)
+        source = self.steps[chained.source].resident if self._on_chip(chained.source) else None
+        whole = self._kept(n) or self._on_chip(chained.residual)
+        read_from = source.place.memory if source else 0
+        output_place = self._output_place(n, chained.layer, whole, 1 - read_from, taken)
+        taken.append(output_place)
+        added = self._added(n, taken)
+        if added:
+            taken.append(added.place)
+        input_place = None
+        if source is None:
+            input_place = self._largest(n, taken, 1 - output_place.memory)
+            taken.append(input_place)
+        placing = Placing(
+            source=source,
+            whole=whole,
+            adds=added is not None and added.address is not None,
+            input_words=input_place.words if input_place else None,
+            output_words=output_place.words,
+        )
+        mapping = self._mapping(n, placing)
+        if not whole:
+            self._check_residual(mapping, added)
+        step = self.result.add(
+            mapping,
+            chained.data,
+            source=self.steps[chained.source]
+            if isinstance(chained.source, int)
+            else chained.source,
+            after=self._after(n, "input", input_place) if input_place else 0,
+            stored=self.store_all or not self._kept(n),
+            input_place=input_place,
+            output_place=output_place,
+            added=added,
+        )
+        self.steps.append(step)
+        loaded = {"input": input_place} if input_place else {}
+        others = [output_place] + ([source.place] if source else [])
+        if added and added.address is None:
+            others.append(added.place)
+        elif added:
+            loaded["residual"] = added.place
+        self.loaded.append(loaded)
+        self.used.append(others)
+
+    def _mapping(self, n: int, placing: Placing) -> Mapping:
+        try:
+            return choose_mapping(self.machine, self.layers[n].layer, placing)
+        except MappingError:
+            # The layer may fit if it need not be whole, or finds more room.
+            if placing.whole and self._kept(n):
+                raise _DoesNotFit(n) from None
+            self._spill(n)
+            raise
+
+    def _spill(self, n: int) -> None:
+        """Ask for another attempt without one of the outputs on chip, if there is one."""
+        live = [k for k, last in self.last_reader.items() if k < n <= last and self._kept(k)]
+        if live:
+            raise _DoesNotFit(live[0])
+
+    def _output_place(self, n, layer, whole, memory, taken) -> Place:
+        """Where the output lies: all of it, or its tiles."""
+        if not whole:
+            return self._largest(n, taken, memory)
+        words = OutputEngines(Mapping(self.machine, layer, placing=Placing(whole=True))).tile_words
+        for at in (memory, 1 - memory):
+            for free in self._free(at, taken):
+                if free.words >= words:
+                    return Place(at, free.first, words)
+        if self._kept(n):
+            raise _DoesNotFit(n)
+        raise _DoesNotFit(self.layers[n].residual)
+
+    def _added(self, n: int, taken: list[Place]) -> AddedTensor | None:
+        """The residual of a layer."""
+        chained = self.layers[n]
+        if chained.residual is None:
+            return None
+        if not self.machine.residual_checks:
+            raise MappingError(
+                f"{chained.layer.name}: adds a residual, which the design cannot; post.add: true "
+                f"is needed"
+            )
+        if self._on_chip(chained.residual):
+            place = self.steps[chained.residual].output_place
+            return AddedTensor(chained.addition, place)
+        place = self._largest(n, taken, 1)
+        tensor = BlockedTensor(self.machine, chained.layer, self.machine.operation.output)
+        after = self._after(n, "residual", place)
+        if isinstance(chained.residual, int):
+            after = max(after, chained.residual + 1)
+            address = self.steps[chained.residual].output_address
+        else:
+            address = self.result.place_array(tensor, chained.residual)
+        return AddedTensor(chained.addition, place, address, after)
+
+    def _check_residual(self, mapping, added) -> None:
+        """A tile of the residual must fit its region."""
+        words = OutputEngines(mapping).tile_words
+        if added and words > added.place.words:
+            raise MappingError(
+                f"{mapping.layer.name}: a tile of {words} words of the residual does not fit the "
+                f"{added.place.words} words that are free"
+            )
+
+    def _after(self, n: int, kind: str, place: Place) -> int:
+        """Layers that must be complete before a load may write over what they use.
+
+        What the same engine loaded for them does not count: a region moves only once it is empty.
+        """
+        for k in reversed(range(n)):
+            others = [p for name, p in self.loaded[k].items() if name != kind]
+            if any(place.overlaps(p) for p in (*self.used[k], *others)):
+                return k + 1
+        return 0
+
+    def _free(self, memory: int, taken: list[Place]) -> list[Place]:
+        """What is free of a memory, in ascending order."""
+        found, first = [], 0
+        whole = whole_memory(self.machine, memory).words
+        for place in sorted((p for p in taken if p.memory == memory), key=lambda p: p.first):
+            if place.first > first:
+                found.append(Place(memory, first, place.first - first))
+            first = max(first, place.first + place.words)
+        if first < whole:
+            found.append(Place(memory, first, whole - first))
+        return found
+
+    def _largest(self, n: int, taken: list[Place], memory: int) -> Place:
+        """The largest free part of a memory, or of the other if there is nothing left."""
+        for at in (memory, 1 - memory):
+            free = self._free(at, taken)
+            if free and max(p.words for p in free) >= self.machine.burst_words:
+                return max(free, key=lambda place: place.words)
+        self._spill(n)
+        raise MappingError(f"{self.layers[n].layer.name}: the activation memories are full")

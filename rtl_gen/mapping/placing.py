@@ -1,0 +1,81 @@
+"""Where a layer's tensors lie on chip."""
+
+from dataclasses import dataclass
+
+from ..reuse.machine import Machine
+from .tensors import BlockedTensor
+
+__all__ = ["Place", "Placing", "Resident", "whole_memory"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Words of an activation memory: 0 is the input's, 1 the output's."""
+
+    memory: int
+    first: int
+    words: int
+
+    def overlaps(self, other: "Place") -> bool:
+        """Whether they share a word."""
+        apart = self.first + self.words <= other.first or other.first + other.words <= self.first
+        return self.memory == other.memory and not apart
+
+
+def whole_memory(machine: Machine, memory: int) -> Place:
+    return Place(memory, 0, machine.buffer_words(("input", "output")[memory]))
+
+
+@dataclass(frozen=True, eq=False)
+class Resident:
+    """A whole tensor that an earlier layer left on chip.
+
+    Parameters
+    ----------
+    place
+        Its words.
+    tensor
+        What the earlier layer wrote.
+    pitches
+        Words from one position of each of its ranks to the next.
+    """
+
+    place: Place
+    tensor: BlockedTensor
+    pitches: dict[str, int]
+
+    def pitches_for(self, reader: BlockedTensor) -> dict[str, int] | None:
+        """The pitches by the ranks of another tensor; None if it cannot be read as that."""
+        if not reader.lies_like(self.tensor):
+            return None
+        if self.pitches == self.tensor.strides:
+            return reader.strides
+        written = [name for name in self.tensor.order if self.tensor.count(name) > 1]
+        read = [name for name in reader.order if reader.count(name) > 1]
+        if [self.tensor.count(n) for n in written] != [reader.count(n) for n in read]:
+            return None
+        pitches = dict.fromkeys(reader.order, 0)
+        return pitches | {mine: self.pitches[theirs] for mine, theirs in zip(read, written)}
+
+
+@dataclass(frozen=True)
+class Placing:
+    """What the mapping of a layer must know of the places of its tensors.
+
+    Parameters
+    ----------
+    source
+        Its input, if that is on chip; else it is loaded tile by tile.
+    whole
+        Whether the output is one tile, as it is to stay on chip or meets a residual there.
+    adds
+        Whether a residual is added that is loaded tile by tile.
+    input_words, output_words
+        Words for tiles of the input and of the output; None: the whole memory.
+    """
+
+    source: Resident | None = None
+    whole: bool = False
+    adds: bool = False
+    input_words: int | None = None
+    output_words: int | None = None
