@@ -122,23 +122,23 @@ class _Chain:
         read_from = source.place.memory if source else 0
         output_place = self._output_place(n, chained.layer, whole, 1 - read_from, taken)
         taken.append(output_place)
-        added = self._added(n, taken)
+        added = self._added(n, taken, output_place.words if whole else 0)
         if added:
             taken.append(added.place)
         input_place = None
         if source is None:
             input_place = self._largest(n, taken, 1 - output_place.memory)
             taken.append(input_place)
+        loads = added is not None and added.address is not None
+        tile_words = min(output_place.words, added.place.words if loads else output_place.words)
         placing = Placing(
             source=source,
             whole=whole,
-            adds=added is not None and added.address is not None,
+            adds=loads,
             input_words=input_place.words if input_place else None,
-            output_words=output_place.words,
+            output_words=tile_words,
         )
         mapping = self._mapping(n, placing)
-        if not whole:
-            self._check_residual(mapping, added)
         step = self.result.add(
             mapping,
             chained.data,
@@ -180,7 +180,10 @@ class _Chain:
     def _output_place(self, n, layer, whole, memory, taken) -> Place:
         """Where the output lies: all of it, or its tiles."""
         if not whole:
-            return self._largest(n, taken, memory)
+            place = self._largest(n, taken, memory)
+            # Beside its tiles lie those of a residual that is loaded.
+            shared = self.layers[n].residual is not None
+            return Place(place.memory, place.first, place.words // 2) if shared else place
         words = OutputEngines(Mapping(self.machine, layer, placing=Placing(whole=True))).tile_words
         for at in (memory, 1 - memory):
             for free in self._free(at, taken):
@@ -190,8 +193,8 @@ class _Chain:
             raise _DoesNotFit(n)
         raise _DoesNotFit(self.layers[n].residual)
 
-    def _added(self, n: int, taken: list[Place]) -> AddedTensor | None:
-        """The residual of a layer."""
+    def _added(self, n: int, taken: list[Place], words: int) -> AddedTensor | None:
+        """The residual of a layer; ``words``: of a tile, if that is known."""
         chained = self.layers[n]
         if chained.residual is None:
             return None
@@ -203,7 +206,7 @@ class _Chain:
         if self._on_chip(chained.residual):
             place = self.steps[chained.residual].output_place
             return AddedTensor(chained.addition, place)
-        place = self._largest(n, taken, 1)
+        place = self._largest(n, taken, 1, words)
         tensor = BlockedTensor(self.machine, chained.layer, self.machine.operation.output)
         after = self._after(n, "residual", place)
         if isinstance(chained.residual, int):
@@ -212,15 +215,6 @@ class _Chain:
         else:
             address = self.result.place_array(tensor, chained.residual)
         return AddedTensor(chained.addition, place, address, after)
-
-    def _check_residual(self, mapping, added) -> None:
-        """A tile of the residual must fit its region."""
-        words = OutputEngines(mapping).tile_words
-        if added and words > added.place.words:
-            raise MappingError(
-                f"{mapping.layer.name}: a tile of {words} words of the residual does not fit the "
-                f"{added.place.words} words that are free"
-            )
 
     def _after(self, n: int, kind: str, place: Place) -> int:
         """Layers that must be complete before a load may write over what they use.
@@ -245,11 +239,13 @@ class _Chain:
             found.append(Place(memory, first, whole - first))
         return found
 
-    def _largest(self, n: int, taken: list[Place], memory: int) -> Place:
-        """The largest free part of a memory, or of the other if there is nothing left."""
+    def _largest(self, n: int, taken: list[Place], memory: int, words: int = 0) -> Place:
+        """The largest free part of a memory, or of the other if less is left than needed."""
         for at in (memory, 1 - memory):
             free = self._free(at, taken)
-            if free and max(p.words for p in free) >= self.machine.burst_words:
+            if free and max(p.words for p in free) >= max(words, self.machine.burst_words):
                 return max(free, key=lambda place: place.words)
+        if words and self._kept(n):
+            raise _DoesNotFit(n)
         self._spill(n)
         raise MappingError(f"{self.layers[n].layer.name}: the activation memories are full")

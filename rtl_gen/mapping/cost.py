@@ -99,7 +99,7 @@ def _compute(mapping: Mapping) -> int:
     machine, levels = mapping.machine, mapping.levels
     cycles = steps = trips(mapping, levels)
     for held, operand, dimensions in (
-        (machine.weights_held, machine.weight_operand, machine.operation.weight.dimensions),
+        (machine.weights_held, machine.weight_operand, mapping.weight_dimensions),
         (machine.input_held, machine.input_operand, machine.operation.activation.dimensions),
     ):
         if held:

@@ -71,7 +71,7 @@ def _add_levels(index: dict[str, np.ndarray], levels: list[Level], shape: list[i
 
 def _has_run(mapping: Mapping) -> bool:
     """Whether the innermost level of the weights walks the vectors within words."""
-    dimensions = mapping.machine.operation.weight.dimensions
+    dimensions = mapping.weight_dimensions
     return mapping.suffix(lambda level: level.dimension not in dimensions) > 0
 
 

@@ -154,7 +154,7 @@ class LinearEngines:
 def weight_engines(mapping: Mapping) -> LinearEngines:
     """The weights: a set for each tile held, or for each run of steps along the innermost loop."""
     machine = mapping.machine
-    dimensions = machine.operation.weight.dimensions
+    dimensions = mapping.weight_dimensions
     kept = mapping.suffix(lambda level: level.dimension not in dimensions)
     used = list(range(kept))
     vectors = machine.weight_vectors

@@ -138,6 +138,12 @@ class Mapping:
             return self.machine.spatial_size(dimension)
         return inside[0].unit * inside[0].bound
 
+    @property
+    def weight_dimensions(self) -> tuple[str, ...]:
+        """Dimensions along which the weights change."""
+        dimensions = self.machine.operation.weight.dimensions
+        return tuple(d for d in dimensions if d not in self.layer.repeats)
+
     # Which levels matter to whom
 
     def reduces(self, level: Level) -> bool:

@@ -157,7 +157,7 @@ class OutputEngines:
         """The sets of the computing nest that a level belongs to."""
         mapping, machine, level = self.mapping, self.mapping.machine, self._levels[n]
         masks = ["reduce"] if mapping.reduces(level) else []
-        weights = machine.operation.weight.dimensions
+        weights = mapping.weight_dimensions
         kept = mapping.suffix(lambda x: x.dimension not in weights)
         if n >= kept:
             masks += ["weights", "weight_run"]

@@ -14,7 +14,7 @@ from rtl_gen.nn.graph import ModelError, Node
 from rtl_gen.spec.layer import Layer
 from rtl_gen.spec.operation import Operation
 
-__all__ = ["OperationNode", "runs_as", "to_operation"]
+__all__ = ["OperationNode", "diagonal", "runs_as", "to_operation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +109,35 @@ def to_operation(
         return _matmul(node)
     make = _depthwise if layer.operation == "depthwise" else _convolution
     return make(node, layer)
+
+
+def diagonal(node: Node, block: int) -> Node:
+    """A depthwise convolution as one with a block of channels a group and diagonal weights.
+
+    So a dense array computes it, at a channel a row, from channels that lie as those of any other
+    layer; a group of one channel would take a word of its own for every pixel.
+
+    Parameters
+    ----------
+    block
+        Channels of a memory word; it must divide the layer's, if they are more.
+
+    Raises
+    ------
+    ModelError
+        If the layer is not depthwise, or its channels do not fill blocks.
+    """
+    layer, (channels, r, s, depth) = node.layer, node.weight.shape
+    if depth != 1 or layer.sizes["g"] != channels or layer.sizes["k"] != 1:
+        raise ModelError(f"{layer.name}: is no depthwise convolution")
+    width = min(block, channels)
+    if channels % width:
+        raise ModelError(f"{layer.name}: {channels} channels are no multiple of {width}")
+    weight = np.zeros((channels, r, s, width), np.int8)
+    own = np.arange(channels)
+    weight[own, :, :, own % width] = node.weight[..., 0]
+    sizes = layer.sizes | {"g": channels // width, "k": width, "c": width}
+    return replace(node, layer=replace(layer, sizes=sizes), weight=weight)
 
 
 def _data(node: Node, weights: np.ndarray) -> LayerData:

@@ -15,6 +15,7 @@ from rtl_gen.golden.elementwise import AddFactors
 from rtl_gen.golden.quantize import Rounding
 from rtl_gen.mapping.addition import Addition
 from rtl_gen.nn.graph import Node
+from rtl_gen.nn.pooling import average_pool_node
 from rtl_gen.spec.layer import Layer, Quantization, conv2d, matmul
 
 __all__ = ["TracedAddition", "TracedLayer", "read_additions", "read_traced"]
@@ -29,10 +30,17 @@ class TracedLayer:
     outputs: np.ndarray
 
 
-def read_traced(folder: str | Path, rounding: Rounding = "double") -> list[TracedLayer]:
+def read_traced(
+    folder: str | Path, rounding: Rounding = "double", *, pools: bool = False
+) -> list[TracedLayer]:
     """The convolutions and fully connected layers of a traced network; others are left out.
 
     Layers are of batch 1 and are named ``opNN`` by their place in the network.
+
+    Parameters
+    ----------
+    pools
+        Whether average pools are given as well, as depthwise convolutions.
     """
     folder = Path(folder)
     graph = json.loads((folder / "graph.json").read_text())
@@ -51,7 +59,25 @@ def read_traced(folder: str | Path, rounding: Rounding = "double") -> list[Trace
             inputs = tensors[op["inputs"][0]][: len(outputs)]
             node = _node(name, op, weights, rounding)
             layers.append(TracedLayer(node=node, inputs=inputs, outputs=outputs))
+        if op["op"] == "AVERAGE_POOL_2D" and pools:
+            inputs = tensors[op["inputs"][0]][: len(outputs)]
+            layers.append(TracedLayer(node=_pool(name, op), inputs=inputs, outputs=outputs))
     return layers
+
+
+def _pool(name: str, op: dict) -> Node:
+    return average_pool_node(
+        name=name,
+        image=tuple(op["in_shape"][1:3]),
+        channels=op["in_shape"][3],
+        kernel=tuple(op["kernel"]),
+        stride=tuple(op["stride"]),
+        pad=tuple(op["pad_tlbr"]),
+        act_min=op["act_min"],
+        act_max=op["act_max"],
+        input=str(op["inputs"][0]),
+        output=str(op["output"]),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -63,6 +63,8 @@ class Layer:
         the input's rows and columns.
     quantization
         Zero points, clamp and rounding.
+    repeats
+        Dimensions along which the weights do not change: they are laid out and loaded once.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Layer:
     symbols: dict[str, int] = field(default_factory=dict)
     extents: dict[str, int] = field(default_factory=dict)
     quantization: Quantization = field(default_factory=Quantization)
+    repeats: tuple[str, ...] = ()
 
     def __post_init__(self):
         for kind in ("sizes", "extents"):
@@ -102,6 +105,7 @@ def conv2d(
     dilation: tuple[int, int] = (1, 1),
     pad: tuple[int, int, int, int] = (0, 0, 0, 0),
     quantization: Quantization | None = None,
+    repeats: tuple[str, ...] = (),
 ) -> Layer:
     """A convolution in the terms of frameworks.
 
@@ -115,6 +119,8 @@ def conv2d(
         Of rows and columns.
     pad
         Rows above, columns left, rows below, columns right.
+    repeats
+        See :class:`Layer`.
 
     Raises
     ------
@@ -144,6 +150,7 @@ def conv2d(
         | {"t": top, "l": left},
         extents={"h": h, "w": w},
         quantization=quantization or Quantization(),
+        repeats=repeats,
     )
 
 

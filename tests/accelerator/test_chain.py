@@ -1,0 +1,213 @@
+"""Layers chained on chip, residuals added where outputs leave, against golden and TFLite."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from designs import CONDITIONS, DATAFLOWS, small_machine
+
+from rtl_gen.golden.elementwise import add_factors
+from rtl_gen.mapping.addition import Addition
+from rtl_gen.mapping.chain import ChainedLayer, chain_layers
+from rtl_gen.mapping.mapping import MappingError
+from rtl_gen.nn.fuse import fuse_additions
+from rtl_gen.nn.to_program import diagonal, to_operation
+from rtl_gen.nn.traced import read_additions, read_traced
+from rtl_gen.reuse.machine import Machine
+from rtl_gen.sim.layers import golden_output, random_data
+from rtl_gen.sim.programs import build_machine, run_programs
+from rtl_gen.sim.run import Simulation
+from rtl_gen.spec.design import KIB
+from rtl_gen.spec.layer import Layer, Quantization, conv2d
+from rtl_gen.spec.parse import load_design
+
+DATAFLOW_NAMES = ("weight_stationary", "output_stationary", "input_stationary")
+LARGE, SMALL = 4 * KIB, 512  # bytes of each activation memory: most outputs fit, or none
+
+
+def resnet8(shared_data):
+    """ResNet-8's layers up to its average pool, additions fused, and TFLite's tensors for them."""
+    machine = Machine(
+        dataclasses.replace(load_design(DATAFLOWS / "weight_stationary.yaml"), post_add=True)
+    )
+    folder = shared_data / "ic_resnet8"
+    traced = [
+        layer for layer in read_traced(folder, pools=True) if layer.node.layer.operation == "conv2d"
+    ]
+    nodes = []
+    for layer in traced:
+        depthwise = layer.node.layer.sizes["g"] > 1
+        node = diagonal(layer.node, machine.block) if depthwise else layer.node
+        nodes.append(to_operation(node, machine.operation))
+    additions = read_additions(folder)
+    chain = fuse_additions(nodes, additions, nodes[0].source(traced[0].inputs[:1]))
+    expected = [layer.outputs[0] for layer in traced]
+    for addition in additions:
+        own = max(n for n, node in enumerate(nodes) if node.node.output in addition.inputs)
+        expected[own] = addition.outputs[0]
+    return machine, chain, nodes, expected
+
+
+@pytest.mark.shared_data
+def test_resnet8_runs_as_one_chained_program(shared_data, tell):
+    """Operators 0 to 12, the three additions included: nine convolutions and the average pool."""
+    machine, chain, nodes, expected = resnet8(shared_data)
+    assert len(chain) == 10 and sum(layer.addition is not None for layer in chain) == 3
+    simulation = Simulation(build_machine(machine), seed=1)
+    watched, program = (chain_layers(machine, chain, store_all=stored) for stored in (True, False))
+    checked, done = run_programs(simulation, [("watched", watched), ("chained", program)])
+    assert not checked.problems and not done.problems
+    for node, output, tensor in zip(nodes, checked.outputs, expected, strict=True):
+        np.testing.assert_array_equal(node.result(output)[0], tensor, err_msg=node.layer.name)
+    assert [output is not None for output in done.outputs] == [False] * 9 + [True]
+    np.testing.assert_array_equal(nodes[-1].result(done.outputs[-1])[0], expected[-1])
+
+    # All that crosses the port, counted there: nothing between the layers.
+    (image,) = program.inputs.values()
+    constants = sum(len(data) for step in program.steps for data in step.images.values())
+    result = program.steps[-1].output.tensor.bytes
+    bus = machine.design.bus_bits // 8
+    assert done.result.counters["read_beats"] * bus == constants + len(image)
+    assert done.result.counters["write_beats"] * bus == result
+    tell(
+        f"ResNet-8, op00 to op12, one program: {done.cycles} cycles, MAC use "
+        f"{100 * done.mac_use:.1f} %, {constants + len(image)} bytes read, {result} written"
+    )
+
+
+def random_addition(rng) -> Addition:
+    scales = rng.uniform(0.01, 0.1, 3)
+    zeros = (int(x) for x in rng.integers(-128, 128, 3))
+    own, residual, output = zeros
+    low, high = sorted(int(x) for x in rng.integers(-128, 128, 2))
+    return Addition(
+        factors=add_factors(*scales),
+        own_zero=own,
+        residual_zero=residual,
+        output_zero=output,
+        act_min=low if rng.random() < 0.5 else -128,
+        act_max=high if rng.random() < 0.5 else 127,
+        rounding=rng.choice(["double", "single"]),
+    )
+
+
+def random_chain(machine: Machine, seed: int, length: int) -> list[ChainedLayer]:
+    """Convolutions that read what is before them, with residuals on chip, or from arrays."""
+    rng = np.random.default_rng(seed)
+    layers: list[ChainedLayer] = []
+    shapes: list[tuple[int, ...]] = []
+    for n in range(length):
+        source: int | np.ndarray = int(rng.integers(max(0, n - 2), n)) if n else -1
+        if n == 0:
+            h, w, c = (int(x) for x in rng.integers(3, 11, 3))
+        else:
+            _, _, h, w, c = shapes[source]
+        r, s = (int(x) for x in rng.choice([1, 3], 2))
+        layer = conv2d(
+            name=f"seed{seed}_{n}",
+            k=int(rng.choice([4, 13, 16, 28])) if n == 0 or n % 3 == 2 else shapes[-1][-1],
+            c=c,
+            h=h,
+            w=w,
+            r=r,
+            s=s,
+            stride=tuple(int(x) for x in rng.choice([1, 1, 1, 1, 2], 2)),
+            pad=(r // 2, s // 2, r // 2, s // 2),
+            quantization=Quantization(
+                input_zero=int(rng.integers(-128, 128)),
+                output_zero=int(rng.integers(-128, 128)),
+                rounding=str(rng.choice(["double", "single"])),
+            ),
+        )
+        array, data = random_data(machine.operation, layer, seed * 100 + n)
+        shape = output_shape(layer)
+        same = [k for k in range(n) if shapes[k] == shape]
+        residual: int | np.ndarray | None = None
+        if rng.random() < 0.6:
+            residual = int(rng.choice(same)) if same and rng.random() < 0.8 else None
+            if residual is None:
+                residual = rng.integers(-128, 128, shape).astype(np.int8)
+        addition = None if residual is None else random_addition(rng)
+        layers.append(ChainedLayer(layer, data, array if n == 0 else source, residual, addition))
+        shapes.append(shape)
+    return layers
+
+
+def output_shape(layer: Layer) -> tuple[int, ...]:
+    return tuple(layer.sizes[d] for d in "ngpqk")
+
+
+def golden_chain(machine: Machine, chain: list[ChainedLayer]) -> list[np.ndarray]:
+    outputs: list[np.ndarray] = []
+    for layer in chain:
+        source = outputs[layer.source] if isinstance(layer.source, int) else layer.source
+        output = golden_output(machine.operation, layer.layer, source, layer.data)
+        if layer.addition is not None:
+            known = isinstance(layer.residual, int)
+            output = layer.addition.golden(
+                output, outputs[layer.residual] if known else layer.residual
+            )
+        outputs.append(output)
+    return outputs
+
+
+def run_chains(machine: Machine, seeds: range, tell) -> None:
+    """Chains of random layers, their outputs also stored, or only those that nobody reads."""
+    chains = [random_chain(machine, seed, 3 + seed % 4) for seed in seeds]
+    golden = [golden_chain(machine, chain) for chain in chains]
+    programs = [chain_layers(machine, c, store_all=s) for c in chains for s in (True, False)]
+    steps = [step for program in programs for step in program.steps]
+    resident = sum(step.mapping.placing.source is not None for step in steps)
+    loaded = sum(step.added is not None and step.added.address is not None for step in steps)
+    added = sum(step.added is not None for step in steps)
+    tell(
+        f"{machine.design.name}: {len(steps)} layers in {len(programs)} chains, {resident} read "
+        f"on chip, {added} add a residual, {loaded} of them load it"
+    )
+    build, failures = build_machine(machine), []
+    for n, conditions in enumerate(CONDITIONS):
+        chosen = list(range(n, len(programs), len(CONDITIONS)))
+        done = run_programs(
+            Simulation(build, seed=3), [(f"chain{k}", programs[k]) for k in chosen], **conditions
+        )
+        for k, result in zip(chosen, done, strict=True):
+            where = f"seed {seeds[k // 2]}, {'all' if k % 2 == 0 else 'some'} stored, {conditions}"
+            failures += [f"{where}: {problem}" for problem in result.problems]
+            for step, output, right in zip(programs[k].steps, result.outputs, golden[k // 2]):
+                if output is not None and (output != right).any():
+                    wrong = int((output != right).sum())
+                    failures.append(f"{where}: {step.mapping.layer.name}: {wrong} wrong")
+    assert not failures, "\n".join(failures)
+    assert resident and added > loaded > 0 or machine.design.buffers.input == SMALL
+
+
+def chain_machine(dataflow: str, buffers: int, rows: int = 4, columns: int = 4) -> Machine:
+    return small_machine(dataflow, rows, columns, buffers=buffers, post_add=True)
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOW_NAMES)
+def test_random_chains(dataflow, tell):
+    run_chains(chain_machine(dataflow, LARGE), range(5), tell)
+
+
+def test_chains_that_do_not_fit_go_through_memory(tell):
+    machine = chain_machine("weight_stationary", SMALL)
+    run_chains(machine, range(10, 14), tell)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("buffers", [LARGE, SMALL])
+@pytest.mark.parametrize("dataflow", DATAFLOW_NAMES)
+def test_many_random_chains(dataflow, buffers, tell):
+    run_chains(chain_machine(dataflow, buffers, 3, 5), range(100, 140), tell)
+
+
+def test_a_design_without_adders_refuses_a_residual():
+    machine = small_machine("weight_stationary", 4, 4)
+    chain = next(
+        chain
+        for chain in (random_chain(machine, seed, 2) for seed in range(20))
+        if chain[0].residual is not None
+    )
+    with pytest.raises(MappingError, match="which the design cannot; post.add: true is needed$"):
+        chain_layers(machine, chain)
