@@ -36,6 +36,7 @@ WIDTHS = {
     "output_words": 8000,
     "accumulators": 1024,
     "block": 16,
+    "residual_checks": 4,
 }
 DESIGN = {
     "rows": 12,

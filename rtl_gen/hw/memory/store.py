@@ -49,7 +49,7 @@ class StoreEngine(wiring.Component):
     aw, w : ``Out``; b : ``In``
         Channels of AXI4, see :mod:`rtl_gen.hw.memory.axi`.
     moved : ``Out(1)``
-        A beat was written.
+        A beat was written, or words are kept.
     error : ``Out(1)``
         A response was SLVERR or DECERR; stays until reset.
     unaligned : ``Out(1)``
@@ -120,7 +120,6 @@ class StoreEngine(wiring.Component):
             self.error.eq(send.error),
             self.idle.eq(send.idle),
             self.working.eq(open_ != self.completed),
-            self.moved.eq((self.w.valid & self.w.ready) | (keeps & self.completed)),
         ]
         return m
 
@@ -134,6 +133,7 @@ class StoreEngine(wiring.Component):
             self.request.valid.eq(fetch.request.valid | retires),
             fetch.request.ready.eq(self.request.ready),
             self.completed.eq(send.completed | kept),
+            self.moved.eq((self.w.valid & self.w.ready) | (retires & self.request.ready)),
         ]
         with m.If(retires):
             m.d.comb += [request.read.eq(0), request.shrink.eq(self.config.shrink_end)]

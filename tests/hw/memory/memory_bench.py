@@ -30,7 +30,7 @@ def load_record(name="load_input", *, levels=3, checks=1, clips=True) -> Record:
 def store_record(words, *, levels=3) -> Record:
     forms = {"offset": 20, "index": words.bit_length() + 1}
     nest = nest_fields(levels=levels, forms=forms, events={"shrink": words.bit_length()})
-    return Record("store", (Field("base", 64), Field("interrupt", 1), *nest))
+    return Record("store", (Field("base", 64), Field("interrupt", 1), Field("keep", 1), *nest))
 
 
 def items(values, levels, forms):
