@@ -5,10 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from designs import small_machine
 
+from rtl_gen.golden.elementwise import add_factors
 from rtl_gen.isa.descriptors import header
 from rtl_gen.isa.registers import BY_NAME, engine_register
+from rtl_gen.mapping.addition import Addition
+from rtl_gen.mapping.encode import AddedTensor
 from rtl_gen.mapping.mapping import Mapping
+from rtl_gen.mapping.placing import Place
 from rtl_gen.mapping.program import Program
+from rtl_gen.mapping.tensors import BlockedTensor
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.job import Job, MemoryTiming
 from rtl_gen.sim.layers import golden_output, random_data
@@ -77,14 +82,30 @@ class Case:
 
 
 def two_layers() -> Case:
-    """Two layers of several tiles that do not depend on each other, on 4x4 PEs."""
-    machine = small_machine("weight_stationary", 4, 4, buffers=2 * KIB)
+    """Two layers of several tiles that do not depend on each other, on 4x4 PEs.
+
+    Each adds a residual that is loaded, so every engine has something to do.
+    """
+    machine = small_machine("weight_stationary", 4, 4, buffers=2 * KIB, post_add=True)
+    addition = Addition(factors=add_factors(0.03, 0.05, 0.06), own_zero=3, residual_zero=-7)
+    half = machine.buffer_words("output") // 2
     layer = conv2d(name="one", k=7, c=20, h=12, w=6, r=1, s=1)
     program, expected = Program(), []
     for seed in range(2):
         source, data = random_data(machine.operation, layer, seed)
-        program.add(Mapping(machine, layer, {"p": 2}, ("p",)), data, source=source)
-        expected.append(golden_output(machine.operation, layer, source, data))
+        own = golden_output(machine.operation, layer, source, data)
+        residual = np.random.default_rng(seed).integers(-128, 128, own.shape).astype(np.int8)
+        tensor = BlockedTensor(machine, layer, machine.operation.output)
+        program.add(
+            Mapping(machine, layer, {"p": 2}, ("p",)),
+            data,
+            source=source,
+            output_place=Place(1, 0, half),
+            added=AddedTensor(
+                addition, Place(1, half, half), program.place_array(tensor, residual)
+            ),
+        )
+        expected.append(addition.golden(own, residual))
     return Case(machine, Simulation(build_machine(machine), seed=1), program, expected)
 
 

@@ -102,7 +102,7 @@ def beats_of(case: Case) -> list[tuple[int, str]]:
     size, step = case.machine.design.bus_bits // 8, case.program.steps[0]
     found = []
     images = case.program.images()
-    for engine in ("load_input", "load_weights", "load_parameters"):
+    for engine in ("load_input", "load_weights", "load_parameters", "load_residual"):
         base = case.field(engine, "base")
         found += [(at, engine) for at in range(base, base + len(images[base]), size)]
     base = step.output_address

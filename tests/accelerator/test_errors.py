@@ -15,6 +15,8 @@ QUIET = 3_000  # cycles after the error in which nothing may move any more
 
 Descriptors = dict[str, list[int]]  # the words for each engine
 
+MEMORY_ENGINES = [name for name in ENGINES if name.startswith(("load", "store"))]
+
 
 @pytest.fixture(scope="module")
 def case() -> Case:
@@ -101,7 +103,7 @@ def test_a_bad_header_stops_the_run_before_anything_of_it_takes_effect(case, eng
         assert not result.counters["write_bytes"]
 
 
-@pytest.mark.parametrize("engine", ["load_input", "load_weights", "load_parameters", "store"])
+@pytest.mark.parametrize("engine", MEMORY_ENGINES)
 def test_nothing_is_read_or_written_at_an_address_within_a_word(case, engine):
     wrong = {"base": case.field(engine, "base") + 8}
     result, seen = run(case, case.descriptors(**{engine: wrong}))
@@ -109,7 +111,7 @@ def test_nothing_is_read_or_written_at_an_address_within_a_word(case, engine):
     assert not result.counters["write_bytes"]
 
 
-@pytest.mark.parametrize("engine", ["load_input", "load_weights", "load_parameters", "store"])
+@pytest.mark.parametrize("engine", MEMORY_ENGINES)
 @pytest.mark.parametrize("far", [1 << 16, 1 << 40])
 def test_nothing_is_read_or_written_outside_the_windows(case, engine, far):
     wrong = {"base": case.field(engine, "base") + far}
