@@ -16,6 +16,7 @@ from ..reuse.machine import BURST_BEATS, Machine
 from ..spec.design import Design
 from .buffer.buffet import Buffet, BuffetParams
 from .buffer.fifo import Fifo
+from .buffer.idioms import HELD_TILES, tie_idiom
 from .compute import Compute, ComputeParams
 from .control.axi_lite import AXI_LITE_PORTS
 from .control.engine import EngineControl
@@ -271,24 +272,22 @@ class Accelerator(wiring.Component):
                 params.feed(name),
                 tied={"config": feeding.config},
             )
+            idiom, buffet = params.machine.idiom(name), params.buffet(name)
+            config = control.config
+            ties = tie_idiom(m, platform, name, idiom, buffet, load, config, feed.request)
             place(
                 m,
                 platform,
                 f"{name}_buffet",
                 Buffet,
-                *astuple(params.buffet(name)),
-                tied={
-                    "write": load.write,
-                    "commit": load.commit,
-                    "space": load.space,
-                    "request": feed.request,
-                    "response": getattr(compute, name),
-                },
+                *astuple(buffet),
+                tied=ties | {"response": getattr(compute, name)},
             )
+            may_start = ~load.working if idiom in HELD_TILES else 1
             if name == "input":
-                self._start_fenced(m, platform, load, control, host)
+                self._start_fenced(m, platform, load, control, host, may_start)
             else:
-                self._start(m, load, control)
+                self._start(m, load, control, may_start)
             self._start(m, feed, feeding)
             m.d.comb += arbiter.urgent[n].eq(load.urgent)
             loads[f"load_{name}"] = load
@@ -354,7 +353,7 @@ class Accelerator(wiring.Component):
                 host.refused[n].eq(error == errors.OUTSIDE_WINDOWS),
             ]
 
-    def _start_fenced(self, m, platform, part, control, host):
+    def _start_fenced(self, m, platform, part, control, host, may_start=1):
         """As :meth:`_start`, behind the fence of the descriptor."""
         fence = place(m, platform, "fence", Fence)
         m.d.comb += [
@@ -363,7 +362,7 @@ class Accelerator(wiring.Component):
             fence.after.eq(control.config.fence),
             fence.completed.eq(host.completed),
             part.start.eq(fence.pass_on),
-            control.idle.eq(~part.busy & ~fence.waiting),
+            control.idle.eq(~part.busy & ~fence.waiting & may_start),
         ]
 
     def _start(self, m, part, control, may_start=1):

@@ -9,7 +9,18 @@ from dataclasses import dataclass
 
 from .fields import Field, Record, nest_fields
 
-__all__ = ["COMPUTE_MASKS", "ENGINES", "HEADER", "POST", "VERSION", "Widths", "header", "records"]
+__all__ = [
+    "BY_TILES",
+    "COMPUTE_MASKS",
+    "ENGINES",
+    "HEADER",
+    "IDIOMS",
+    "POST",
+    "VERSION",
+    "Widths",
+    "header",
+    "records",
+]
 
 VERSION = 1
 """Version of the descriptor format, in every header."""
@@ -25,6 +36,12 @@ ENGINES = (
     "store",
 )
 """The engines in the order of their queues."""
+
+IDIOMS = ("buffet", "fifo", "double_buffer", "scratchpad")
+"""Storage idioms of the input and the weight buffer, in the order of their numbers."""
+
+BY_TILES = ("double_buffer", "scratchpad")
+"""Those that hand over whole tiles: their load engine is told how many words a tile has."""
 
 HEADER = Record("header", (Field("words", 10), Field("reserved", 14), Field("version", 8)))
 """First word of a descriptor: how many words follow, and the version."""
@@ -57,6 +74,8 @@ class Widths:
         Entries behind each exit; 0 where the PEs accumulate.
     block
         Elements of a word.
+    input_idiom, weight_idiom
+        Of :data:`IDIOMS`.
     """
 
     levels: int
@@ -71,6 +90,13 @@ class Widths:
     output_words: int
     accumulators: int
     block: int
+    input_idiom: str = "buffet"
+    weight_idiom: str = "buffet"
+
+    def __post_init__(self):
+        for name in (self.input_idiom, self.weight_idiom):
+            if name not in IDIOMS:
+                raise ValueError(f"idiom must be one of {', '.join(IDIOMS)}, not {name!r}")
 
 
 def _index_bits(words: int) -> int:
@@ -87,7 +113,7 @@ def header(words: int) -> int:
     return HEADER.pack({"words": words, "version": VERSION})[0]
 
 
-def _load(name: str, widths: Widths, checks: int, contiguous: bool) -> Record:
+def _load(name: str, widths: Widths, checks: int, contiguous: bool, tile=()) -> Record:
     forms: dict[str, int] = {"offset": OFFSET_BITS}
     limits: list[Field] = []
     if contiguous:
@@ -96,8 +122,13 @@ def _load(name: str, widths: Widths, checks: int, contiguous: bool) -> Record:
     for n in range(checks):
         forms[f"y{n}"] = COORDINATE_BITS
         limits.append(Field(f"y{n}_limit", COORDINATE_BITS - 1))
-    head = (Field("base", 64), Field("fence", 16), Field("fenced", 1), *limits)
+    head = (Field("base", 64), Field("fence", 16), Field("fenced", 1), *tile, *limits)
     return Record(name, (*head, *nest_fields(levels=widths.dma_levels, forms=forms, events={})))
+
+
+def _tile(idiom: str, words: int) -> tuple[Field, ...]:
+    """The words of a tile, where whole tiles are handed over."""
+    return (Field("tile_words", _amount_bits(words)),) if idiom in BY_TILES else ()
 
 
 def _feed(name: str, widths: Widths, words: int, forms: Mapping[str, int], head=()) -> Record:
@@ -156,9 +187,11 @@ def records(widths: Widths) -> dict[str, Record]:
         events={"shrink": _amount_bits(widths.output_words)},
     )
     pad = Field("pad_value", 8, signed=True)
+    input_tile = _tile(widths.input_idiom, widths.input_words)
+    weight_tile = _tile(widths.weight_idiom, widths.weight_words)
     return {
-        "load_input": _load("load_input", widths, widths.load_checks, True),
-        "load_weights": _load("load_weights", widths, 0, False),
+        "load_input": _load("load_input", widths, widths.load_checks, True, input_tile),
+        "load_weights": _load("load_weights", widths, 0, False, weight_tile),
         "load_parameters": _load("load_parameters", widths, 0, False),
         "feed_input": _feed("feed_input", widths, widths.input_words, feed, (pad, *limits)),
         "feed_weights": _feed("feed_weights", widths, widths.weight_words, {}),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .descriptors import ENGINES, VERSION, Widths
+from .descriptors import ENGINES, IDIOMS, VERSION, Widths
 from .errors import ERROR_BITS
 
 __all__ = [
@@ -161,7 +161,10 @@ def _identification_registers() -> tuple[Register, ...]:
         Register("WORD", 0x018, "read", (
             BitField("block", 0, 8, "elements of a buffer word"),
             BitField("post_lanes", 8, 8, "outputs requantized a cycle"),
-        ), "Elements side by side.", None),
+            BitField("input_idiom", 16, 4, "storage idiom of the input buffer: "
+                     + ", ".join(f"{n} {name}" for n, name in enumerate(IDIOMS))),
+            BitField("weight_idiom", 20, 4, "the same of the weight buffer"),
+        ), "Elements side by side, and how buffers hand them over.", None),
         Register("NESTS", 0x01C, "read", (
             BitField("levels", 0, 8, "loop levels of the feeding and computing engines"),
             BitField("dma_levels", 8, 8, "loop levels of the engines on the memory port"),
@@ -336,7 +339,12 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
             "accumulator_bits": c.accumulator_bits,
             "bus_bits": c.bus_bits,
         },
-        "WORD": {"block": widths.block, "post_lanes": c.post_lanes},
+        "WORD": {
+            "block": widths.block,
+            "post_lanes": c.post_lanes,
+            "input_idiom": IDIOMS.index(widths.input_idiom),
+            "weight_idiom": IDIOMS.index(widths.weight_idiom),
+        },
         "NESTS": {
             "levels": widths.levels,
             "dma_levels": widths.dma_levels,
