@@ -356,7 +356,9 @@ class Machine:
 
     @property
     def dma_levels(self) -> int:
-        return 8
+        """Loops of the engines on the memory port; the load engine of a FIFO walks all loops."""
+        fifo = "fifo" in (self.idiom("input"), self.idiom("weights"))
+        return max(8, self.design.levels) if fifo else 8
 
     @cached_property
     def widths(self) -> Widths:
