@@ -155,9 +155,7 @@ def test_a_design_overrides_its_dataflow_key_by_key(tmp_path):
 def test_a_buffer_may_be_written_with_its_idiom(tmp_path):
     below = "buffers: {input: {size: 4 KiB, idiom: double_buffer}, weights: {idiom: fifo}}\n"
     design = load_design(write(tmp_path, "below.yaml", MATMUL + below))
-    assert design.buffers == Buffers(
-        input=4096, input_idiom="double_buffer", weights_idiom="fifo"
-    )
+    assert design.buffers == Buffers(input=4096, input_idiom="double_buffer", weights_idiom="fifo")
     assert [design.buffers.idiom(name) for name in ("input", "weights", "output")] == [
         "double_buffer",
         "fifo",

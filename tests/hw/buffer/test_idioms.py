@@ -46,9 +46,7 @@ class Store(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        ties = tie_idiom(
-            m, platform, "x", self.idiom, self.params, self, self.config, self.request
-        )
+        ties = tie_idiom(m, platform, "x", self.idiom, self.params, self, self.config, self.request)
         buffet = place(m, platform, "buffet", Buffet, *astuple(self.params))
         for name in ("write", "commit", "request"):
             join(m, ties[name], getattr(buffet, name))
