@@ -14,6 +14,7 @@ import area
 import buffet
 import bus_use
 import generation
+import idioms
 import mac_use
 import simulation
 from measure import Measure, load
@@ -31,6 +32,7 @@ MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "area": area.measures,
     "buffet": buffet.measures,
     "bus_use": bus_use.measures,
+    "idioms": idioms.measures,
 }
 
 

@@ -9,17 +9,28 @@ import numpy as np
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT / "benchmarks"), str(PROJECT / "tests" / "accelerator")]
+sys.path[:0] = [
+    str(PROJECT / "benchmarks"),
+    str(PROJECT / "tests" / "accelerator"),
+    str(PROJECT / "tests" / "mapping"),
+]
 
 import area  # noqa: E402
 import buffet  # noqa: E402
 import bus_use  # noqa: E402
+import direct_mapped  # noqa: E402
 import generation  # noqa: E402
+import idioms  # noqa: E402
 import mac_use  # noqa: E402
 import run  # noqa: E402
 from designs import small_machine  # noqa: E402
 from measure import Measure, repeat  # noqa: E402
+from nest_walk import walk_feed, walk_load  # noqa: E402
 
+from rtl_gen.mapping.cost import input_words, linear_words  # noqa: E402
+from rtl_gen.mapping.input_engines import InputEngines  # noqa: E402
+from rtl_gen.mapping.linear_engines import weight_engines  # noqa: E402
+from rtl_gen.mapping.mapping import Mapping  # noqa: E402
 from rtl_gen.nn.traced import read_traced  # noqa: E402
 from rtl_gen.reuse.machine import Machine  # noqa: E402
 from rtl_gen.spec.layer import conv2d  # noqa: E402
@@ -136,6 +147,75 @@ def test_bus_use_of_a_small_design():
     assert (use.name, wrong.value, wrong.asked) == ("bus_use_small", 0, 0)
     assert 5 < use.value < 95
     assert not use.holds
+
+
+def test_idioms_of_a_small_design(capsys):
+    """A buffet that other tests build too, and a scratchpad, with a cache beside them."""
+    machine = small_machine("weight_stationary", 4, 4, buffers=2048)
+    layers = {"conv": conv2d(name="conv", k=16, c=16, h=8, w=8, r=3, s=3, pad=(1, 1, 1, 1))}
+    grids = {"conv": {"p": (8, 4, 2)}}
+    measures = idioms.measures(
+        design=machine.design, layers=layers, grids=grids, idioms=("buffet", "scratchpad")
+    )
+    found = {each.name.removeprefix("idioms_"): each.value for each in measures}
+    assert found["wrong_outputs"] == 0
+    assert found["conv_buffet_edp_over_buffet"] == 1
+    # Input, weights and output once, and ten words of 16 bytes for parameters at the least.
+    assert found["conv_buffet_dram"] >= 16 * (64 + 9 * 16 + 64 + 9)
+    assert found["conv_scratchpad_cycles"] > found["conv_buffet_cycles"]
+    steps = 64 * 9 * 4 * 4
+    assert min(found["conv_buffet_cycles"], found["conv_cache_cycles"]) > steps
+    said = capsys.readouterr().out
+    assert "2 KiB of input, 2 KiB of weights" in said and "Horowitz, ISSCC 2014" in said
+
+
+CACHED = conv2d(name="conv", k=16, c=32, h=8, w=8, r=3, s=3, pad=(1, 1, 1, 1))
+ORDERS = [((), {"p": 4}), (("k", "q", "p"), {"p": 2}), (("p", "k"), {"p": 4, "q": 4})]
+
+
+@pytest.mark.parametrize("order, tiles", ORDERS)
+def test_the_caches_trace_is_what_the_feeders_ask_for(order, tiles):
+    """Words are found by their places in the buffet: what was loaded there, trip by trip."""
+    mapping = Mapping(small_machine("weight_stationary", 4, 4), CACHED, tiles, order)
+    for name, trace in (
+        ("input", direct_mapped.input_trace(mapping)),
+        ("weights", direct_mapped.weight_trace(mapping)),
+    ):
+        loaded = [
+            item["offset"] // 16 + n
+            for item in walk_load(mapping, name)
+            for n in range(item["words"])
+        ]
+        asked, head = [], 0
+        for item in walk_feed(mapping, name):
+            inside = all(0 <= item[y] < 8 for y in ("y0", "y1") if y in item)
+            asked.append(loaded[head + item["index"]] if inside else direct_mapped.PADDING)
+            head += item["shrink"]
+        np.testing.assert_array_equal(trace, asked)
+        assert head == len(loaded)
+
+
+@pytest.mark.parametrize("words, line", [(8, 1), (8, 4), (64, 2), (64, 64)])
+def test_misses_are_those_of_a_direct_mapped_cache(words, line):
+    rng = np.random.default_rng(words + line)
+    trace = np.where(rng.random(3000) < 0.1, -1, rng.integers(0, 100, 3000) // rng.integers(1, 9))
+    tags, expected = {}, []
+    for word in trace.tolist():
+        place = word // line % (words // line)
+        miss = word >= 0 and tags.get(place) != word // line
+        if miss:
+            tags[place] = word // line
+        expected.append(miss)
+    np.testing.assert_array_equal(direct_mapped.missed(trace, words, line), expected)
+
+
+def test_a_cache_that_holds_all_fetches_all_once():
+    mapping = Mapping(small_machine("weight_stationary", 4, 4), CACHED)
+    done = direct_mapped.run_caches(mapping, (1 << 14, 1 << 14), (1, 1))
+    words = input_words(InputEngines(mapping))[0] + linear_words(weight_engines(mapping))
+    assert done.fetched == words
+    slower = direct_mapped.run_caches(mapping, (64, 1 << 14), (1, 1))
+    assert slower.fetched > done.fetched and slower.cycles > done.cycles
 
 
 @pytest.mark.shared_data

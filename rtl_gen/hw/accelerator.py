@@ -17,6 +17,7 @@ from ..spec.design import Design
 from .activations import Activations
 from .buffer.buffet import Buffet, BuffetParams
 from .buffer.fifo import Fifo
+from .buffer.idioms import HELD_TILES, tie_idiom
 from .compute import Compute, ComputeParams
 from .control.axi_lite import AXI_LITE_PORTS
 from .control.configure import fields_of
@@ -266,7 +267,7 @@ class Accelerator(wiring.Component):
             join(m, activations.residual_response, compute.residual_response)
             m.d.comb += [
                 compute.addition.eq(activations.addition),
-                compute.residual.eq(activations.residual_filled),
+                compute.residual.eq(activations.residual_there),
             ]
         join(m, compute.write, activations.output_write)
         join(m, compute.commit, activations.output_commit)
@@ -303,56 +304,59 @@ class Accelerator(wiring.Component):
             m.d.comb += arbiter.urgent[n].eq(load.urgent)
             loads[f"load_{name}"] = load
             progress[f"load_{name}"] = load.moved
-            if name in ("weights", "parameters"):
-                self._start(m, load, control)
-                feed = self._elaborate_buffet(m, platform, name, load, compute)
-                self._start(m, feed, controls[f"feed_{name}"])
-            else:
-                self._elaborate_region(m, platform, name, load, control, host, activations)
+            if name == "residual":
+                ties = {"write": load.write, "commit": load.commit, "space": load.space}
+                self._elaborate_region(m, platform, name, load, control, host, activations, ties)
+                continue
+            feeding = controls[f"feed_{name}"]
+            feed = place(
+                m,
+                platform,
+                f"feed_{name}",
+                Feeder,
+                params.feed(name),
+                tied={"config": feeding.config},
+            )
+            progress[f"feed_{name}"] = feed.request.valid & feed.request.ready
+            idiom, buffet = params.machine.idiom(name), params.buffet(name)
+            parts = (load, control.config, feed.request)
+            ties = tie_idiom(m, platform, name, idiom, buffet, *parts)
+            may_start = ~load.working if idiom in HELD_TILES else 1
             if name == "input":
-                feed = self._elaborate_input_feed(m, platform, controls, host, activations)
-            if name != "residual":
-                m.d.comb += feed.config.eq(controls[f"feed_{name}"].config)
-                progress[f"feed_{name}"] = feed.request.valid & feed.request.ready
+                join(m, ties.pop("request"), activations.input_request)
+                parts = (load, control, host, activations, ties, may_start)
+                self._elaborate_region(m, platform, name, *parts)
+                self._elaborate_resident(m, platform, feed, feeding, host, activations)
+                continue
+            place(
+                m,
+                platform,
+                f"{name}_buffet",
+                Buffet,
+                *astuple(buffet),
+                tied=ties | {"response": getattr(compute, name)},
+            )
+            self._start(m, load, control, may_start)
+            self._start(m, feed, feeding)
         return arbiter, loads
 
-    def _elaborate_buffet(self, m, platform, name, load, compute):
-        """A buffer of its own between a load engine and its feeder, which is returned."""
-        params = self._params
-        feed = place(m, platform, f"feed_{name}", Feeder, params.feed(name))
-        place(
-            m,
-            platform,
-            f"{name}_buffet",
-            Buffet,
-            *astuple(params.buffet(name)),
-            tied={
-                "write": load.write,
-                "commit": load.commit,
-                "space": load.space,
-                "request": feed.request,
-                "response": getattr(compute, name),
-            },
-        )
-        return feed
-
-    def _elaborate_region(self, m, platform, name, load, control, host, activations):
+    def _elaborate_region(
+        self, m, platform, name, load, control, host, activations, ties, may_start=1
+    ):
         """A load engine that fills a region of the activation memories, behind its fence."""
-        join(m, load.write, getattr(activations, f"{name}_write"))
-        join(m, load.commit, getattr(activations, f"{name}_commit"))
-        m.d.comb += [
-            load.space.eq(getattr(activations, f"{name}_space")),
-            getattr(activations, f"{name}_working").eq(load.working),
-        ]
+        join(m, ties["write"], getattr(activations, f"{name}_write"))
+        join(m, ties["commit"], getattr(activations, f"{name}_commit"))
+        for port in ("space", "filled"):
+            if port in ties:
+                m.d.comb += ties[port].eq(getattr(activations, f"{name}_{port}"))
+        m.d.comb += getattr(activations, f"{name}_working").eq(load.working)
         held = layout_of(region_fields(self._params.machine.widths))
         fence = self._fence(m, platform, f"{name}_fence", control, host)
-        self._start_placed(m, activations, name, load, control, fence.pass_on, held, fence.waiting)
+        waits = fence.waiting | ~may_start
+        self._start_placed(m, activations, name, load, control, fence.pass_on, held, waits)
 
-    def _elaborate_input_feed(self, m, platform, controls, host, activations):
+    def _elaborate_resident(self, m, platform, feed, control, host, activations):
         """The feeder of the input, which waits where its input is another layer's output."""
-        control = controls["feed_input"]
-        feed = place(m, platform, "feed_input", Feeder, self._params.feed("input"))
-        join(m, feed.request, activations.input_request)
         fence = self._fence(m, platform, "feed_fence", control, host)
         m.d.comb += [
             feed.start.eq(fence.pass_on),
@@ -360,7 +364,6 @@ class Accelerator(wiring.Component):
             activations.resident.eq(control.config.resident),
             activations.resident_memory.eq(control.config.resident_memory),
         ]
-        return feed
 
     def _elaborate_store(self, m, platform, controls, host, compute, activations, progress):
         """The store engine of the output."""

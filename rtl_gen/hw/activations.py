@@ -41,12 +41,12 @@ class Activations(wiring.Component):
         Words are on their way to the region.
     input, output, residual
         The streams of a region each: ``write``, ``commit``, ``request``, ``response``, and
-        ``space``.
+        ``space``, ``filled``.
     resident, resident_memory
         Of the input's feeder; see :class:`~rtl_gen.hw.buffer.region.Region`.
     addition : ``Out(layout_of(ADDITION))``
         Of the layer whose outputs are on their way.
-    residual_filled
+    residual_there
         Words of the residual that may be added; all there can be, if it is resident or there is
         none.
     """
@@ -63,7 +63,7 @@ class Activations(wiring.Component):
             members |= self._region_members("residual", region.size)
             members |= {
                 "addition": Out(layout_of(ADDITION)),
-                "residual_filled": Out(params.output_buffet.amount),
+                "residual_there": Out(params.output_buffet.amount),
             }
             compute += layout_of(ADDITION).size
         members |= _claim_members("compute", compute)
@@ -78,6 +78,7 @@ class Activations(wiring.Component):
             f"{name}_request": In(stream.Signature(buffet.request)),
             f"{name}_response": Out(stream.Signature(buffet.response)),
             f"{name}_space": Out(buffet.amount),
+            f"{name}_filled": Out(buffet.amount),
         }
 
     def elaborate(self, platform):
@@ -107,6 +108,7 @@ class Activations(wiring.Component):
             m.d.comb += [
                 region.loaded.eq(memories.loaded[reader]),
                 getattr(self, f"{name}_space").eq(region.space),
+                getattr(self, f"{name}_filled").eq(region.filled),
             ]
             regions[name] = region
         m.d.comb += [
@@ -144,7 +146,7 @@ class Activations(wiring.Component):
             region.resident.eq(addition.residual_resident),
             region.resident_memory.eq(addition.residual_memory),
             waits.eq(addition.residual & ~addition.residual_resident),
-            self.residual_filled.eq(Mux(waits, region.filled, ~0)),
+            self.residual_there.eq(Mux(waits, region.filled, ~0)),
         ]
 
 

@@ -11,9 +11,11 @@ from .fields import Field, Record, nest_fields
 
 __all__ = [
     "ADDITION",
+    "BY_TILES",
     "COMPUTE_MASKS",
     "ENGINES",
     "HEADER",
+    "IDIOMS",
     "POST",
     "VERSION",
     "Widths",
@@ -37,6 +39,12 @@ ENGINES = (
     "load_residual",
 )
 """The engines in the order of their queues."""
+
+IDIOMS = ("buffet", "fifo", "double_buffer", "scratchpad")
+"""Storage idioms of the input and the weight buffer, in the order of their numbers."""
+
+BY_TILES = ("double_buffer", "scratchpad")
+"""Those that hand over whole tiles: their load engine is told how many words a tile has."""
 
 HEADER = Record("header", (Field("words", 10), Field("reserved", 14), Field("version", 8)))
 """First word of a descriptor: how many words follow, and the version."""
@@ -72,6 +80,8 @@ class Widths:
         Entries behind each exit; 0 where the PEs accumulate.
     block
         Elements of a word.
+    input_idiom, weight_idiom
+        Of :data:`IDIOMS`.
     """
 
     levels: int
@@ -87,6 +97,13 @@ class Widths:
     accumulators: int
     block: int
     residual_checks: int = 0
+    input_idiom: str = "buffet"
+    weight_idiom: str = "buffet"
+
+    def __post_init__(self):
+        for name in (self.input_idiom, self.weight_idiom):
+            if name not in IDIOMS:
+                raise ValueError(f"idiom must be one of {', '.join(IDIOMS)}, not {name!r}")
 
     @property
     def adds(self) -> bool:
@@ -122,7 +139,7 @@ def region_fields(widths: Widths) -> tuple[Field, ...]:
     )
 
 
-def _load(name: str, widths: Widths, checks: int, *, region: bool) -> Record:
+def _load(name: str, widths: Widths, checks: int, *, region: bool, tile=()) -> Record:
     forms: dict[str, int] = {"offset": OFFSET_BITS}
     limits: list[Field] = []
     if region:
@@ -131,10 +148,15 @@ def _load(name: str, widths: Widths, checks: int, *, region: bool) -> Record:
     for n in range(checks):
         forms[f"y{n}"] = COORDINATE_BITS
         limits.append(Field(f"y{n}_limit", COORDINATE_BITS - 1))
-    head = [Field("base", 64), *FENCE, *limits]
+    head = [Field("base", 64), *FENCE, *tile, *limits]
     if region:
         head += region_fields(widths)
     return Record(name, (*head, *nest_fields(levels=widths.dma_levels, forms=forms, events={})))
+
+
+def _tile(idiom: str, words: int) -> tuple[Field, ...]:
+    """The words of a tile, where whole tiles are handed over."""
+    return (Field("tile_words", _amount_bits(words)),) if idiom in BY_TILES else ()
 
 
 FENCE = (Field("fence", 16), Field("fenced", 1))
@@ -228,9 +250,11 @@ def records(widths: Widths) -> dict[str, Record]:
     pad = Field("pad_value", 8, signed=True)
     resident = (Field("resident", 1), Field("resident_memory", 1))
     feed_input = (pad, *FENCE, *resident, *limits)
+    checks, input_tile = widths.load_checks, _tile(widths.input_idiom, widths.activation_words)
+    weight_tile = _tile(widths.weight_idiom, widths.weight_words)
     found = {
-        "load_input": _load("load_input", widths, widths.load_checks, region=True),
-        "load_weights": _load("load_weights", widths, 0, region=False),
+        "load_input": _load("load_input", widths, checks, region=True, tile=input_tile),
+        "load_weights": _load("load_weights", widths, 0, region=False, tile=weight_tile),
         "load_parameters": _load("load_parameters", widths, 0, region=False),
         "feed_input": _feed("feed_input", widths, widths.activation_words, feed, feed_input),
         "feed_weights": _feed("feed_weights", widths, widths.weight_words, {}),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .descriptors import ENGINES, VERSION, Widths
+from .descriptors import ENGINES, IDIOMS, VERSION, Widths
 from .errors import ERROR_BITS
 
 __all__ = [
@@ -163,7 +163,10 @@ def _identification_registers() -> tuple[Register, ...]:
             BitField("post_lanes", 8, 8, "outputs requantized a cycle"),
             BitField("residual_checks", 16, 4, "coordinates of a residual compared with the extent "
                      "at the load; 0: no residual can be added"),
-        ), "Elements side by side.", None),
+            BitField("input_idiom", 20, 4, "storage idiom of the input buffer: "
+                     + ", ".join(f"{n} {name}" for n, name in enumerate(IDIOMS))),
+            BitField("weight_idiom", 24, 4, "the same of the weight buffer"),
+        ), "Elements side by side, and how buffers hand them over.", None),
         Register("NESTS", 0x01C, "read", (
             BitField("levels", 0, 8, "loop levels of the feeding and computing engines"),
             BitField("dma_levels", 8, 8, "loop levels of the engines on the memory port"),
@@ -342,6 +345,8 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
             "block": widths.block,
             "post_lanes": c.post_lanes,
             "residual_checks": widths.residual_checks,
+            "input_idiom": IDIOMS.index(widths.input_idiom),
+            "weight_idiom": IDIOMS.index(widths.weight_idiom),
         },
         "NESTS": {
             "levels": widths.levels,

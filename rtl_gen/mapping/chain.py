@@ -102,7 +102,9 @@ class _Chain:
 
     def _kept(self, n: int) -> bool:
         """Whether the output of a layer stays on chip."""
-        return n in self.last_reader and n not in self.spilled
+        # A FIFO is read in the order of filling only.
+        random_access = self.machine.idiom("input") != "fifo"
+        return random_access and n in self.last_reader and n not in self.spilled
 
     def _on_chip(self, read) -> bool:
         return isinstance(read, int) and self._kept(read)

@@ -17,6 +17,9 @@ LATENCY = 100
 RUN = 2
 """Cycles that a run of words takes at least."""
 
+REFILL = 6
+"""Cycles from the last word read of a scratchpad to its next request, and from beat to word."""
+
 FIXED = 60
 """Cycles from start to the first request and through the pipelines, once a layer."""
 
@@ -33,15 +36,18 @@ class Cost:
         Beats that cross the memory port.
     exposed
         Cycles in which nothing can overlap: the first words in, the last out.
+    coupled
+        Cycles in which a scratchpad is filled while the array waits for it.
     """
 
     compute: int
     bus: int
     exposed: int
+    coupled: int = 0
 
     @property
     def cycles(self) -> int:
-        return max(self.compute, self.bus) + self.exposed
+        return max(self.compute + self.coupled, self.bus) + self.exposed
 
 
 def estimate(mapping: Mapping) -> Cost:
@@ -63,7 +69,14 @@ def estimate(mapping: Mapping) -> Cost:
     first = beats * (tile + weights.set_words + parameters.set_words)
     last = beats * -(-result.tile_words * stored // _padded(result))
     exposed = FIXED + 2 * LATENCY + first + last
-    return Cost(_compute(mapping), max(bus, runs * RUN, store_runs * RUN), exposed)
+    coupled = 0
+    for name, times, filled in (
+        ("input", trips(mapping, mapping.levels[: source.boundary]), words),
+        ("weights", fills(weights), weight_words),
+    ):
+        if machine.idiom(name) == "scratchpad":
+            coupled += times * (LATENCY + REFILL) + beats * filled
+    return Cost(_compute(mapping), max(bus, runs * RUN, store_runs * RUN), exposed, coupled)
 
 
 def _stored_runs(result: OutputEngines) -> int:
@@ -160,8 +173,17 @@ def _inside(source: InputEngines, name: str, start: int, held: int) -> int:
 
 def linear_words(engines: LinearEngines) -> int:
     """Words that are loaded: a tile for each trip of the levels outside that change it."""
-    outside = list(engines.used[: engines.boundary])
-    while outside and outside[-1] not in engines.indexing:
-        outside.pop()
-    loads = trips(engines.mapping, [engines.level(n) for n in outside])
-    return engines.tile_words(engines.boundary) * loads
+    words, last, parent = engines.run
+    if words == last:
+        return words * fills(engines)
+    run = Level(engines.level(parent).dimension, 1, words, last)
+    return trips(engines.mapping, [*_loading(engines), run])
+
+
+def fills(engines: LinearEngines) -> int:
+    """How often a tile is loaded."""
+    return trips(engines.mapping, _loading(engines))
+
+
+def _loading(engines: LinearEngines) -> list[Level]:
+    return [engines.level(n) for n in engines.loading(engines.boundary)]

@@ -7,7 +7,7 @@ from math import gcd
 from ..spec.operation import Rank
 from .levels import Level
 from .mapping import Mapping, MappingError
-from .nest import Loop, NestWriter, check_levels, product
+from .nest import Loop, NestWriter, check_levels, product, tile_field
 from .placing import Resident
 from .tensors import BlockedTensor
 
@@ -21,13 +21,22 @@ class InputEngines:
     The buffer holds a tile: every word that the levels inside :attr:`boundary` touch, rank by rank
     with one pitch each, borders included; a word outside the tensor takes its place but is neither
     loaded nor read. Where the innermost level outside moves along image rows, the tile is a window
-    that slides: rows are loaded once, and what is past is given back.
+    that slides: rows are loaded once, and what is past is given back. Only a buffet can do that;
+    a double buffer and a scratchpad hold whole tiles. A FIFO holds no tile: each word is loaded
+    for every read of it, in the order of the reads, and a tile is only what one walk of the
+    loading engine's inner loops brings.
 
     An input that an earlier layer left on chip is not loaded: the tile is the tensor as it lies
     there, without borders, and nothing is given back.
+
+    Parameters
+    ----------
+    outside
+        Levels outside the tile, to try; None: as many as the idiom needs.
     """
 
     mapping: Mapping
+    outside: int | None = None
 
     @cached_property
     def tensor(self) -> BlockedTensor:
@@ -45,11 +54,27 @@ class InputEngines:
     def _indexes(self, level: Level) -> bool:
         return level.dimension in self.tensor.tensor.dimensions
 
+    @property
+    def idiom(self) -> str:
+        return self.mapping.machine.idiom("input")
+
     @cached_property
     def boundary(self) -> int:
-        """Levels outside the tile: those from tile to tile, but for the innermost that reuse it."""
+        """Levels outside the tile: those from tile to tile, but for the innermost that reuse it.
+
+        Of a FIFO so many that all inside read each word once and in order.
+
+        Raises
+        ------
+        MappingError
+            If no tile of a FIFO is read so.
+        """
         if self.resident:
             return 0
+        if self.outside is not None:
+            return self.outside
+        if self.idiom == "fifo":
+            return self._fifo_boundary
         count = sum(level.outer for level in self._levels)
         if self.mapping.machine.reuse.output.stationary:
             outer = [n for n, level in enumerate(self._levels) if level.outer]
@@ -57,6 +82,32 @@ class InputEngines:
         while count and not self._indexes(self._levels[count - 1]):
             count -= 1
         return count
+
+    @property
+    def _fifo_boundary(self) -> int:
+        for count in range(self.kept + 1):
+            if InputEngines(self.mapping, count).reads_once:
+                return count
+        raise MappingError(
+            f"{self.mapping.layer.name}: {self.tensor.tensor.name} cannot come through a FIFO "
+            f"(buffers.input.idiom), for a step does not read its words once and in the order of "
+            f"memory; a buffet, a double_buffer or a scratchpad can"
+        )
+
+    @property
+    def reads_once(self) -> bool:
+        """Whether each word of a tile is read once, in the order in which it is loaded."""
+        inside = self._levels[self.boundary : self.kept]
+        if any(level.last != level.bound for level in inside):
+            return False  # the last tile is loaded whole, but less of it is read
+        loops = [(x.bound, self._feed_strides(x, inside=True)["index"]) for x in inside]
+        loops += [(loop.bound, loop.strides["index"]) for loop, _ in self._step_loops]
+        words = 1
+        for bound, stride in reversed(loops):
+            if bound > 1 and stride != words:
+                return False
+            words *= bound
+        return words == self.tile_words
 
     def covered(self, dimension: str) -> int:
         """Values of a dimension that one tile covers, filled up to whole pieces of the array."""
@@ -88,7 +139,7 @@ class InputEngines:
     @cached_property
     def slides(self) -> str | None:
         """The rank along which the tile slides, if the level around it moves only there."""
-        if not self.boundary:
+        if not self.boundary or self.idiom != "buffet":
             return None
         level = self._levels[self.boundary - 1]
         contiguous = self.mapping.machine.contiguous_rank
@@ -162,13 +213,19 @@ class InputEngines:
     def check(self):
         """Raise MappingError if the tile does not fit the buffer, or cannot be loaded."""
         if self.resident:
+            if self.idiom == "fifo":
+                raise MappingError(
+                    f"{self.mapping.layer.name}: a FIFO is not read where a word lies, so an input "
+                    f"on chip needs another idiom for it"
+                )
             _ = self.pitches
             return
-        room = self.mapping.placing.input_words or self.mapping.machine.buffer_words("input")
+        room = self.mapping.machine.tile_room("input", self.mapping.placing.input_words)
         need = max(self.tile_words, self.slide_words if self.slides else 0)
-        if need > room:
+        if need > room and self.idiom != "fifo":
+            what = "a half" if self.idiom == "double_buffer" else "the buffer"
             raise MappingError(
-                f"{self.mapping.layer.name}: an input tile of {need} words does not fit the buffer "
+                f"{self.mapping.layer.name}: an input tile of {need} words does not fit {what} "
                 f"of {room}"
             )
         self._check_unchecked()
@@ -226,7 +283,7 @@ class InputEngines:
         }
         for form, name in limits.items():
             values[f"{form}_limit"] = tensor.count(name) if name else 1
-        return values
+        return values | tile_field(machine, "load_input", self.tile_words)
 
     def _load_strides(self, level: Level) -> dict[str, int]:
         return self._offsets({name: self.moves(level, name) for name in self.order})
@@ -258,9 +315,10 @@ class InputEngines:
         machine = self.mapping.machine
         writer = NestWriter(self.mapping, "feed_input", machine.design.levels)
         made: dict[int, Loop] = {}
-        tile = 0 if self.resident else self.tile_words
+        fifo = self.idiom == "fifo"
+        tile = 0 if self.resident else 1 if fifo else self.tile_words
         for n, level in enumerate(self._levels[: self.kept]):
-            amount = 0
+            amount = int(fifo)
             if n < self.boundary:
                 sliding = self.slides and n == self.boundary - 1
                 amount = self.slide_words if sliding else tile
@@ -268,7 +326,7 @@ class InputEngines:
                 level.bound,
                 level.last,
                 made.get(self.mapping.chain(n)),
-                self._feed_strides(level, inside=n >= self.boundary),
+                self._feed_strides(level, inside=n >= self.boundary and not fifo),
                 {"shrink": amount},
             )
             made[n] = writer.add(loop)
@@ -279,27 +337,36 @@ class InputEngines:
             bases["index"] = self.resident.place.first + sum(
                 self.origin(name) * self.pitches[name] for name in self.order
             )
-        for backwards, loops in (
-            (True, machine.input_tick_loops),
-            (False, machine.input_word_loops),
-        ):
-            for n in loops:
-                spatial = machine.design.dataflow.spatial[n]
-                size = machine.reuse.placement.sizes[n]
-                piece = Level(spatial.dimension, machine.reuse.placement.units[n], size, size)
-                strides = self._feed_strides(piece, inside=True)
-                if backwards:  # what is shifted in first goes farthest
-                    for name, step in strides.items():
-                        bases[name] = bases.get(name, 0) + step * (size - 1)
-                        strides[name] = -step
-                writer.add(Loop(size, strides=strides))
-        wide = -(-machine.spatial_size(self._blocked) // machine.block)
-        if wide > 1:
-            writer.add(Loop(wide, strides={"index": self.pitches[self.tensor.tensor.blocked]}))
+        for loop, backwards in self._step_loops:
+            if backwards:  # what is shifted in first goes farthest
+                for name, step in loop.strides.items():
+                    bases[name] = bases.get(name, 0) - step * (loop.bound - 1)
+            if fifo:
+                loop.strides["index"], loop.events["shrink"] = 0, 1
+            writer.add(loop)
         values = writer.fields(bases=bases, ends={"shrink": tile})
         for n, name in enumerate(machine.checked_ranks):
             values[f"y{n}_limit"] = self.tensor.count(name)
         return values
+
+    @property
+    def _step_loops(self) -> list[tuple[Loop, bool]]:
+        """Loops over the words of one step, or of all load ticks; these are walked backwards."""
+        machine, found = self.mapping.machine, []
+        ticks = machine.input_tick_loops
+        for n in (*ticks, *machine.input_word_loops):
+            spatial = machine.design.dataflow.spatial[n]
+            size = machine.reuse.placement.sizes[n]
+            piece = Level(spatial.dimension, machine.reuse.placement.units[n], size, size)
+            strides = self._feed_strides(piece, inside=True)
+            if n in ticks:
+                strides = {name: -step for name, step in strides.items()}
+            found.append((Loop(size, strides=strides), n in ticks))
+        wide = -(-machine.spatial_size(self._blocked) // machine.block)
+        if wide > 1:
+            pitch = self.pitches[self.tensor.tensor.blocked]
+            found.append((Loop(wide, strides={"index": pitch}), False))
+        return found
 
     @property
     def _blocked(self) -> str:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..isa.descriptors import BY_TILES
 from .levels import Level
 from .mapping import Mapping, MappingError
-from .nest import MOST_TRIPS, Loop, NestWriter, check_levels, product
+from .nest import MOST_TRIPS, Loop, NestWriter, check_levels, product, tile_field
 
 __all__ = ["LinearEngines", "parameter_engines", "weight_engines"]
 
@@ -38,7 +39,12 @@ class LinearEngines:
 
     @property
     def room(self) -> int:
-        return self.mapping.machine.buffer_words(self.name)
+        return self.mapping.machine.tile_room(self.name)
+
+    @property
+    def is_fifo(self) -> bool:
+        """Whether each word is loaded for every read of it, in the order of the reads."""
+        return self.mapping.machine.idiom(self.name) == "fifo"
 
     @property
     def set_words(self) -> int:
@@ -66,20 +72,38 @@ class LinearEngines:
 
         A tile is given back when it is used up. The farther out the boundary, the fewer times words
         are loaded again; a boundary in front of a level that does not index the words, or at the
-        end, loads nothing twice that the next one outside would not.
+        end, loads nothing twice that the next one outside would not. Where whole tiles are handed
+        over, the largest that fits waits least. A FIFO keeps nothing: its tile is what lies in
+        memory without a gap and is read once.
         """
+        if self.is_fifo:
+            return self._fifo_boundary
         stops = [k for k, n in enumerate(self.used) if n not in self.indexing]
+        if self.mapping.machine.idiom(self.name) in BY_TILES:
+            stops = range(len(self.used))
         for count in [*stops, len(self.used)]:
             if self.tile_words(count) <= self.room:
-                levels = len(self._runs(count)) + 1
-                check_levels(
-                    self.mapping, f"load_{self.name}", levels, self.mapping.machine.dma_levels
-                )
-                return count
+                return self._checked(count)
         raise MappingError(
             f"{self.mapping.layer.name}: {self.tile_words(len(self.used))} words of {self.name} do "
             f"not fit the buffer of {self.room}"
         )
+
+    @property
+    def _fifo_boundary(self) -> int:
+        ragged = any(count != last for count, last, _ in self.inner)
+        count = len(self.used)
+        while count and not ragged and self.used[count - 1] in self.indexing:
+            level = self.level(self.used[count - 1])
+            ragged = level.bound != level.last or self.tile_words(count - 1) > MOST_TRIPS
+            count -= not ragged
+        return self._checked(count)
+
+    def _checked(self, count: int) -> int:
+        """A boundary for which the loading engine has loops enough."""
+        levels = len(self._runs(count)) + 1
+        check_levels(self.mapping, f"load_{self.name}", levels, self.mapping.machine.dma_levels)
+        return count
 
     def tile_words(self, outside: int) -> int:
         inside = [n for n in self.used[outside:] if n in self.indexing]
@@ -87,13 +111,14 @@ class LinearEngines:
 
     def _runs(self, count: int) -> list[tuple[int, ...]]:
         """The levels outside a tile; those that go through memory without a gap together."""
-        outside = list(self.used[:count])
-        while outside and outside[-1] not in self.indexing:
-            outside.pop()
+        outside = self.loading(count)
         # A last bound leaves gaps, and asks where outer levels of its dimension stand.
         ragged = {
             self.level(n).dimension for n in outside if self.level(n).last != self.level(n).bound
         }
+        if self.is_fifo:
+            parents = (parent for _, _, parent in self.inner if parent is not None)
+            ragged |= {self.level(parent).dimension for parent in parents}
         runs: list[tuple[int, ...]] = []
         joins = False
         for n in outside:
@@ -104,6 +129,26 @@ class LinearEngines:
                 runs.append((n,))
             joins = whole
         return runs
+
+    def loading(self, count: int) -> list[int]:
+        """Those of the first levels for whose trips a tile is loaded: of the innermost that do not
+        index the words only a FIFO loads again.
+        """
+        outside = list(self.used[:count])
+        while outside and outside[-1] not in self.indexing and not self.is_fifo:
+            outside.pop()
+        return outside
+
+    @property
+    def run(self) -> tuple[int, int, int | None]:
+        """Words, and words on last trips, that one item of the loading engine brings, and the level
+        that says which; all that is loaded is read from a FIFO.
+        """
+        if self.is_fifo and self.boundary == len(self.used):
+            (inner,) = self.inner
+            return inner
+        tile = self.tile_words(self.boundary)
+        return tile, tile, None
 
     def _trips(self, *levels: int) -> int:
         return product(self.level(n).bound for n in levels)
@@ -119,35 +164,37 @@ class LinearEngines:
             parent = made.get(self.mapping.chain(run[-1])) if len(run) == 1 else None
             bound, last = (inner.bound, inner.last) if len(run) == 1 else (self._trips(*run), None)
             made[run[-1]] = writer.add(Loop(bound, last, parent, {"offset": offset}))
-        writer.add(Loop(self.tile_words(self.boundary)))
-        return writer.fields(bases={"offset": 0})
+        count, last, parent = self.run
+        writer.add(Loop(count, last, made.get(parent)))
+        values = writer.fields(bases={"offset": 0})
+        return values | tile_field(machine, f"load_{self.name}", count)
 
     def feed(self) -> dict[str, int]:
         """Fields of the feeding engine."""
         machine = self.mapping.machine
         writer = NestWriter(self.mapping, f"feed_{self.name}", machine.design.levels)
         made: dict[int, Loop] = {}
-        tile = self.tile_words(self.boundary)
+        fifo = self.is_fifo  # the next word is the first, and gone when it is read
+        tile = 1 if fifo else self.tile_words(self.boundary)
         # Trips of the innermost outside levels that do not index the words use the same tile again.
-        reused = self.boundary
-        while reused and self.used[reused - 1] not in self.indexing:
-            reused -= 1
+        reused = len(self.loading(self.boundary))
         for k, n in enumerate(self.used):
             level = self.level(n)
-            inside = k >= self.boundary
+            index = self.strides.get(n, 0) if k >= self.boundary and not fifo else 0
             loop = Loop(
                 level.bound,
                 level.last,
                 made.get(self.mapping.chain(n)),
-                {"index": self.strides.get(n, 0) if inside else 0},
-                {"shrink": tile if k < reused else 0},
+                {"index": index},
+                {"shrink": tile if fifo or k < reused else 0},
             )
             made[n] = writer.add(loop)
         step = self.set_words
         for bound, last, parent in self.inner:
             step //= bound
             if bound > 1:
-                writer.add(Loop(bound, last, made.get(parent), {"index": step}))
+                strides = {"index": 0 if fifo else step}
+                writer.add(Loop(bound, last, made.get(parent), strides, {"shrink": int(fifo)}))
         return writer.fields(bases={"index": 0}, ends={"shrink": tile})
 
 

@@ -23,7 +23,11 @@ GAIN = 0.99
 """Smaller tiles are taken only for fewer cycles than this part of the best so far."""
 
 
-def choose_mapping(machine: Machine, layer: Layer, placing: Placing = Placing()) -> Mapping:
+ANYWHERE = Placing()
+"""Nothing is on chip, and the memories are free."""
+
+
+def choose_mapping(machine: Machine, layer: Layer, placing: Placing = ANYWHERE) -> Mapping:
     """A mapping with few estimated cycles.
 
     The search has stages, and the first that finds a mapping ends it: all reductions and rows of

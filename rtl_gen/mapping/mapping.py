@@ -40,7 +40,7 @@ class Mapping:
     layer: Layer
     tiles: dict[str, int] = field(default_factory=dict)
     order: tuple[str, ...] = ()
-    placing: Placing = Placing()
+    placing: Placing = field(default_factory=Placing)
 
     def __post_init__(self):
         self._check_names()

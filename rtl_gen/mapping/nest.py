@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ..reuse.machine import Machine
 from .mapping import Mapping, MappingError
 
-__all__ = ["MOST_TRIPS", "Loop", "NestWriter", "check_levels"]
+__all__ = ["MOST_TRIPS", "Loop", "NestWriter", "check_levels", "product", "tile_field"]
 
 
 @dataclass
@@ -121,6 +122,12 @@ def check_levels(mapping: Mapping, engine: str, needed: int, levels: int) -> Non
             f"{mapping.layer.name}: {engine} would need {needed} loop levels, the design has "
             f"{levels}"
         )
+
+
+def tile_field(machine: Machine, engine: str, words: int) -> dict[str, int]:
+    """The field of a loading engine that counts a tile's words, where its buffer asks for it."""
+    asked = any(field.name == "tile_words" for field in machine.records[engine].fields)
+    return {"tile_words": words} if asked else {}
 
 
 def product(numbers: Iterable[int]) -> int:

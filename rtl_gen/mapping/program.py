@@ -78,9 +78,9 @@ class Step:
         Byte addresses, multiples of 4096 where the program chose them; None of an input that is on
         chip, and of an output that stays there.
     after
-        How many layers of the program must be complete before its input is loaded, or read on chip.
+        How many layers of the program must be complete before its input is loaded or read.
     input_place, output_place
-        Where its tiles, or its whole output, lie on chip; None: in the input's, the output's memory.
+        Where its tiles, or its whole output, lie on chip; None: in memories of their own.
     added
         A residual that is added to its output.
     """

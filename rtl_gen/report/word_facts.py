@@ -186,10 +186,13 @@ def buffer_facts(machine: Machine) -> tuple[BufferFacts, ...]:
         "parameters": "biases, multipliers and shifts",
         "output": _blocks(machine, operation.output),
     }
-    found = [
-        BufferFacts(name=name, words=machine.buffer_words(name), bits=bits, holds=holds)
-        for name, holds in names.items()
-    ]
+    found = []
+    for name, holds in names.items():
+        if (idiom := machine.idiom(name)) != "buffet":
+            holds += f" ({idiom})"
+        found.append(
+            BufferFacts(name=name, words=machine.buffer_words(name), bits=bits, holds=holds)
+        )
     if machine.accumulators:
         wide = machine.sum_bits * len(machine.output_lanes)
         found.append(

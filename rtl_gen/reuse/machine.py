@@ -101,7 +101,10 @@ class Machine:
         _ = (self.input_lanes, self.output_lanes)
         for name, tile in self.smallest_tiles.items():
             burst = 0 if name == "output" else self.burst_words
-            for words, what in ((tile, "the smallest tile"), (burst, "a burst of the bus")):
+            smallest = (tile, "the smallest tile")
+            if self.idiom(name) == "double_buffer":
+                smallest = (2 * tile, "two of the smallest tile")
+            for words, what in (smallest, (burst, "a burst of the bus")):
                 if words > self.buffer_words(name):
                     have = f"{self.buffer_words(name)} words of {self.block} bytes"
                     need = f"at least {words * self.block} bytes are needed"
@@ -302,6 +305,18 @@ class Machine:
     def buffer_words(self, name: str) -> int:
         return getattr(self.design.buffers, name) // self.block
 
+    def idiom(self, name: str) -> str:
+        """How a buffer hands words over."""
+        return self.design.buffers.idiom(name)
+
+    def tile_room(self, name: str, words: int | None = None) -> int:
+        """Words of a tile at most: half of a double buffer; a FIFO keeps no tile.
+
+        ``words``: those of the buffer, if it has only a part of its memory.
+        """
+        words = words or self.buffer_words(name)
+        return words // (2 if self.idiom(name) == "double_buffer" else 1)
+
     @property
     def burst_words(self) -> int:
         """Words of a burst at most, whose room must be free before it is asked for."""
@@ -345,7 +360,9 @@ class Machine:
 
     @property
     def dma_levels(self) -> int:
-        return 8
+        """Loops of the engines on the memory port; the load engine of a FIFO walks all loops."""
+        fifo = "fifo" in (self.idiom("input"), self.idiom("weights"))
+        return max(8, self.design.levels) if fifo else 8
 
     @cached_property
     def widths(self) -> Widths:
@@ -363,6 +380,8 @@ class Machine:
             accumulators=self.accumulators,
             block=self.block,
             residual_checks=self.residual_checks,
+            input_idiom=self.idiom("input"),
+            weight_idiom=self.idiom("weights"),
         )
 
     @property

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from math import prod
 
+from ..isa.descriptors import IDIOMS
 from .dataflow import AXES, SIDE, Dataflow
-from .limits import KIB, MIB, ByteLimit, Limit
+from .limits import KIB, MIB, ByteLimit, Limit, either, shown
 from .operation import SpecError
 
 __all__ = ["KIB", "LIMITS", "Buffers", "Design", "Formats"]
@@ -83,17 +84,34 @@ class Formats:
 
 @dataclass(frozen=True, kw_only=True)
 class Buffers:
-    """Capacities in bytes; ``accumulators`` in entries per exit of the array."""
+    """Capacities in bytes; ``accumulators`` in entries per exit of the array.
+
+    Parameters
+    ----------
+    input_idiom, weights_idiom
+        How a buffer hands words over: ``buffet``, ``fifo``, ``double_buffer`` or ``scratchpad``.
+    """
 
     input: int = 128 * KIB
     weights: int = 64 * KIB
     output: int = 128 * KIB
     parameters: int = 16 * KIB
     accumulators: int = 1024
+    input_idiom: str = "buffet"
+    weights_idiom: str = "buffet"
 
     def __post_init__(self):
         for name in ("input", "weights", "output", "parameters", "accumulators"):
             LIMITS[f"buffers.{name}"].check(getattr(self, name), f"buffers.{name}")
+        for name in ("input", "weights"):
+            if (idiom := self.idiom(name)) not in IDIOMS:
+                raise SpecError(
+                    f"must be {either(IDIOMS)}, not {shown(idiom)}", key=f"buffers.{name}.idiom"
+                )
+
+    def idiom(self, name: str) -> str:
+        """The storage idiom of a buffer; parameters and outputs lie in buffets."""
+        return getattr(self, f"{name}_idiom", "buffet")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The keys of dataflow and design files: one table, from which parser and schema are made."""
 
+from ..isa.descriptors import IDIOMS
 from .dataflow import AXES, PE_TRIPS, SIDE, SKEW
 from .design import LIMITS, Buffers, Design, Formats
 from .kinds import Choice, Flag, Integer, Size, Text, Word
@@ -113,8 +114,25 @@ def _numbers(what: str, section: str, docs: dict[str, tuple[str, int | None]]) -
     for name, (doc, default) in docs.items():
         limit = LIMITS[f"{section}.{name}"]
         size = section == "buffers" and name != "accumulators"
-        keys[name] = Key(Size(limit) if size else Integer(limit), doc, default=default)
+        kind = Size(limit) if size else Integer(limit)
+        if section == "buffers" and name in ("input", "weights"):
+            kind = Either(kind, _storage(kind, default))
+        keys[name] = Key(kind, doc, default=default)
     return Table(what, keys)
+
+
+def _storage(size: Size, default: int | None) -> Table:
+    """A buffer in full: its size and its storage idiom."""
+    idiom = (
+        "how words are handed over: buffet (word by word), fifo (each word read once, in order), "
+        "double_buffer (halves, one filled while the other is read), scratchpad (one tile, filled "
+        "and read in turn)"
+    )
+    keys = {
+        "size": Key(size, "bytes", default=default),
+        "idiom": Key(Choice(IDIOMS), idiom, default=IDIOMS[0]),
+    }
+    return Table("a buffer", keys)
 
 
 ARRAY = {

@@ -77,7 +77,7 @@ class Written:
         """The same with the hardware's keys of another file laid over it."""
         merged = dict(self.settings)
         for name, value in settings.items():
-            merged[name] = merged.get(name, {}) | value if isinstance(value, dict) else value
+            merged[name] = _laid_over(merged.get(name), value)
         return Written(file, self.dataflow_name, merged, self.places | places)
 
 
@@ -148,6 +148,15 @@ def _read_dataflow(source: Source) -> Written:
     return Written(source.file, settings["name"], settings, places)
 
 
+def _laid_over(below, above):
+    """A section key by key; a buffer's size and its idiom are keys too."""
+    if not isinstance(above, dict):
+        return below | {"size": above} if isinstance(below, dict) else above
+    if not isinstance(below, dict):
+        below = {} if below is None else {"size": below}
+    return below | {name: _laid_over(below.get(name), value) for name, value in above.items()}
+
+
 def _at(source: Source, key: str, message: str) -> SpecFileError:
     return SpecFileError(message, file=source.file, line=source.lines[key], key=key)
 
@@ -186,13 +195,26 @@ def build_design(written: Written) -> Design:
         name=settings["name"],
         dataflow=dataflow,
         formats=Formats(**settings.get("formats", {})),
-        buffers=Buffers(**settings.get("buffers", {})),
+        buffers=_build_buffers(settings.get("buffers", {})),
         bus_bits=settings.get("bus", {}).get("width", Design.bus_bits),
         post_lanes=settings.get("post", {}).get("lanes", lanes),
         post_add=settings.get("post", {}).get("add", Design.post_add),
         **array,
         **{name: settings[name] for name in plain if name in settings},
     )
+
+
+def _build_buffers(written: dict) -> Buffers:
+    """Sizes, and the idioms of those buffers that are written in full."""
+    found = {}
+    for name, value in written.items():
+        if not isinstance(value, dict):
+            value = {"size": value}
+        if "size" in value:
+            found[name] = value["size"]
+        if "idiom" in value:
+            found[f"{name}_idiom"] = value["idiom"]
+    return Buffers(**found)
 
 
 def _build_dataflow(name: str, settings: dict) -> Dataflow:

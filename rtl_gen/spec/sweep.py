@@ -246,6 +246,8 @@ def _name_point(dataflow: str, chosen: dict) -> tuple[str, tuple[tuple[str, str]
             parts.append(shape)
             values.append((key, shape))
         else:
+            if isinstance(value, dict):  # a buffer's size and idiom
+                value = "_".join(map(str, value.values()))
             parts.append(f"{key.replace('.', '_')}_{value}")
             values.append((key, str(value)))
     return "_".join(parts), tuple(values)

@@ -178,7 +178,7 @@ def run_chains(machine: Machine, seeds: range, tell) -> None:
                     wrong = int((output != right).sum())
                     failures.append(f"{where}: {step.mapping.layer.name}: {wrong} wrong")
     assert not failures, "\n".join(failures)
-    assert resident and added > loaded > 0 or machine.design.buffers.input == SMALL
+    assert (resident and added > loaded > 0) or machine.design.buffers.input == SMALL
 
 
 def chain_machine(dataflow: str, buffers: int, rows: int = 4, columns: int = 4) -> Machine:
@@ -209,5 +209,5 @@ def test_a_design_without_adders_refuses_a_residual():
         for chain in (random_chain(machine, seed, 2) for seed in range(20))
         if chain[0].residual is not None
     )
-    with pytest.raises(MappingError, match="which the design cannot; post.add: true is needed$"):
+    with pytest.raises(MappingError, match=r"which the design cannot; post.add: true is needed$"):
         chain_layers(machine, chain)

@@ -9,7 +9,7 @@ import pytest
 
 from rtl_gen import isa
 from rtl_gen.isa import errors
-from rtl_gen.isa.descriptors import ENGINES, VERSION, Widths
+from rtl_gen.isa.descriptors import ENGINES, IDIOMS, VERSION, Widths
 from rtl_gen.isa.registers import (
     ADDRESS_BITS,
     BY_NAME,
@@ -37,6 +37,8 @@ WIDTHS = {
     "accumulators": 1024,
     "block": 16,
     "residual_checks": 4,
+    "input_idiom": "scratchpad",
+    "weight_idiom": "fifo",
 }
 DESIGN = {
     "rows": 12,
@@ -92,6 +94,7 @@ def test_identification_tells_a_driver_all_it_packs_descriptors_by():
     told = {name: value for word in seen.values() for name, value in word.items()}
     told |= {name.lower(): word["value"] for name, word in seen.items() if "value" in word}
     expected = {name: value for name, value in DESIGN.items() if name != "widths"} | WIDTHS
+    expected |= {name: IDIOMS.index(WIDTHS[name]) for name in ("input_idiom", "weight_idiom")}
     assert {field.name for field in fields(Widths)} == set(WIDTHS)
     assert {name: told[name] for name in expected} == expected
 

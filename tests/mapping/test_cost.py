@@ -87,8 +87,18 @@ def draw_mappings(machine, rng, count):
     ["weight_stationary", "output_stationary", "input_stationary", "matmul_weight_stationary"],
 )
 def test_estimated_words_are_those_of_the_descriptors(dataflow):
-    machine = machine_of(dataflow, 4, 4)
-    for mapping, words in draw_mappings(machine, random.Random(5), 40):
+    check_words(machine_of(dataflow, 4, 4), 40)
+
+
+@pytest.mark.parametrize("idiom", ["fifo", "double_buffer", "scratchpad"])
+@pytest.mark.parametrize("dataflow", ["weight_stationary", "output_stationary"])
+def test_estimated_words_of_other_idioms(dataflow, idiom):
+    sizes = {"input": 2048, "weights": 1024, "input_idiom": idiom, "weights_idiom": idiom}
+    check_words(machine_of(dataflow, 4, 4, buffers=sizes), 20)
+
+
+def check_words(machine, count):
+    for mapping, words in draw_mappings(machine, random.Random(5), count):
         records, levels = machine.records, machine.dma_levels
         estimated = {
             "load_input": input_words(InputEngines(mapping))[0],

@@ -41,14 +41,14 @@ def test_a_pool_of_blocks_of_channels_is_a_convolution():
 
 def test_what_does_not_run_is_refused():
     some = {"name": "pool", "image": (8, 8), "channels": 24, "kernel": (3, 3)}
-    with pytest.raises(ModelError, match="^pool: an average pool with padding does not run yet$"):
+    with pytest.raises(ModelError, match=r"^pool: an average pool with padding does not run yet$"):
         average_pool_node(**some, pad=(1, 1, 1, 1))
-    with pytest.raises(ModelError, match="^pool: an average pool over 2916 elements .* 2895 "):
+    with pytest.raises(ModelError, match=r"^pool: an average pool over 2916 elements .* 2895 "):
         average_pool_node(**some | {"kernel": (54, 54), "image": (60, 60)})
     node = average_pool_node(**some)
-    with pytest.raises(ModelError, match="^pool: 24 channels are no multiple of 16$"):
+    with pytest.raises(ModelError, match=r"^pool: 24 channels are no multiple of 16$"):
         diagonal(node, 16)
     dense = replace(node.layer, sizes=node.layer.sizes | {"g": 1, "k": 24, "c": 24})
     dense = replace(node, layer=dense, weight=np.zeros((24, 3, 3, 24), np.int8))
-    with pytest.raises(ModelError, match="^pool: is no depthwise convolution$"):
+    with pytest.raises(ModelError, match=r"^pool: is no depthwise convolution$"):
         diagonal(dense, 16)

@@ -152,6 +152,33 @@ def test_a_design_overrides_its_dataflow_key_by_key(tmp_path):
     assert (design.bus_bits, design.block, design.buffers) == (64, 32, Buffers(input=1024))
 
 
+def test_a_buffer_may_be_written_with_its_idiom(tmp_path):
+    below = "buffers: {input: {size: 4 KiB, idiom: double_buffer}, weights: {idiom: fifo}}\n"
+    design = load_design(write(tmp_path, "below.yaml", MATMUL + below))
+    assert design.buffers == Buffers(input=4096, input_idiom="double_buffer", weights_idiom="fifo")
+    assert [design.buffers.idiom(name) for name in ("input", "weights", "output")] == [
+        "double_buffer",
+        "fifo",
+        "buffet",
+    ]
+    # Size and idiom are keys of their own: one overrides without the other.
+    above = "buffers: {input: 1 KiB, weights: {size: 2 KiB}, output: 4 KiB}\n"
+    design = load_design(write(tmp_path, "above.yaml", "dataflow: below.yaml\n" + above))
+    assert design.buffers == Buffers(
+        input=1024, weights=2048, output=4096, input_idiom="double_buffer", weights_idiom="fifo"
+    )
+    plain = write(tmp_path, "plain.yaml", MATMUL + "buffers: {input: 1 KiB}\n")
+    above = "dataflow: plain.yaml\nbuffers: {input: {idiom: scratchpad}}\n"
+    assert load_design(plain).buffers == Buffers(input=1024)
+    design = load_design(write(tmp_path, "pad.yaml", above))
+    assert design.buffers == Buffers(input=1024, input_idiom="scratchpad")
+
+
+def test_an_idiom_from_python_is_checked_too():
+    with pytest.raises(SpecError, match=r"^buffers.input.idiom: must be buffet, .* not 'cache'$"):
+        Buffers(input_idiom="cache")
+
+
 def test_one_folded_loop_may_take_what_the_others_leave(tmp_path):
     folded = "{spatial: m, on: rows, size: 4}\n  - {spatial: k, on: rows}"
     text = MATMUL.replace("{spatial: k, on: rows}", folded)

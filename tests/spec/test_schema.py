@@ -49,7 +49,7 @@ GOOD = """
  "array": {"rows": 8, "columns": 8},
  "links": {"skew": {"rows": 1, "columns": 0}, "shift": {"B": "columns"}, "moving": ["A"]},
  "formats": {"operand_bits": 8, "max_reduction": 16, "accumulator_bits": 32},
- "buffers": {"input": "8 KiB", "output": 4096, "accumulators": 64},
+ "buffers": {"input": {"size": "8 KiB", "idiom": "fifo"}, "weights": "4 KiB", "output": 4096},
  "bus": {"width": 64}, "post": {"lanes": 4}, "multiplier_registers": 0, "block": 16,
  "levels": 12, "queue_words": 256}
 """
@@ -156,6 +156,8 @@ def test_the_good_document_is_good():
     [
         ({"array": [[4, 4]], "bus.width": [64], "buffers.input": ["1 KiB", 2048]}, True),
         ({"dataflow": ["a.yaml"]}, True),
+        ({"buffers.weights": ["1 KiB", {"size": 2048, "idiom": "scratchpad"}]}, True),
+        ({"buffers.output": [{"size": 2048, "idiom": "scratchpad"}]}, False),
         ({"array": [[4]]}, False),
         ({"array": [[4, 4, 4]]}, False),
         ({"array": [[4, 257]]}, False),

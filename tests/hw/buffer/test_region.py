@@ -232,7 +232,9 @@ def test_a_response_that_waits_outlives_reads_of_others():
 
 
 def test_lanes_are_those_of_the_memories():
-    with pytest.raises(ValueError, match="^region lanes must be 1 or the 8 parts of its memories'"):
+    with pytest.raises(
+        ValueError, match=r"^region lanes must be 1 or the 8 parts of its memories'"
+    ):
         RegionParams(64, DEPTHS, 8, 5, 4)
 
 

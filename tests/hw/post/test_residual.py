@@ -121,5 +121,5 @@ def test_words_pass_in_a_fixed_time_whether_something_is_added_or_not(resident):
 def test_factors_that_have_no_field_are_refused():
     with pytest.raises(ValueError, match=r"^the factor of the first operand must be .* and 1$"):
         Addition(factors=AddFactors((1 << 30, 1), (1 << 30, 0), (1 << 30, 0)))
-    with pytest.raises(ValueError, match="^own_zero must be|^first_zero must be"):
+    with pytest.raises(ValueError, match=r"^own_zero must be|^first_zero must be"):
         Addition(factors=add_factors(1, 1, 1), own_zero=200)
