@@ -57,8 +57,8 @@ def chain_layers(
     """A program that keeps on chip what later layers read, as far as the memories reach.
 
     An output is kept, from its layer to its last reader, in the memory that its layer does not
-    read, or in the same. Where it finds no place there it goes through main memory, behind a fence;
-    so does every output that no layer reads. Places are given first fit, in the order of the layers.
+    read, or in the same. Where it finds no place there it goes through main memory, behind a
+    fence; so does every output that no layer reads. Places are given first fit, layer by layer.
 
     Parameters
     ----------
