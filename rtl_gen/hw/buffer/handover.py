@@ -77,15 +77,15 @@ class Handover(wiring.Component):
 
     def elaborate(self, platform):
         m, amount = Module(), self._buffet.amount
-        come = Signal(amount)  # words of tiles that are not whole yet
+        self.come = come = Signal(amount)  # words of tiles that are not whole yet
         now = Signal(range(2 * self._buffet.depth + 1))  # and those of this cycle
         whole = Signal(amount)  # words of the tiles that they complete
-        newest = Signal(amount)  # words of the tile handed over last
+        self.newest = newest = Signal(amount)  # words of the tile handed over last
         fill, commit, tile = self.fill, self.fill_commit, self.tile_words
 
         m.d.comb += [
             now.eq(come + Mux(commit.valid, commit.payload.count, 0)),
-            whole.eq(self._whole(now)),
+            whole.eq(Mux(self.start, 0, self._whole(now))),
             self.write.valid.eq(fill.valid),
             self.write.payload.eq(fill.payload),
             self.write.payload.index.eq(fill.payload.index + come),
