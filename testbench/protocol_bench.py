@@ -17,7 +17,7 @@ from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
 
 from rtl_gen.sim.files import MemoryFile
 from rtl_gen.sim.job import ErrorRange, Job
-from rtl_gen.sim.result import COUNTERS, NO_CYCLE, Observation, Result
+from rtl_gen.sim.result import COUNTERS, NO_CYCLE, Observation, Result, engine_counts
 from rtl_gen.sim.script import Entry, Idle, Poll, Read, Stamp, WaitInterrupt, Write
 
 PERIOD = 10  # ns
@@ -210,6 +210,7 @@ class ProtocolBench:
             cycles=self.read("cycles"),
             interrupt_cycle=self.interrupt_cycle,
             counters={name: self.read(f"memory_{name}") for name in COUNTERS},
+            engines=engine_counts(self.read("memory_engines")),
             violations=self.read("memory_violations"),
             violation_cycle=self.read("memory_violation_cycle"),
             strays=self.dram.bytes_written.found,

@@ -209,6 +209,7 @@ class Accelerator(wiring.Component):
         work = {engine: control.busy for engine, control in controls.items()}
         work["compute"] |= compute.working
         progress = {"compute": compute.moved}
+        _count(m, host, "compute", moves=compute.write.valid, room=compute.waits_room)
         arbiter, loads = self._elaborate_loads(m, platform, controls, host, compute, progress)
         store = self._elaborate_store(m, platform, controls, host, compute, progress)
         work |= {name: work[name] | load.working for name, load in loads.items()}
@@ -292,8 +293,24 @@ class Accelerator(wiring.Component):
             self._start(m, feed, feeding)
             m.d.comb += arbiter.urgent[n].eq(load.urgent)
             loads[f"load_{name}"] = load
+            asked, answer = feed.request.valid & feed.request.ready, getattr(compute, name)
             progress[f"load_{name}"] = load.moved
-            progress[f"feed_{name}"] = feed.request.valid & feed.request.ready
+            progress[f"feed_{name}"] = asked
+            _count(
+                m,
+                host,
+                f"load_{name}",
+                moves=load.moved,
+                room=load.waits_room,
+                bus=load.waits_bus,
+            )
+            _count(
+                m,
+                host,
+                f"feed_{name}",
+                moves=asked & feed.request.payload.read,
+                room=answer.valid & ~answer.ready,
+            )
         return arbiter, loads
 
     def _elaborate_store(self, m, platform, controls, host, compute, progress):
@@ -321,6 +338,7 @@ class Accelerator(wiring.Component):
         interrupts = place(m, platform, "interrupts", Fifo, 1, params.store.bursts)
         self._start(m, store, control, may_start=interrupts.i.ready)
         progress["store"] = store.moved
+        _count(m, host, "store", moves=store.moved, bus=store.waits_bus)
         m.d.comb += [
             host.layer_done.eq(store.completed),
             host.layer_interrupt.eq(interrupts.o.payload),
@@ -372,3 +390,13 @@ class Accelerator(wiring.Component):
             part.start.eq(control.start),
             control.idle.eq(~part.busy & may_start),
         ]
+
+
+def _count(m, host, engine, *, moves, room=0, bus=0):
+    """Tell the host port what an engine's counters need: moves of bytes, and reasons to wait."""
+    n = ENGINES.index(engine)
+    m.d.comb += [
+        host.transfers[n].eq(moves),
+        host.waits_room[n].eq(room),
+        host.waits_bus[n].eq(bus),
+    ]
