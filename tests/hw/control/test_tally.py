@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from amaranth.hdl import ClockDomain, Module
 from control_bench import run
 
 from rtl_gen.flow.verilog import emit
@@ -140,6 +141,30 @@ def test_carries_are_counted_by_the_next():
             assert bench.history[-1][0] << 29 > 4 * WORD
 
     run(bench.dut, host)
+
+
+def test_a_reset_clears_what_memories_hold():
+    """A reset itself leaves them as they are. What was counted at it is lost."""
+    bench = Bench((0,) * 5, seed=7)
+    m = Module()
+    m.domains.sync = domain = ClockDomain()
+    m.submodules.dut = bench.dut
+
+    async def host(ctx):
+        await bench.made(ctx)
+        await bench.start(ctx)
+        await bench.work(ctx, 60)
+        await bench.stop(ctx)
+        await bench.made(ctx)
+        assert all(await bench.read(ctx))
+        ctx.set(domain.rst, 1)
+        await ctx.tick()
+        ctx.set(domain.rst, 0)
+        assert ctx.get(bench.dut.making)
+        await bench.made(ctx)
+        assert await bench.read(ctx) == [0] * 5
+
+    run(m, host)
 
 
 def test_a_tally_of_one_counter_is_none():
