@@ -120,7 +120,7 @@ def build_machine(machine: Machine, *, waves: bool = False, bench: str = "memory
     verilog = accelerator_verilog(machine)
     return build(
         verilog.top,
-        verilog.text,
+        verilog.text + verilog.wrapper,
         data_width=machine.design.bus_bits,
         name=machine.design.name,
         waves=waves,

@@ -1,7 +1,7 @@
 """The keys of dataflow and design files: one table, from which parser and schema are made."""
 
 from .dataflow import AXES, PE_TRIPS, SIDE, SKEW
-from .design import LIMITS, Buffers, Design, Formats
+from .design import LIMITS, MEMORIES, Buffers, Design, Formats
 from .kinds import Choice, Integer, Size, Text, Word
 from .tables import Either, Key, ListOf, MapOf, Table, Variants
 
@@ -158,6 +158,12 @@ HARDWARE = {
         Integer(LIMITS["queue_words"]),
         "words of the descriptor queue of each engine",
         default=Design.queue_words,
+    ),
+    "memories": Key(
+        Choice(MEMORIES),
+        "what memories become: inferred by synthesis, or instances of the module rtl_gen_sram, "
+        "which foundry macros replace",
+        default=Design.memories,
     ),
 }
 
