@@ -209,7 +209,7 @@ class Accelerator(wiring.Component):
         work = {engine: control.busy for engine, control in controls.items()}
         work["compute"] |= compute.working
         progress = {"compute": compute.moved}
-        _count(m, host, "compute", moves=compute.write.valid, room=compute.waits_room)
+        _count(m, host, "compute", compute.write.valid, compute.waits_room)
         arbiter, loads = self._elaborate_loads(m, platform, controls, host, compute, progress)
         store = self._elaborate_store(m, platform, controls, host, compute, progress)
         work |= {name: work[name] | load.working for name, load in loads.items()}
@@ -296,21 +296,9 @@ class Accelerator(wiring.Component):
             asked, answer = feed.request.valid & feed.request.ready, getattr(compute, name)
             progress[f"load_{name}"] = load.moved
             progress[f"feed_{name}"] = asked
-            _count(
-                m,
-                host,
-                f"load_{name}",
-                moves=load.moved,
-                room=load.waits_room,
-                bus=load.waits_bus,
-            )
-            _count(
-                m,
-                host,
-                f"feed_{name}",
-                moves=asked & feed.request.payload.read,
-                room=answer.valid & ~answer.ready,
-            )
+            _count(m, host, f"load_{name}", load.moved, load.waits_room, load.waits_bus)
+            reads, held = asked & feed.request.payload.read, answer.valid & ~answer.ready
+            _count(m, host, f"feed_{name}", reads, held)
         return arbiter, loads
 
     def _elaborate_store(self, m, platform, controls, host, compute, progress):
@@ -338,7 +326,7 @@ class Accelerator(wiring.Component):
         interrupts = place(m, platform, "interrupts", Fifo, 1, params.store.bursts)
         self._start(m, store, control, may_start=interrupts.i.ready)
         progress["store"] = store.moved
-        _count(m, host, "store", moves=store.moved, bus=store.waits_bus)
+        _count(m, host, "store", store.moved, bus=store.waits_bus)
         m.d.comb += [
             host.layer_done.eq(store.completed),
             host.layer_interrupt.eq(interrupts.o.payload),
@@ -392,11 +380,11 @@ class Accelerator(wiring.Component):
         ]
 
 
-def _count(m, host, engine, *, moves, room=0, bus=0):
-    """Tell the host port what an engine's counters need: moves of bytes, and reasons to wait."""
+def _count(m, host, engine, transfers, room=0, bus=0):
+    """Tell the host port what an engine's counters need: what it moves, and why it waits."""
     n = ENGINES.index(engine)
     m.d.comb += [
-        host.transfers[n].eq(moves),
+        host.transfers[n].eq(transfers),
         host.waits_room[n].eq(room),
         host.waits_bus[n].eq(bus),
     ]
