@@ -100,7 +100,8 @@ def verilog(
     """Write the Verilog of the accelerator, or of its bare PE array.
 
     Writes `<design>.v` and beside it `<design>.json`: top module, ports, memories, versions of the
-    tools, hashes. What is generated belongs to you.
+    tools, hashes. With `memories: sram` also `rtl_gen_sram.v`, if it is not there yet. What is
+    generated belongs to you.
     """
     from .report.verilog_files import memory_lines
 
@@ -112,6 +113,8 @@ def verilog(
         lines = files.verilog.read_text().count("\n")
         print(f"{files.verilog}: module {files.facts['top']}, {lines:,} lines")
         print(f"{files.description}: ports, memories, versions, hashes")
+        if files.wrapper:
+            print(f"{files.wrapper}: the module of its memories; put your macros there")
         for line in memory_lines(files.facts):
             print(line)
 

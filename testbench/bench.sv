@@ -48,7 +48,8 @@ module bench #(
     output wire [15:0] memory_reads_open,
     output wire [15:0] memory_writes_open,
     output wire [15:0] memory_violations,
-    output wire [63:0] memory_violation_cycle
+    output wire [63:0] memory_violation_cycle,
+    output wire [8:0][4:0][63:0] memory_engines
 );
 
   logic aresetn, begins, interrupt;
@@ -169,7 +170,8 @@ module bench #(
       .memory_reads_open,
       .memory_writes_open,
       .memory_violations,
-      .memory_violation_cycle
+      .memory_violation_cycle,
+      .memory_engines
   );
 
   host host (

@@ -13,14 +13,15 @@ from collections.abc import Iterator, Sequence
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, SimTimeoutError, with_timeout
-from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiResp, AxiSlave
+from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam, AxiResp
 
 from rtl_gen.sim.files import MemoryFile
 from rtl_gen.sim.job import ErrorRange, Job
-from rtl_gen.sim.result import COUNTERS, NO_CYCLE, Observation, Result
+from rtl_gen.sim.result import COUNTERS, NO_CYCLE, Observation, Result, engine_counts
 from rtl_gen.sim.script import Entry, Idle, Poll, Read, Stamp, WaitInterrupt, Write
 
 PERIOD = 10  # ns
+MEMORY_BYTES = 1 << 62  # AxiRam takes addresses modulo this; len() can say no more
 
 
 class BusError(Exception):
@@ -43,7 +44,10 @@ class Strays:
 
 
 class Dram:
-    """The target behind cocotbext-axi's slave: memory, windows and errors."""
+    """The bytes behind cocotbext-axi's AxiRam, with windows and errors.
+
+    AxiRam takes slices of it, a beat each, and answers SLVERR where that raises.
+    """
 
     def __init__(self, memory: MemoryFile):
         self.memory = memory
@@ -58,15 +62,19 @@ class Dram:
         if self.error and self.error.first <= address <= self.error.last:
             raise BusError
 
-    async def read(self, address: int, length: int) -> bytes:
-        self.check(address)
-        self.bytes_read.note(address, length)
-        return self.memory.read(address, length).tobytes()
+    def __len__(self) -> int:
+        return MEMORY_BYTES
 
-    async def write(self, address: int, data: bytes) -> None:
-        self.bytes_written.note(address, len(data))
-        self.check(address)
-        self.memory.write(address, data)
+    def __getitem__(self, span: slice) -> bytes:
+        self.check(span.start)
+        length = span.stop - span.start
+        self.bytes_read.note(span.start, length)
+        return self.memory.read(span.start, length).tobytes()
+
+    def __setitem__(self, span: slice, data: bytes) -> None:
+        self.bytes_written.note(span.start, len(data))
+        self.check(span.start)
+        self.memory.write(span.start, data)
 
 
 class Host:
@@ -131,7 +139,7 @@ class ProtocolBench:
         Clock(dut.aclk, PERIOD, unit="ns", impl="gpi").start()
         clocking = {"clock": dut.aclk, "reset": dut.aresetn, "reset_active_level": False}
         self.dram = Dram(memory)
-        self.slave = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), target=self.dram, **clocking)
+        self.ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), mem=self.dram, **clocking)
         self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), **clocking)
         self.host = Host(dut, self.master)
         self.must_reset = True
@@ -180,7 +188,7 @@ class ProtocolBench:
 
     def stall(self, job: Job, seed: int) -> None:
         """Pause each channel at random, as often as the job says."""
-        write, read = self.slave.write_if, self.slave.read_if
+        write, read = self.ram.write_if, self.ram.read_if
         control_write, control_read = self.master.write_if, self.master.read_if
         timing, host = job.timing, job.host_stall
         channels = [
@@ -210,6 +218,7 @@ class ProtocolBench:
             cycles=self.read("cycles"),
             interrupt_cycle=self.interrupt_cycle,
             counters={name: self.read(f"memory_{name}") for name in COUNTERS},
+            engines=engine_counts(self.read("memory_engines")),
             violations=self.read("memory_violations"),
             violation_cycle=self.read("memory_violation_cycle"),
             strays=self.dram.bytes_written.found,

@@ -14,7 +14,7 @@ from cocotb.triggers import FallingEdge, RisingEdge
 
 from rtl_gen.sim.files import HostFile, MemoryFile
 from rtl_gen.sim.job import Job, MemoryTiming
-from rtl_gen.sim.result import COUNTERS, Observation, Result
+from rtl_gen.sim.result import COUNTERS, Observation, Result, engine_counts
 from rtl_gen.sim.script import encode
 
 ENDED, TIMED_OUT = 1, 2  # host_status
@@ -82,6 +82,7 @@ class Bench:
             cycles=self.read("host_cycles"),
             interrupt_cycle=self.read("host_interrupt_cycle"),
             counters={name: self.read(f"memory_{name}") for name in COUNTERS},
+            engines=engine_counts(self.read("memory_engines")),
             violations=self.read("memory_violations"),
             violation_cycle=self.read("memory_violation_cycle"),
             strays=self.host.strays(),

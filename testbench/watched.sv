@@ -77,7 +77,8 @@ module watched #(
     output wire [15:0] memory_reads_open,
     output wire [15:0] memory_writes_open,
     output wire [15:0] memory_violations,
-    output wire [63:0] memory_violation_cycle
+    output wire [63:0] memory_violation_cycle,
+    output wire [8:0][4:0][63:0] memory_engines
 );
 
   logic [63:0] cycles;
@@ -194,6 +195,17 @@ module watched #(
       .reads_open(memory_reads_open),
       .writes_open
   );
+
+  // A DUT that is not an accelerator has no engines.
+`ifdef ENGINES
+  engine_counters engines (
+      .aclk,
+      .clear,
+      .counts(memory_engines)
+  );
+`else
+  assign memory_engines = 0;
+`endif
 
   axi_check #(
       .DATA_WIDTH(DATA_WIDTH)

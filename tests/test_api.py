@@ -1,5 +1,6 @@
 """rtl-gen from Python, and a tiny design from its file to a layer in RTL."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import rtl_gen
+from rtl_gen.flow.design import SRAM_FILE
 from rtl_gen.golden.convolution import conv2d as golden_conv2d
 from rtl_gen.golden.quantize import output_int8
 from rtl_gen.mapping.mapping import MappingError
@@ -20,6 +22,7 @@ from rtl_gen.sim.layers import golden_output, random_data
 from rtl_gen.spec.layer_text import parse_layer
 from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.operations import shipped_operation
+from rtl_gen.spec.parse import load_design
 
 FLOWS = Path(__file__).parents[1] / "dataflows"
 TINY = Path(__file__).parent / "designs" / "tiny.yaml"
@@ -118,6 +121,37 @@ def test_verilog_is_written_whole_with_its_description(tiny, tmp_path):
     bits = sum(words * width * count for (words, width), count in counts.items())
     total = f"{sum(counts.values()):4} memories of {len(facts['memories'])} kinds, "
     assert lines[-1] == f"{total}{bits / 8192:,.1f} KiB"
+
+
+def test_a_design_with_srams_comes_with_their_module(tmp_path):
+    """What the user made of it is not written over."""
+    design = rtl_gen.LoadedDesign(None, dataclasses.replace(load_design(TINY), memories="sram"))
+    files = design.write_verilog(tmp_path)
+    assert files.wrapper == tmp_path / "rtl_gen_sram.v"
+    assert files.wrapper.read_text() == SRAM_FILE.read_text()
+    plain = rtl_gen.load(TINY).write_verilog(tmp_path / "plain")
+    assert plain.wrapper is None and not (tmp_path / "plain" / "rtl_gen_sram.v").exists()
+    assert files.facts["design_hash"] != plain.facts["design_hash"]
+
+    def shapes(facts):
+        keys = ("count", "words", "bits", "write_bits", "read")
+        return [[memory[key] for key in keys] for memory in facts["memories"]]
+
+    assert shapes(files.facts) == shapes(plain.facts)
+    for memory in files.facts["memories"]:
+        assert memory["wrapper"] == (None if memory["read"] == "asynchronous" else "rtl_gen_sram")
+    assert not any(memory["wrapper"] for memory in plain.facts["memories"])
+    line = "   1 x    256 words of 128 bits, written by 8, read in a cycle (rtl_gen_sram)"
+    assert line in memory_lines(files.facts)
+
+    files.wrapper.write_text("// macros\n")
+    assert design.write_verilog(tmp_path).wrapper.read_text() == "// macros\n"
+    assert design.write_verilog(tmp_path, array=True).wrapper is None
+
+
+def test_a_design_is_not_called_like_the_module_of_srams():
+    with pytest.raises(SpecError, match=r"^name: is the name of the memories' module$"):
+        dataclasses.replace(load_design(TINY), memories="sram", name="rtl_gen_sram")
 
 
 def test_the_bare_array_is_another_file(tiny, tmp_path):

@@ -1,6 +1,7 @@
 """The Verilog of a design: its text with a header, byte for byte the same every time."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import yaml
 
@@ -12,10 +13,10 @@ from ..reuse import Reuse, analyse
 from ..reuse.machine import Machine
 from ..reuse.placement import Placement
 from ..spec.dataflow import AXES, Dataflow
-from ..spec.design import Design
+from ..spec.design import SRAM_MODULE, Design
 from .verilog import emit
 
-__all__ = ["VerilogDesign", "accelerator_verilog", "array_verilog"]
+__all__ = ["SRAM_FILE", "VerilogDesign", "accelerator_verilog", "array_verilog"]
 
 LICENSE_NOTE = (
     "What rtl-gen generates belongs to whoever generated it: no licence of rtl-gen applies to "
@@ -23,20 +24,31 @@ LICENSE_NOTE = (
 )
 
 
+SRAM_FILE = Path(__file__).with_name(f"{SRAM_MODULE}.v")
+
+
 @dataclass(frozen=True)
 class VerilogDesign:
-    """A Verilog text and the name of its top module."""
+    """A Verilog text and the name of its top module.
+
+    ``wrapper`` is the text of the module that its memories are instances of, for simulation; empty
+    where they are inferred.
+    """
 
     top: str
     text: str
+    wrapper: str = ""
 
 
 def accelerator_verilog(machine: Machine) -> VerilogDesign:
     """The whole accelerator, every module's name behind the design's."""
     prefix = f"{machine.design.name}_"
     top = f"{prefix}accelerator"
-    body = emit(Accelerator, AcceleratorParams(machine), "accelerator", prefix=prefix)
-    return VerilogDesign(top, _header(machine.design, machine.reuse, top) + body)
+    memories = machine.design.memories
+    params = AcceleratorParams(machine)
+    body = emit(Accelerator, params, "accelerator", prefix=prefix, memories=memories)
+    wrapper = SRAM_FILE.read_text() if memories == "sram" else ""
+    return VerilogDesign(top, _header(machine.design, machine.reuse, top) + body, wrapper)
 
 
 def array_verilog(design: Design) -> VerilogDesign:

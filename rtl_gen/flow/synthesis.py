@@ -127,16 +127,25 @@ def cell_counts(design: VerilogDesign, flow: str = "generic") -> CellCounts:
     """
     if flow not in FLOWS:
         raise ValueError(f"flow must be one of {', '.join(FLOWS)}, not {flow!r}")
+    reading, files = _read(design)
     script = [
-        "read_verilog design.v",
-        f"hierarchy -check -top {design.top}",
+        *reading,
         "proc",
         "tee -q -o memories.json stat -json",
         FLOWS[flow].format(top=design.top),
         "tee -q -o cells.json stat -json",
     ]
-    written = run_yosys("\n".join(script) + "\n", {"design.v": design.text})
+    written = run_yosys("\n".join(script) + "\n", files)
     return _counts(flow, design.top, written["cells"], written["memories"])
+
+
+def _read(design: VerilogDesign) -> tuple[list[str], dict[str, str]]:
+    """Commands that read a design, and their files. The wrapper of SRAMs is a black box."""
+    script, files = ["read_verilog design.v"], {"design.v": design.text}
+    if design.wrapper:
+        script.insert(0, "read_verilog -lib sram.v")
+        files["sram.v"] = design.wrapper
+    return [*script, f"hierarchy -check -top {design.top}"], files
 
 
 def _counts(flow: str, top: str, stat: dict[str, Any], memories: dict[str, Any]) -> CellCounts:
@@ -183,16 +192,16 @@ def check_structure(design: VerilogDesign) -> None:
     YosysError
         With Yosys' count of what is wrong.
     """
+    reading, files = _read(design)
     script = [
-        "read_verilog design.v",
-        f"hierarchy -check -top {design.top}",
+        *reading,
         "proc -latches error",
         "check -assert",
         "flatten",
         "opt_clean",
         "check -assert -nolatches -force-detailed-loop-check",
     ]
-    run_yosys("\n".join(script) + "\n", {"design.v": design.text})
+    run_yosys("\n".join(script) + "\n", files)
 
 
 def kilo_gates(verilog: VerilogDesign, liberty: str | Path) -> Area:
@@ -217,9 +226,9 @@ def kilo_gates(verilog: VerilogDesign, liberty: str | Path) -> Area:
         gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
     )
     nand2 = nand2_area(library, path)
+    reading, files = _read(verilog)
     script = [
-        "read_verilog design.v",
-        f"hierarchy -check -top {verilog.top}",
+        *reading,
         "proc",
         "tee -q -o memories.json stat -json",
         COARSE.format(options="-flatten -booth", top=verilog.top),
@@ -231,8 +240,7 @@ def kilo_gates(verilog: VerilogDesign, liberty: str | Path) -> Area:
         "opt_clean",
         "tee -q -o cells.json stat -json -liberty cells.lib",
     ]
-    files = {"design.v": verilog.text, "cells.lib": library}
-    written = run_yosys("\n".join(script) + "\n", files)
+    written = run_yosys("\n".join(script) + "\n", files | {"cells.lib": library})
     generic = _counts("generic", verilog.top, written["generic"], written["memories"])
     mapped = _counts("liberty", verilog.top, written["cells"], written["memories"])
     left = sorted(kind for kind in mapped.kinds if kind.startswith("$") and kind != "$mem_v2")

@@ -13,13 +13,13 @@ __all__ = ["emit"]
 _DROPPED = ("generator", "top", "src", "amaranth.hierarchy", "amaranth.decoding")
 
 
-def emit(kind, /, *args, prefix: str = "", **kwargs) -> str:
+def emit(kind, /, *args, prefix: str = "", memories: str = "inferred", **kwargs) -> str:
     """The Verilog of a component and of all it is made of, without a header.
 
     Joined as RTLIL and written by one call of Yosys: a call costs a quarter of a second, and a
-    design has dozens of modules.
+    design has dozens of modules. ``prefix`` and ``memories`` are those of :class:`ModuleLibrary`.
     """
-    library = ModuleLibrary(prefix)
+    library = ModuleLibrary(prefix, memories)
     with _no_collection():
         library.component(kind, *args, **kwargs)
     removal = " ".join(f"-remove {name}" for name in _DROPPED)

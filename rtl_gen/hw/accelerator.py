@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..isa import errors
-from ..isa.descriptors import ADDITION, POST, region_fields
+from ..isa.descriptors import ADDITION, ENGINES, POST, region_fields
 from ..isa.registers import Capabilities
 from ..reuse.machine import BURST_BEATS, Machine
 from ..spec.design import Design
@@ -223,6 +223,7 @@ class Accelerator(wiring.Component):
         work = {engine: control.busy for engine, control in controls.items()}
         work["compute"] |= compute.working
         progress = {"compute": compute.moved}
+        _count(m, host, "compute", compute.write.valid, compute.waits_room)
         parts = (m, platform, controls, host, compute, activations, progress)
         arbiter, loads = self._elaborate_loads(*parts)
         store = self._elaborate_store(*parts)
@@ -304,6 +305,7 @@ class Accelerator(wiring.Component):
             m.d.comb += arbiter.urgent[n].eq(load.urgent)
             loads[f"load_{name}"] = load
             progress[f"load_{name}"] = load.moved
+            _count(m, host, f"load_{name}", load.moved, load.waits_room, load.waits_bus)
             if name == "residual":
                 ties = {"write": load.write, "commit": load.commit, "space": load.space}
                 self._elaborate_region(m, platform, name, load, control, host, activations, ties)
@@ -317,7 +319,10 @@ class Accelerator(wiring.Component):
                 params.feed(name),
                 tied={"config": feeding.config},
             )
-            progress[f"feed_{name}"] = feed.request.valid & feed.request.ready
+            asked, answer = feed.request.valid & feed.request.ready, getattr(compute, name)
+            progress[f"feed_{name}"] = asked
+            reads, held = asked & feed.request.payload.read, answer.valid & ~answer.ready
+            _count(m, host, f"feed_{name}", reads, held)
             idiom, buffet = params.machine.idiom(name), params.buffet(name)
             parts = (load, control.config, feed.request)
             ties = tie_idiom(m, platform, name, idiom, buffet, *parts)
@@ -378,6 +383,8 @@ class Accelerator(wiring.Component):
         interrupts = place(m, platform, "interrupts", Fifo, 1, params.store.bursts)
         self._start(m, store, control, may_start=interrupts.i.ready)
         progress["store"] = store.moved
+        beat = store.w.valid & store.w.ready
+        _count(m, host, "store", beat, bus=store.waits_bus)
         m.d.comb += [
             host.layer_done.eq(store.completed),
             host.layer_interrupt.eq(interrupts.o.payload),
@@ -438,3 +445,13 @@ class Accelerator(wiring.Component):
             part.start.eq(control.start),
             control.idle.eq(~part.busy & may_start),
         ]
+
+
+def _count(m, host, engine, transfers, room=0, bus=0):
+    """Tell the host port what an engine's counters need: what it moves, and why it waits."""
+    n = ENGINES.index(engine)
+    m.d.comb += [
+        host.transfers[n].eq(transfers),
+        host.waits_room[n].eq(room),
+        host.waits_bus[n].eq(bus),
+    ]

@@ -141,6 +141,8 @@ class Compute(wiring.Component):
         A step went.
     moved : ``Out(1)``
         A step or a drain tick went, or outputs were written.
+    waits_room : ``Out(1)``
+        A step or a drain tick has its operands and parameters and does not go.
     overflow : ``Out(1)``
     """
 
@@ -171,6 +173,7 @@ class Compute(wiring.Component):
                 "space": In(params.output_buffet.amount),
                 "step": Out(1),
                 "moved": Out(1),
+                "waits_room": Out(1),
                 "overflow": Out(1),
             }
         )
@@ -186,6 +189,7 @@ class Compute(wiring.Component):
             self.working.eq(issue.busy | issue.pending),
             issue.space.eq(self.space),
             self.step.eq(issue.go),
+            self.waits_room.eq(issue.waits_room),
         ]
         ready = [
             self._elaborate_input(m, platform, issue, array),

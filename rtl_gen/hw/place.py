@@ -23,7 +23,14 @@ class ModuleLibrary:
     Amaranth alone writes one module per instance. Here two components are one if class and
     arguments are equal; the arguments must be hashable. A module is named by its component's
     ``module_name``, behind ``prefix``, since names in Verilog are global. A component with a
-    method ``rtlil(name)`` is not elaborated but writes itself.
+    method ``rtlil(name, library)`` is not elaborated but writes itself.
+
+    Parameters
+    ----------
+    prefix
+        Of every module's name.
+    memories
+        What memories become: ``inferred``, or instances of a wrapper, ``sram``.
 
     Attributes
     ----------
@@ -31,8 +38,8 @@ class ModuleLibrary:
         RTLIL text by module name, leaves first.
     """
 
-    def __init__(self, prefix: str = ""):
-        self.prefix = prefix
+    def __init__(self, prefix: str = "", memories: str = "inferred"):
+        self.prefix, self.memories = prefix, memories
         self.modules: dict[str, str] = {}
         self._components = {}
         self._clocks = {}
@@ -53,7 +60,7 @@ class ModuleLibrary:
 
     def _convert(self, component, name) -> str:
         if hasattr(component, "rtlil"):
-            text = component.rtlil(name)
+            text = component.rtlil(name, self)
             component._MustUse__used = True  # else Amaranth warns that nobody elaborated it
         else:
             ports = {

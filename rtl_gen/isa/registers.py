@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from .counters import COUNTERS
 from .descriptors import ENGINES, IDIOMS, VERSION, Widths
 from .errors import ERROR_BITS
 
 __all__ = [
     "ADDRESS_BITS",
     "BY_NAME",
+    "COUNTER_BASE",
     "MAGIC",
     "NO_ENGINE",
     "PAGE_BITS",
@@ -32,7 +34,7 @@ __all__ = [
 ADDRESS_BITS = 12
 MAGIC = 0x5254_4C47
 """Value of IDENTITY: "RTLG" in ASCII, the R highest."""
-REGISTERS_VERSION = 2
+REGISTERS_VERSION = 3
 """Version of this map; grows when a register moves or changes its meaning."""
 
 WATCHDOG_RESET = 1 << 20
@@ -43,6 +45,9 @@ PAGE_BITS = 12
 """Windows are whole pages of 4 KiB, which no burst crosses."""
 
 ENGINE_BASE, ENGINE_SPACING = 0x100, 0x10
+COUNTER_BASE = 0x200
+"""Where the counters begin: a word each, in the order of :data:`rtl_gen.isa.counters.COUNTERS`."""
+
 NO_ENGINE = 0xFF
 """STATUS.error_engine of an error that no engine raised."""
 
@@ -195,11 +200,15 @@ def _control_registers() -> tuple[Register, ...]:
             BitField("abort", 1, 1, "write 1: end a run with the error of an abort"),
             BitField("reset", 2, 1, "write 1: end whatever goes on, let bursts under way end, and "
                      "clear engines, queues and buffers; reads 1 until that is done"),
+            BitField("snapshot", 3, 1, "write 1: copy all counters of one cycle to where they are "
+                     "read; reads 1 until that is done"),
         ), "Begins a run: counters and COMPLETED are cleared, engines take descriptors. It ends "
            "when a layer that asks for an interrupt is complete and no engine has work or "
            "descriptors left, or with an error. A 0 does nothing; a start is refused while "
            "running, after an error and during a reset, an abort while nothing runs. A reset also "
-           "clears STATUS; windows, INTERRUPT_ENABLE, WATCHDOG and counters stay."),
+           "clears STATUS; windows, INTERRUPT_ENABLE, WATCHDOG and counters stay. Counters are "
+           "read as of the last snapshot; the end of a run takes one. While one is made, which "
+           f"takes up to {2 * len(COUNTERS) + 1} cycles, a read of a counter and a start wait."),
         Register("STATUS", 0x044, "read", (
             BitField("running", 0, 1, "from start until nothing is left to do, or an error"),
             BitField("error", 1, 1, "an error ended a run; stays until a reset"),
@@ -219,12 +228,6 @@ def _control_registers() -> tuple[Register, ...]:
         ), "Count that fences wait for."),
         _whole("WATCHDOG", 0x054, "read/write",
                "Cycles without progress that end a run with an error; 0: never.", WATCHDOG_RESET),
-        _whole("CYCLES_LOW", 0x058, "read", "Cycles from start to the end of the run, low half."),
-        _whole("CYCLES_HIGH", 0x05C, "read",
-               "High half; while running read it before and after the low one."),
-        _whole("STEPS", 0x060, "read", "Steps issued to the array since start, modulo 2^32."),
-        _whole("READ_BEATS", 0x064, "read", "Beats read from memory since start, modulo 2^32."),
-        _whole("WRITE_BEATS", 0x068, "read", "Beats written since start, modulo 2^32."),
         _whole("REFUSED", 0x06C, "read",
                "Bursts refused outside the windows, since reset, modulo 2^32."),
     )  # fmt: skip
@@ -257,10 +260,14 @@ def _engine_registers(number: int, engine: str) -> tuple[Register, ...]:
                f"Pushes a descriptor word to {engine}. While the queue is full it waits if a "
                "run is on, else it is refused."),
         _whole(f"ROOM_{name}", base + 0x4, "read", "Words the queue has room for.", None),
-        _whole(f"BUSY_{name}", base + 0x8, "read", "Cycles busy since start, modulo 2^32."),
-        _whole(f"STALL_{name}", base + 0xC, "read",
-               "Cycles busy without progress since start, modulo 2^32."),
     )  # fmt: skip
+
+
+def _counter_registers() -> tuple[Register, ...]:
+    return tuple(
+        _whole(counter.name, COUNTER_BASE + 4 * n, "read", counter.doc)
+        for n, counter in enumerate(COUNTERS)
+    )
 
 
 REGISTERS: tuple[Register, ...] = (
@@ -268,13 +275,14 @@ REGISTERS: tuple[Register, ...] = (
     *_control_registers(),
     *(register for n in range(WINDOWS) for register in _window_registers(n)),
     *(register for n, name in enumerate(ENGINES) for register in _engine_registers(n, name)),
+    *_counter_registers(),
 )
 """Every register, by ascending offset."""
 
 BY_NAME: dict[str, Register] = {register.name: register for register in REGISTERS}
 
 
-def engine_register(kind: Literal["QUEUE", "ROOM", "BUSY", "STALL"], engine: str) -> Register:
+def engine_register(kind: Literal["QUEUE", "ROOM"], engine: str) -> Register:
     """The register of one engine, for example ``engine_register("QUEUE", "store")``."""
     return BY_NAME[f"{kind}_{engine.upper()}"]
 

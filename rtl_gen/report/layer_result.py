@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..isa.counters import reasons
+from ..isa.descriptors import ENGINES
 from ..operands import Operands
 from ..sim.explain_mismatch import explain
 from ..sim.issued_steps import issued_steps
@@ -74,6 +76,22 @@ class LayerResult:
         """The accelerator's counters at the end, by register name."""
         return self.check.done.counters
 
+    @cached_property
+    def engines(self) -> dict[str, dict[str, int]]:
+        """Cycles of each engine: busy, moved, and its waits by reason; bytes. Empty if none came.
+
+        What each means stands in :mod:`rtl_gen.isa.counters`.
+        """
+        found = {}
+        for engine in ENGINES if self.counters else ():
+            name = engine.upper()
+            waits = {why: self.counters[f"WAIT_{why.upper()}_{name}"] for why in reasons(engine)}
+            busy = self.counters[f"BUSY_{name}"]
+            found[engine] = {"busy": busy, "moved": busy - sum(waits.values())}
+            found[engine] |= {f"wait_{why}": cycles for why, cycles in waits.items()}
+            found[engine]["bytes"] = self.counters[f"BYTES_{name}"]
+        return found
+
     @property
     def problems(self) -> tuple[str, ...]:
         """What must not happen: a time-out, a broken rule of the bus, a write outside."""
@@ -132,6 +150,7 @@ class LayerResult:
             "problems": list(self.problems),
             "seed": self.seed,
             "counters": self.counters,
+            "engines": self.engines,
             "waves": str(self.waves) if self.waves else None,
         }
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from ..api import LayerFit, LoadedDesign
 from ..sim.verilator import Build
 from .layer_result import LayerResult
-from .tables import progress, result_table
+from .tables import engine_table, progress, result_table
 
 __all__ = ["print_results", "run_layers"]
 
@@ -57,11 +57,16 @@ def _begin(bar, task, left: list[LayerFit]) -> None:
 
 
 def print_results(console: Console, design: LoadedDesign, results: list[LayerResult]) -> None:
-    """A table, the seed, where the waveform lies, and why what is wrong is wrong."""
+    """A table, the seed, where the waveform lies, and why what is wrong is wrong.
+
+    Of a single layer also what the engines waited for.
+    """
     first = results[0]
     seed = f", seed {first.seed}" if first.seed is not None else ""
     console.print(f"{design.name}, {design.design.rows} x {design.design.columns} PEs{seed}")
     console.print(result_table(results))
+    if len(results) == 1 and first.engines:
+        console.print(engine_table(first))
     for result in results:
         if result.ran_as:
             console.print(f"{result.name} ran as {result.ran_as}", markup=False)

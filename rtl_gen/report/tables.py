@@ -10,7 +10,15 @@ from rich.table import Table
 from .layer_result import LayerResult
 from .network import NodeResult
 
-__all__ = ["fit_table", "name_table", "network_table", "progress", "result_table", "wide_console"]
+__all__ = [
+    "engine_table",
+    "fit_table",
+    "name_table",
+    "network_table",
+    "progress",
+    "result_table",
+    "wide_console",
+]
 
 
 def result_table(results: Iterable[LayerResult]) -> Table:
@@ -45,6 +53,16 @@ def _add_result(table: Table, result: LayerResult, verdict: str, good: bool) -> 
     style = "green" if good else "red"
     name, verdict = escape(result.name), f"[{style}]{escape(verdict)}[/]"
     table.add_row(name, f"{result.macs:,}", cycles, use, verdict)
+
+
+def engine_table(result: LayerResult) -> Table:
+    """What each engine did in a layer's cycles, and what it waited for."""
+    kinds = {"busy": "busy", "moved": "moved", "wait_data": "waits for data"}
+    kinds |= {"wait_room": "for room", "wait_bus": "for the bus", "bytes": "bytes"}
+    table = _table("engine", *(f">{heading}" for heading in kinds.values()))
+    for engine, values in result.engines.items():
+        table.add_row(engine, *(f"{values[k]:,}" if k in values else "" for k in kinds))
+    return table
 
 
 def fit_table(fits: Iterable) -> Table:

@@ -14,32 +14,38 @@ from importlib.metadata import version
 from pathlib import Path
 
 from .. import __version__
-from ..flow.design import VerilogDesign
+from ..flow.design import SRAM_FILE, VerilogDesign
 from ..hw.accelerator import design_hash
-from ..spec.design import Design
+from ..spec.design import SRAM_MODULE, Design
 
 __all__ = ["VerilogFiles", "describe_verilog", "memory_lines", "write_verilog"]
 
 _MODULE = re.compile(r"^module (\S+?)\s?\(.*?^endmodule", re.M | re.S)
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?\\?(\S+?) ?;", re.M)
 _MEMORY = re.compile(r"^  reg (?:\[(\d+):0\] )?\\?(\S+) \[(\d+):(\d+)\];", re.M)
+_SRAM = re.compile(rf"^  {SRAM_MODULE} #\((.*?)\) \S+ \(", re.M | re.S)
+_PARAMETER = re.compile(r"\.(\w+)\(32'd(\d+)\)")
 _GRANULE = re.compile(r"_g(\d+)")  # of a memory's name: bits that are written alone
 _INSTANCE = re.compile(r"^  (\w+) \\?\S+ \($", re.M)
 
 
 @dataclass(frozen=True)
 class VerilogFiles:
-    """What was written, and what the JSON file says."""
+    """What was written, and what the JSON file says; ``wrapper``: the file of SRAMs, if any."""
 
     verilog: Path
     description: Path
     facts: dict
+    wrapper: Path | None = None
 
 
 def write_verilog(
     design: Design, verilog: VerilogDesign, folder: str | Path, stem: str
 ) -> VerilogFiles:
     """Write ``<stem>.v`` and ``<stem>.json`` into a folder, each of them whole or not at all.
+
+    And the wrapper of its memories, where they are SRAMs and there is none yet: it may be the
+    user's own by now.
 
     Parameters
     ----------
@@ -57,7 +63,10 @@ def write_verilog(
     facts = describe_verilog(design, verilog) | {"file": text.name}
     _replace(text, verilog.text)
     _replace(description, json.dumps(facts, indent=2) + "\n")
-    return VerilogFiles(text, description, facts)
+    wrapper = folder / SRAM_FILE.name if verilog.wrapper else None
+    if wrapper and not wrapper.exists():
+        _replace(wrapper, verilog.wrapper)
+    return VerilogFiles(text, description, facts, wrapper)
 
 
 def describe_verilog(design: Design, verilog: VerilogDesign) -> dict:
@@ -84,19 +93,32 @@ def describe_verilog(design: Design, verilog: VerilogDesign) -> dict:
         "memories": [
             {
                 "module": module,
+                "wrapper": wrapper,
                 "count": placed[module],
-                "words": abs(int(first) - int(last)) + 1,
-                "bits": int(high or 0) + 1,
+                "words": words,
+                "bits": bits,
                 "write_bits": int(granule[1]) if (granule := _GRANULE.search(module)) else None,
                 # Where the address goes straight to the data, block RAM is of no use.
                 "read": "asynchronous" if module.endswith("_async") else "synchronous",
             }
             for module, text in modules.items()
-            for high, _, first, last in _MEMORY.findall(text)
+            for words, bits, wrapper in _memories(text)
         ],
         "design_hash": f"{design_hash(design):016x}",
         "sha256": hashlib.sha256(verilog.text.encode()).hexdigest(),
     }
+
+
+def _memories(text: str) -> list[tuple[int, int, str | None]]:
+    """Words, bits and wrapper, if it is one, of each memory in a module's text."""
+    found: list[tuple[int, int, str | None]] = [
+        (abs(int(first) - int(last)) + 1, int(high or 0) + 1, None)
+        for high, _, first, last in _MEMORY.findall(text)
+    ]
+    for parameters in _SRAM.findall(text):
+        sizes = {name: int(digits) for name, digits in _PARAMETER.findall(parameters)}
+        found.append((sizes["WORDS"], sizes["WIDTH"], SRAM_MODULE))
+    return found
 
 
 def memory_lines(facts: dict) -> list[str]:
@@ -107,12 +129,19 @@ def memory_lines(facts: dict) -> list[str]:
     lines = [
         f"{kind['count']:4} x {kind['words']:6,} words of {kind['bits']:3} bits, "
         f"{'written by ' + str(kind['write_bits']) + ', ' if kind['write_bits'] else ''}read "
-        f"{'at once (LUT RAM)' if kind['read'] == 'asynchronous' else 'in a cycle (block RAM)'}"
+        f"{_what(kind)}"
         for kind in kinds
     ]
     bits = sum(kind["count"] * kind["words"] * kind["bits"] for kind in kinds)
     count = sum(kind["count"] for kind in kinds)
     return [*lines, f"{count:4} memories of {len(kinds)} kinds, {bits / 8 / 1024:,.1f} KiB"]
+
+
+def _what(kind: dict) -> str:
+    """How a memory is read, and what it becomes."""
+    if kind["wrapper"]:
+        return f"in a cycle ({kind['wrapper']})"
+    return "at once (LUT RAM)" if kind["read"] == "asynchronous" else "in a cycle (block RAM)"
 
 
 def _placements(modules: dict[str, str], top: str) -> dict[str, int]:

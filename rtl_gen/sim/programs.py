@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..flow.design import accelerator_verilog
+from ..isa import counters
 from ..isa.descriptors import ENGINES
 from ..isa.errors import explain
 from ..isa.registers import BY_NAME, engine_register
@@ -26,15 +27,7 @@ __all__ = [
     "run_programs",
 ]
 
-COUNTERS = (
-    "STATUS",
-    "CYCLES_LOW",
-    "STEPS",
-    "READ_BEATS",
-    "WRITE_BEATS",
-    "COMPLETED",
-    *(f"{kind}_{engine.upper()}" for engine in ENGINES for kind in ("BUSY", "STALL")),
-)
+COUNTERS = ("STATUS", "COMPLETED", *(counter.name for counter in counters.COUNTERS))
 """Registers read at a program's end."""
 
 CYCLES_AT_LEAST = 20_000
@@ -62,7 +55,7 @@ class ProgramResult:
     @property
     def cycles(self) -> int:
         """Cycles from start to interrupt, memory included."""
-        return self.counters["CYCLES_LOW"]
+        return self.counters["CYCLES_HIGH"] << 32 | self.counters["CYCLES_LOW"]
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -92,6 +85,19 @@ class ProgramResult:
         least, most = seen.interrupt_cycle - after, seen.interrupt_cycle - before
         if self.cycles not in range(least - 1, most + 1):
             found.append(f"CYCLES says {self.cycles}, but {least} to {most} passed")
+        return found + self._miscounted_engines()
+
+    def _miscounted_engines(self) -> list[str]:
+        """Counters of engines that differ from what the bench saw at their ports."""
+        machine, found = self.program.steps[0].mapping.machine, []
+        sizes = {"bus_bytes": machine.design.bus_bits // 8, "block": machine.block}
+        for engine in machine.engines:
+            size = counters.unit(engine, **sizes)
+            for kind in ("BUSY", "BYTES", *(f"WAIT_{x.upper()}" for x in counters.reasons(engine))):
+                name = f"{kind}_{engine.upper()}"
+                seen = self.result.engines[name] * (size if kind == "BYTES" else 1)
+                if self.counters[name] != seen & 0xFFFF_FFFF:
+                    found.append(f"{name} says {self.counters[name]}, but the bench saw {seen}")
         return found
 
     @property
@@ -114,11 +120,12 @@ def build_machine(machine: Machine, *, waves: bool = False, bench: str = "memory
     verilog = accelerator_verilog(machine)
     return build(
         verilog.top,
-        verilog.text,
+        verilog.text + verilog.wrapper,
         data_width=machine.design.bus_bits,
         name=machine.design.name,
         waves=waves,
         bench=bench,
+        engines=machine.engines,
     )
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..isa.descriptors import ENGINES
 from .files import MemoryFile
 from .job import Job
 from .script import describe, sort_results
 
-__all__ = ["COUNTERS", "RULES", "Observation", "Result"]
+__all__ = ["COUNTERS", "ENGINE_COUNTERS", "RULES", "Observation", "Result", "engine_counts"]
 
 COUNTERS = {  # outputs memory_* of testbench/watched.sv, since the job began
     "read_bursts": "read addresses taken",
@@ -28,6 +29,12 @@ COUNTERS = {  # outputs memory_* of testbench/watched.sv, since the job began
     "writes_open": "write bursts without a response as the interrupt rose, or else at the end",
 }
 
+ENGINE_COUNTERS = tuple(  # memory_engines of testbench/watched.sv, the first lowest
+    f"{kind}_{engine.upper()}"
+    for engine in ENGINES
+    for kind in ("BUSY", "WAIT_DATA", "WAIT_ROOM", "WAIT_BUS", "BYTES")
+)
+
 RULES = (  # bits of memory_violations, see testbench/axi_check.sv
     "a read address changed or went away before it was taken",
     "a write address changed or went away before it was taken",
@@ -44,7 +51,14 @@ RULES = (  # bits of memory_violations, see testbench/axi_check.sv
     "a valid was high in reset",
 )
 
+COUNT_BITS = 64
 NO_CYCLE = (1 << 64) - 1  # of the HDL's cycle registers: it never happened
+
+
+def engine_counts(word: int) -> dict[str, int]:
+    """The counts of engines in ``memory_engines``, by name."""
+    counts = (word >> COUNT_BITS * n & ((1 << COUNT_BITS) - 1) for n in range(len(ENGINE_COUNTERS)))
+    return dict(zip(ENGINE_COUNTERS, counts, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +87,9 @@ class Result:
         Bytes read back, uint8, by name.
     counters
         See ``COUNTERS``.
+    engines
+        Of each engine, by the names of the accelerator's counters, what the bench counted; of BYTES
+        the beats or words. All 0 where the module is no accelerator.
     problems
         One line for each thing that must not happen: a time-out, a broken rule of AXI, bytes moved
         outside the windows, an error of the memory that the job did not ask for, an interrupt
@@ -92,6 +109,7 @@ class Result:
     stamps: list[int]
     regions: Mapping[str, np.ndarray]
     counters: Mapping[str, int]
+    engines: Mapping[str, int]
     problems: tuple[str, ...]
     seconds: float
 
@@ -106,7 +124,7 @@ class Observation:
 
     Attributes
     ----------
-    index, seed, timed_out, cycles, counters, seconds
+    index, seed, timed_out, cycles, counters, engines, seconds
         As in :class:`Result`.
     position
         Word of the script that was being played at the end.
@@ -130,6 +148,7 @@ class Observation:
     cycles: int
     interrupt_cycle: int
     counters: Mapping[str, int]
+    engines: Mapping[str, int]
     violations: int
     violation_cycle: int
     strays: tuple[int, int]
@@ -153,6 +172,7 @@ class Observation:
             stamps=stamps,
             regions={name: memory.read(*region) for name, region in job.regions.items()},
             counters=self.counters,
+            engines=self.engines,
             problems=tuple(self._problems(job)),
             seconds=self.seconds,
         )

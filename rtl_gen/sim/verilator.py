@@ -48,6 +48,7 @@ BENCHES = {
             "watched.sv",
             "axi_check.sv",
             "axi_counters.sv",
+            "engine_counters.sv",
             "storage.cpp",
             "main.cpp",
         ),
@@ -61,6 +62,7 @@ BENCHES = {
             "watched.sv",
             "axi_check.sv",
             "axi_counters.sv",
+            "engine_counters.sv",
         ),
         test_module="run_protocol",
     ),
@@ -110,6 +112,7 @@ def build(
     data_width: int = 128,
     name: str | None = None,
     bench: str = "memory",
+    engines: tuple[str, ...] = (),
     waves: bool = False,
     root: Path = BUILD_ROOT,
     jobs: int = 2,
@@ -128,6 +131,8 @@ def build(
         Of the folder, before the hash; ``top`` by default.
     bench
         ``memory``: memory and host in HDL, for speed. ``protocol``: cocotbext-axi, for conformance.
+    engines
+        Of an accelerator: what they do is counted inside it. None where the module is no other.
     waves
         Build it so that it can write a waveform (slower).
     root
@@ -157,7 +162,7 @@ def build(
             f"work in a clone of the project (pip install --editable .)"
         )
     toolchain = find_toolchain()
-    recipe = Recipe(top, verilog, data_width, bench, waves)
+    recipe = Recipe(top, verilog, data_width, bench, engines, waves)
     stem = f"{name or top}-{recipe.digest(toolchain)}"
     directory = root / stem
     if not directory.is_dir():
@@ -180,6 +185,7 @@ class Recipe:
     verilog: str
     data_width: int
     bench: str
+    engines: tuple[str, ...]
     waves: bool
 
     @property
@@ -216,7 +222,9 @@ class Recipe:
                     build_dir=work / "objects",
                     build_args=[str(file) for file in self._files(".cpp")],
                     # macros: a parameter of the top would change its name, which bench.vlt needs
-                    defines={"DUT": self.top, "DATA_WIDTH": self.data_width},
+                    defines={"DUT": self.top, "DATA_WIDTH": self.data_width}
+                    | ({"ENGINES": 1} if self.engines else {})
+                    | ({"LOAD_RESIDUAL": 1} if "load_residual" in self.engines else {}),
                     timescale=("1ns", "1ps"),
                     log_file=log,
                 )

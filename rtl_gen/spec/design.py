@@ -8,7 +8,7 @@ from .dataflow import AXES, SIDE, Dataflow
 from .limits import KIB, MIB, ByteLimit, Limit, either, shown
 from .operation import SpecError
 
-__all__ = ["KIB", "LIMITS", "Buffers", "Design", "Formats"]
+__all__ = ["KIB", "LIMITS", "MEMORIES", "SRAM_MODULE", "Buffers", "Design", "Formats"]
 
 # What each field may be, by its key in a design file.
 LIMITS = {
@@ -29,6 +29,12 @@ LIMITS = {
     "levels": Limit(range(6, 21), "levels"),
     "queue_words": Limit((128, 256, 512, 1024, 2048, 4096), "words"),
 }
+
+MEMORIES = ("inferred", "sram")
+"""What memories become: what a synthesis infers, or instances of a module for foundry macros."""
+
+SRAM_MODULE = "rtl_gen_sram"
+"""The name of that module, in every design the same, and of its file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +143,8 @@ class Design:
         Loop levels of the address generators.
     queue_words
         Words of the descriptor queue of each engine.
+    memories
+        One of :data:`MEMORIES`.
     """
 
     name: str
@@ -152,6 +160,7 @@ class Design:
     multiplier_registers: int = 0
     levels: int = 12
     queue_words: int = 256
+    memories: str = "inferred"
 
     def __post_init__(self):
         for key, value in (
@@ -170,6 +179,12 @@ class Design:
                 f"must be at most the block of {self.block} channels, not {self.post_lanes}",
                 key="post.lanes",
             )
+        if self.memories not in MEMORIES:
+            raise SpecError(
+                f"must be {either(MEMORIES)}, not {shown(self.memories)}", key="memories"
+            )
+        if self.memories == "sram" and self.name == SRAM_MODULE:
+            raise SpecError("is the name of the memories' module", key="name")
         for axis in (0, 1):
             self._check_axis(axis)
 

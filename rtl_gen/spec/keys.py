@@ -2,7 +2,7 @@
 
 from ..isa.descriptors import IDIOMS
 from .dataflow import AXES, PE_TRIPS, SIDE, SKEW
-from .design import LIMITS, Buffers, Design, Formats
+from .design import LIMITS, MEMORIES, Buffers, Design, Formats
 from .kinds import Choice, Flag, Integer, Size, Text, Word
 from .tables import Either, Key, ListOf, MapOf, Table, Variants
 
@@ -189,6 +189,12 @@ HARDWARE = {
         Integer(LIMITS["queue_words"]),
         "words of the descriptor queue of each engine",
         default=Design.queue_words,
+    ),
+    "memories": Key(
+        Choice(MEMORIES),
+        "what memories become: inferred by synthesis, or instances of the module rtl_gen_sram, "
+        "which foundry macros replace",
+        default=Design.memories,
     ),
 }
 

@@ -1,7 +1,15 @@
-"""Layers between cocotbext-axi's memory and host: peers that were not written here."""
+"""Layers between cocotbext-axi's AxiRam and AxiLiteMaster: peers that were not written here.
+
+All five channels of the memory port stall at random, and those of the control port, at the rates of
+``RATES``; the same rates with the memory in HDL, which is a hundred times as fast, are the other
+part. A failure prints the seed of its layer and that of the simulation.
+"""
+
+import time
 
 import pytest
 from designs import small_machine
+from random_layers import Limits, draw_case
 
 from rtl_gen.sim.explain_mismatch import explain
 from rtl_gen.sim.job import MemoryTiming
@@ -38,3 +46,58 @@ def test_layers_are_exact_on_the_protocol_bench(dataflow):
     )
     for check, (_, source, data) in zip(checks, work, strict=True):
         assert check.exact, explain(check, source, data)
+
+
+RATES = (100, 300, 600)
+"""Cycles in 1000 in which a channel stalls."""
+
+LAYERS = {"weight_stationary": 34, "output_stationary": 33, "input_stationary": 33}
+"""A hundred; five hundred with the memory in HDL."""
+
+
+def run_stalled(dataflow, bench, count, first_seed, limits, tell):
+    """Random layers on a 3x5 array, a third of them at each rate."""
+    machine = small_machine(dataflow, 3, 5, bus_bits=64, post_lanes=2)
+    build = build_machine(machine, bench=bench)
+    seeds = range(first_seed, first_seed + count)
+    cases = [draw_case(machine, seed, tiled=seed % 5 < 2, limits=limits) for seed in seeds]
+    began, cycles, failures = time.perf_counter(), 0, []
+    for n, rate in enumerate(RATES):
+        simulation, chosen = Simulation(build, seed=n), cases[n :: len(RATES)]
+        checks = check_layers(
+            machine,
+            simulation,
+            [(case.layer, case.source, case.data) for case in chosen],
+            mappings=[case.mapping for case in chosen],
+            timing=MemoryTiming.stalling(rate),
+            host_stall=rate,
+            reset_every=2,
+        )
+        assert len(checks) == len(chosen)
+        cycles += sum(check.done.result.cycles for check in checks)
+        failures += [
+            f"stalls of {rate} per mille, simulation seed {simulation.seed}\n{case}\n"
+            + explain(check, case.source, case.data)
+            for case, check in zip(chosen, checks)
+            if not check.exact
+        ]
+    seconds = time.perf_counter() - began
+    tell(
+        f"{dataflow}, 3 x 5 PEs, {bench} bench: {count} layers, seeds {seeds[0]} to {seeds[-1]}, "
+        f"{cycles:,} cycles in {seconds:.0f} s"
+    )
+    assert not failures, f"{len(failures)} of {count} layers fail\n" + failures[0]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dataflow", LAYERS)
+def test_random_layers_on_the_protocol_bench(dataflow, tell):
+    limits = Limits(pixels=10, channels=32, macs=40_000)
+    run_stalled(dataflow, "protocol", LAYERS[dataflow], 3000, limits, tell)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dataflow", LAYERS)
+def test_random_layers_with_the_same_stalls_of_the_memory_in_hdl(dataflow, tell):
+    limits = Limits(pixels=12, channels=40, macs=200_000)
+    run_stalled(dataflow, "memory", 5 * LAYERS[dataflow], 4000, limits, tell)

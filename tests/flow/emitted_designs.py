@@ -15,9 +15,9 @@ PRODUCTS = tuple(f"matmul_{name}" for name in CONVOLUTIONS)
 
 
 @cache
-def accelerator(name: str, rows: int, columns: int) -> VerilogDesign:
+def accelerator(name: str, rows: int, columns: int, **others) -> VerilogDesign:
     """A shipped dataflow on an array, with the reference design's buffers and bus."""
-    return accelerator_verilog(Machine(_design(name, rows, columns)))
+    return accelerator_verilog(Machine(_design(name, rows, columns, **others)))
 
 
 def bare_array(name: str, rows: int, columns: int) -> VerilogDesign:
@@ -25,6 +25,6 @@ def bare_array(name: str, rows: int, columns: int) -> VerilogDesign:
     return array_verilog(_design(name, rows, columns))
 
 
-def _design(name: str, rows: int, columns: int) -> Design:
+def _design(name: str, rows: int, columns: int, **others) -> Design:
     design = load_design(DATAFLOWS / f"{name}.yaml")
-    return dataclasses.replace(design, rows=rows, columns=columns)
+    return dataclasses.replace(design, rows=rows, columns=columns, **others)

@@ -9,10 +9,12 @@ import pytest
 
 from rtl_gen import isa
 from rtl_gen.isa import errors
+from rtl_gen.isa.counters import COUNTERS, reasons
 from rtl_gen.isa.descriptors import ENGINES, IDIOMS, VERSION, Widths
 from rtl_gen.isa.registers import (
     ADDRESS_BITS,
     BY_NAME,
+    COUNTER_BASE,
     REGISTERS,
     REGISTERS_VERSION,
     BitField,
@@ -69,7 +71,11 @@ def test_names_and_places_are_distinct_and_ascending():
         ("WATCHDOG", 0x054),
         ("QUEUE_LOAD_INPUT", 0x100),
         ("QUEUE_STORE", 0x170),
-        ("STALL_STORE", 0x17C),
+        ("ROOM_STORE", 0x174),
+        ("CYCLES_LOW", 0x200),
+        ("BUSY_LOAD_INPUT", 0x214),
+        ("WAIT_BUS_LOAD_INPUT", 0x220),
+        ("BYTES_STORE", 0x29C),
     ],
 )
 def test_places_that_drivers_know(name, offset):
@@ -77,11 +83,28 @@ def test_places_that_drivers_know(name, offset):
 
 
 def test_every_engine_has_its_registers():
-    for kind in ("QUEUE", "ROOM", "BUSY", "STALL"):
+    for kind in ("QUEUE", "ROOM"):
         for engine in ENGINES:
             register = engine_register(kind, engine)
             assert register.name == f"{kind}_{engine.upper()}"
             assert (register.access == "write") == (kind == "QUEUE")
+
+
+def test_every_engine_has_counters_of_what_it_can_wait_for():
+    for engine in ENGINES:
+        waits = {"data"} | ({"bus"} if engine == "store" else {"room"})
+        waits |= {"bus"} if engine.startswith("load") else set()
+        assert set(reasons(engine)) == waits
+        kinds = ["BUSY", *(f"WAIT_{reason.upper()}" for reason in reasons(engine)), "BYTES"]
+        assert [c.kind for c in COUNTERS if c.engine == engine] == kinds
+        for kind in kinds:
+            assert BY_NAME[f"{kind}_{engine.upper()}"].access == "read"
+
+
+def test_counters_lie_one_behind_the_other():
+    """The index of a counter is that of its register."""
+    for n, counter in enumerate(COUNTERS):
+        assert BY_NAME[counter.name].offset == COUNTER_BASE + 4 * n
 
 
 def test_identification_tells_a_driver_all_it_packs_descriptors_by():

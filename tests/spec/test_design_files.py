@@ -101,6 +101,7 @@ multiplier_registers: 2
 block: 8
 levels: 9
 queue_words: 128
+memories: sram
 """,
     )
     design = load_design(path)
@@ -132,6 +133,7 @@ queue_words: 128
         multiplier_registers=2,
         levels=9,
         queue_words=128,
+        memories="sram",
     )  # fmt: skip
 
 
@@ -277,6 +279,7 @@ def test_the_reference_design():
     assert (design.shape, design.block, design.post_lanes) == ((16, 16), 16, 16)
     assert (design.bus_bits, design.multiplier_registers) == (128, 0)
     assert (design.levels, design.queue_words) == (12, 256)
+    assert design.memories == "inferred"
     buffers = design.buffers
     assert (buffers.input, buffers.weights, buffers.output) == (131072, 65536, 131072)
     assert (buffers.parameters, buffers.accumulators) == (16384, 1024)

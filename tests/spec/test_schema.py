@@ -51,13 +51,40 @@ GOOD = """
  "formats": {"operand_bits": 8, "max_reduction": 16, "accumulator_bits": 32},
  "buffers": {"input": {"size": "8 KiB", "idiom": "fifo"}, "weights": "4 KiB", "output": 4096},
  "bus": {"width": 64}, "post": {"lanes": 4}, "multiplier_registers": 0, "block": 16,
- "levels": 12, "queue_words": 256}
+ "levels": 12, "queue_words": 256, "memories": "sram"}
 """
 # In place of any value: all types, numbers inside and outside limits, words known and unknown.
 OTHERS = [0, -1, 1, 4, 8, 64, 100, 300, 1 << 20, 1 << 40, 1.5, True, False, None, "", " ", "m"]
-OTHERS += ["pe", "rows", "columns", "16", "a b", "4 KiB", "4 KB", "-4 KiB", "0x10", "é", "1e3"]
+OTHERS += [
+    "inferred",
+    "sram",
+    "pe",
+    "rows",
+    "columns",
+    "16",
+    "a b",
+    "4 KiB",
+    "4 KB",
+    "-4 KiB",
+    "0x10",
+    "é",
+    "1e3",
+]
 OTHERS += [[], ["A"], ["A", "A"], [1], {}, {"for": "m"}, {"B": "rows"}, {"B": 1}, {"a b": "rows"}]
-NAMES = ["rows", "for", "in", "max", "on", "size", "spatial", "name", "dataflow", "x", "Rows"]
+NAMES = [
+    "rows",
+    "memories",
+    "for",
+    "in",
+    "max",
+    "on",
+    "size",
+    "spatial",
+    "name",
+    "dataflow",
+    "x",
+    "Rows",
+]
 
 
 def load(path):

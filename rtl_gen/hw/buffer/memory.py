@@ -7,6 +7,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..rtlil_text import cell_text
+from .sram import wrapper_rtlil
 
 __all__ = ["Memory", "MemoryParams", "address_bits"]
 
@@ -132,13 +133,16 @@ class Memory(wiring.Component):
             m.d.comb += read.en.eq(self.read_enable)
         return m
 
-    def rtlil(self, name: str) -> str:
+    def rtlil(self, name: str, library) -> str:
         """The module as RTLIL.
 
         Amaranth would write a line of Verilog to clear each word, and take a second over each
-        128 KiB.
+        128 KiB. Where the design's memories are SRAMs, those that are read in a clock edge are
+        instances of the wrapper.
         """
         params, width, address = self._params, self._params.width, self._params.address_bits
+        if library.memories == "sram" and not params.asynchronous:
+            return wrapper_rtlil(params, name)
         granules, size = params.granules, width // params.granules
         # one bit for each bit of the word, the highest first
         enables = " ".join(

@@ -60,7 +60,7 @@ class ShadowWords(wiring.Component):
                 m.d.sync += shadow.eq(0)
         return m
 
-    def rtlil(self, name: str) -> str:
+    def rtlil(self, name: str, _library) -> str:
         """The module as RTLIL.
 
         As registers with enable, which Amaranth does not know: it would have them copied in every

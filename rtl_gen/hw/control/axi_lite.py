@@ -54,9 +54,10 @@ class AxiLiteSlave(wiring.Component):
         A write to the register with this word index (the address by four) waits to be done.
     write_ready, write_error : ``In(1)``
         It is done in this cycle; it is answered SLVERR.
-    read_word : ``Out``
-        Word index of the register that ``read_data`` must show in the same cycle.
-    read_data : ``In(32)``
+    read_valid, read_word : ``Out``
+        A read of the register with this word index waits to be done.
+    read_ready, read_data : ``In``
+        It is done in this cycle, with this value.
     """
 
     module_name = "axi_lite_slave"
@@ -70,7 +71,9 @@ class AxiLiteSlave(wiring.Component):
                 "write_data": Out(DATA_BITS),
                 "write_ready": In(1),
                 "write_error": In(1),
+                "read_valid": Out(1),
                 "read_word": Out(ADDRESS_BITS - 2),
+                "read_ready": In(1),
                 "read_data": In(DATA_BITS),
             }
         )
@@ -115,13 +118,14 @@ class AxiLiteSlave(wiring.Component):
             ]
 
     def _elaborate_read(self, m):
-        """Hold the address for a cycle, then the data until they are taken."""
+        """Hold the address until the read is done, then the data until they are taken."""
         held = Signal()
         done = Signal()
 
         m.d.comb += [
             self.s_axi_arready.eq(~held),
-            done.eq(held & ~self.s_axi_rvalid),
+            self.read_valid.eq(held & ~self.s_axi_rvalid),
+            done.eq(self.read_valid & self.read_ready),
             self.s_axi_rresp.eq(OKAY),
         ]
         with m.If(self.s_axi_arvalid & self.s_axi_arready):

@@ -1,15 +1,19 @@
-"""What the host can read about a run: cycles, engines' busy and stalled cycles, steps, beats."""
+"""What the host can read about a run: cycles, steps, beats, and what each engine did or waited for.
 
-from amaranth.hdl import Module
+The counters and what they mean stand in :mod:`rtl_gen.isa.counters`.
+"""
+
+from amaranth.hdl import Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ...isa.counters import COUNTERS, unit
+from ...isa.fields import WORD_BITS
+from ..buffer.memory import address_bits
 from ..place import place
+from .tally import Tally
 
 __all__ = ["Counters", "EventCounter"]
-
-COUNT_BITS = 32
-CYCLE_BITS = 64
 
 
 class EventCounter(wiring.Component):
@@ -22,8 +26,6 @@ class EventCounter(wiring.Component):
 
     Members
     -------
-    clear : ``In(1)``
-        Begins at 0; one in the same cycle is not counted.
     counted : ``In(1)``
     count : ``Out(bits)``
         Without this cycle.
@@ -33,13 +35,11 @@ class EventCounter(wiring.Component):
         if bits < 1:
             raise ValueError(f"bits must be at least 1, not {bits!r}")
         self.module_name = f"event_counter_{bits}"
-        super().__init__({"clear": In(1), "counted": In(1), "count": Out(bits)})
+        super().__init__({"counted": In(1), "count": Out(bits)})
 
     def elaborate(self, platform):
         m = Module()
-        with m.If(self.clear):
-            m.d.sync += self.count.eq(0)
-        with m.Elif(self.counted):
+        with m.If(self.counted):
             m.d.sync += self.count.eq(self.count + 1)
         return m
 
@@ -50,7 +50,9 @@ class Counters(wiring.Component):
     Parameters
     ----------
     engines
-        How many engines are counted.
+        Names of the engines that are there; the counters of others stay 0.
+    bus_bytes, block
+        Bytes of a beat; of a buffer word.
 
     Members
     -------
@@ -58,54 +60,81 @@ class Counters(wiring.Component):
         A run begins; a run is on.
     busy, progress : ``In(engines)``
         Per engine: it has work; something of it moved.
+    waits_room, waits_bus : ``In(engines)``
+        Per engine: it waits for that, if it is busy and nothing moves; for room before the bus.
+    transfers : ``In(engines)``
+        Per engine: it moved a beat or a word.
     step, read_beat, write_beat : ``In(1)``
         A step was issued; a beat was read, or written.
-    cycles : ``Out(64)``
-    busy_cycles, stall_cycles : ``Out(32).array(engines)``
-        Cycles busy; cycles busy without progress.
-    steps, read_beats, write_beats : ``Out(32)``
+    snapshot, making, read_enable, read_index, count
+        As those of :class:`~rtl_gen.hw.control.tally.Tally`; in the order of ``COUNTERS``.
     """
 
-    def __init__(self, engines: int):
-        if engines < 1:
-            raise ValueError(f"engines must be at least 1, not {engines!r}")
-        self._engines = engines
-        self.module_name = f"counters_{engines}"
+    def __init__(self, engines: tuple[str, ...], bus_bytes: int, block: int):
+        self._engines, self._bus_bytes, self._block = engines, bus_bytes, block
+        self.module_name = "counters"
         super().__init__(
             {
                 "clear": In(1),
                 "running": In(1),
-                "busy": In(engines),
-                "progress": In(engines),
+                **dict.fromkeys(
+                    ("busy", "progress", "waits_room", "waits_bus", "transfers"), In(len(engines))
+                ),
                 "step": In(1),
                 "read_beat": In(1),
                 "write_beat": In(1),
-                "cycles": Out(CYCLE_BITS),
-                "busy_cycles": Out(COUNT_BITS).array(engines),
-                "stall_cycles": Out(COUNT_BITS).array(engines),
-                "steps": Out(COUNT_BITS),
-                "read_beats": Out(COUNT_BITS),
-                "write_beats": Out(COUNT_BITS),
+                "snapshot": In(1),
+                "making": Out(1),
+                "read_enable": In(1),
+                "read_index": In(address_bits(len(COUNTERS))),
+                "count": Out(WORD_BITS),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-
-        def count(name, event, output):
-            counter = place(m, platform, name, EventCounter, len(output))
-            m.d.comb += [
-                counter.clear.eq(self.clear),
-                counter.counted.eq(self.running & event),
-                output.eq(counter.count),
-            ]
-
-        count("cycles_counter", 1, self.cycles)
-        count("steps_counter", self.step, self.steps)
-        count("read_beats_counter", self.read_beat, self.read_beats)
-        count("write_beats_counter", self.write_beat, self.write_beats)
-        for n in range(self._engines):
-            busy, stall = self.busy[n], self.busy[n] & ~self.progress[n]
-            count(f"busy_counter_{n}", busy, self.busy_cycles[n])
-            count(f"stall_counter_{n}", stall, self.stall_cycles[n])
+        names = [counter.name for counter in COUNTERS]
+        tally = place(
+            m,
+            platform,
+            "tally",
+            Tally,
+            tuple(map(self._shift, COUNTERS)),
+            (names.index("CYCLES_HIGH"),),
+        )
+        events = self._elaborate_events(m)
+        for n, counter in enumerate(COUNTERS):
+            event = events.get((counter.engine, counter.kind), Const(0))
+            m.d.comb += tally.events[n].eq(event)
+        for name in ("clear", "running", "snapshot", "read_enable", "read_index"):
+            m.d.comb += getattr(tally, name).eq(getattr(self, name))
+        m.d.comb += [self.making.eq(tally.making), self.count.eq(tally.count)]
         return m
+
+    def _shift(self, counter):
+        """The binary logarithm of what an event adds to a counter."""
+        if counter.kind != "BYTES":
+            return 0
+        size = unit(counter.engine, bus_bytes=self._bus_bytes, block=self._block)
+        return size.bit_length() - 1
+
+    def _elaborate_events(self, m):
+        """What happens in a cycle, by engine and kind of counter."""
+        events = {
+            (None, "CYCLES_LOW"): Const(1),
+            (None, "STEPS"): self.step,
+            (None, "READ_BEATS"): self.read_beat,
+            (None, "WRITE_BEATS"): self.write_beat,
+        }
+        for n, engine in enumerate(self._engines):
+            waits = Signal(name=f"{engine}_waits")
+            m.d.comb += waits.eq(self.busy[n] & ~self.progress[n])
+            room, bus = self.waits_room[n], self.waits_bus[n]
+            events |= {
+                (engine, "BUSY"): self.busy[n],
+                (engine, "WAIT_ROOM"): waits & room,
+                (engine, "WAIT_BUS"): waits & ~room & bus,
+                (engine, "WAIT_DATA"): waits & ~room & ~bus,
+                (engine, "BYTES"): self.transfers[n],
+            }
+        return events

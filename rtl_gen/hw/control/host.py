@@ -8,9 +8,11 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...isa import errors
+from ...isa.counters import COUNTERS
 from ...isa.fields import WORD_BITS
 from ...isa.registers import (
     BY_NAME,
+    COUNTER_BASE,
     PAGE_BITS,
     REGISTERS,
     WINDOWS,
@@ -35,6 +37,9 @@ class HostPort(wiring.Component):
     asks for an interrupt and nothing is left to do, at the first error, or with CONTROL.abort.
     After an error nothing may be started until a reset: that of the port, or CONTROL.reset, which
     lets bursts under way end and clears all engines, whatever they are at.
+
+    Counters are read as of the last snapshot, of which a run's end takes one; a read of a counter,
+    and a start, wait until it is made.
 
     A word pushed into a full queue waits while a run is on, which the watchdog bounds. While none
     is on, and after an error, it is dropped and answered SLVERR. So is every write that has no
@@ -74,6 +79,8 @@ class HostPort(wiring.Component):
         An accumulator overflowed.
     busy, progress, pending : ``In(engines)``
         Per engine: it has work; something of it moved; descriptors wait for it.
+    waits_room, waits_bus, transfers : ``In(engines)``
+        Per engine, for its counters: see :class:`~rtl_gen.hw.control.counters.Counters`.
     in_flight : ``In(1)``
         The memory port is not at rest.
     step, read_beat, write_beat : ``In(1)``
@@ -105,6 +112,9 @@ class HostPort(wiring.Component):
                 "busy": In(engines),
                 "progress": In(engines),
                 "pending": In(engines),
+                "waits_room": In(engines),
+                "waits_bus": In(engines),
+                "transfers": In(engines),
                 "in_flight": In(1),
                 "step": In(1),
                 "read_beat": In(1),
@@ -117,6 +127,7 @@ class HostPort(wiring.Component):
         m = Module()
         bus = place(m, platform, "bus", AxiLiteSlave)
         run = place(m, platform, "run", RunControl, self._capabilities.engines)
+        counters = self._elaborate_counters(m, platform, run)
         watchdog = place(m, platform, "watchdog", Watchdog)
         enable = Signal.like(run.events)
         limit = Signal(WORD_BITS, init=BY_NAME["WATCHDOG"].reset)
@@ -157,22 +168,24 @@ class HostPort(wiring.Component):
             m.d.comb += inner.eq(outer)
         m.d.sync += self.interrupt.eq((run.events & enable).any())
 
-        refused = self._elaborate_writes(m, bus, run, enable, limit, pushed)
+        held, refused = self._elaborate_writes(m, bus, run, counters, enable, limit, pushed)
         m.d.comb += [
-            bus.write_ready.eq(~(waiting & run.running)),
+            bus.write_ready.eq(~(waiting & run.running) & ~held),
             bus.write_error.eq(refused | (pushed & ~accepted)),
         ]
         values = identification(self._capabilities) | {
-            "CONTROL": Cat(run.running, Const(0, 1), run.resetting),
+            "CONTROL": Cat(run.running, Const(0, 1), run.resetting, counters.making),
             "STATUS": run.status,
             "INTERRUPT": run.events,
             "INTERRUPT_ENABLE": enable,
             "COMPLETED": run.completed,
             "WATCHDOG": limit,
-            **self._elaborate_counters(m, platform, run),
             **self._elaborate_windows(m, platform, bus),
         }
-        m.d.comb += bus.read_data.eq(_read(bus.read_word, values))
+        for n, engine in enumerate(self._capabilities.engines):
+            values[engine_register("ROOM", engine).name] = self.room[n]
+        count = self._elaborate_count(m, bus, counters)
+        m.d.comb += bus.read_data.eq(_read(bus.read_word, values) | count)
         return m
 
     def _elaborate_queues(self, m, bus, run, pushed, waiting):
@@ -189,14 +202,21 @@ class HostPort(wiring.Component):
             ]
         m.d.comb += [pushed.eq(bus.write_valid & hits.any()), waiting.eq(full.any())]
 
-    def _elaborate_writes(self, m, bus, run, enable, limit, pushed):
-        """Do the writes to all registers but the queues; return whether this one does nothing."""
+    def _elaborate_writes(self, m, bus, run, counters, enable, limit, pushed):
+        """Do the writes to all registers but the queues.
+
+        Returns whether this one waits, and whether it does nothing.
+        """
         written = {}
         for name in ("CONTROL", "INTERRUPT", "INTERRUPT_ENABLE", "WATCHDOG"):
             written[name] = Signal(name=f"{name.lower()}_written")
             m.d.comb += written[name].eq(bus.write_valid & _at(bus.write_word, BY_NAME[name]))
-        for bit, name in enumerate(("start", "abort", "reset")):
-            m.d.comb += getattr(run, name).eq(written["CONTROL"] & bus.write_data[bit])
+        # A start clears the counters of which the snapshot is made.
+        held = Signal()
+        m.d.comb += held.eq(written["CONTROL"] & bus.write_data[0] & counters.making)
+        asked = (run.start, run.abort, run.reset, counters.snapshot)
+        for bit, pin in enumerate(asked):
+            m.d.comb += pin.eq(written["CONTROL"] & ~held & bus.write_data[bit])
         with m.If(written["INTERRUPT"]):
             m.d.comb += run.cleared.eq(bus.write_data)
         with m.If(written["INTERRUPT_ENABLE"]):
@@ -207,7 +227,7 @@ class HostPort(wiring.Component):
             _at(bus.write_word, BY_NAME[name]) for n in range(WINDOWS) for name in _window(n)
         )
         nothing = ~(Cat(written.values()).any() | pushed | windows.any())
-        return nothing | (run.start & ~run.started) | (run.abort & ~run.running)
+        return held, nothing | (run.start & ~run.started) | (run.abort & ~run.running)
 
     def _elaborate_windows(self, m, platform, bus):
         """The registers of the windows, and how often one was in the way."""
@@ -240,30 +260,39 @@ class HostPort(wiring.Component):
         return values | {"REFUSED": counter.count}
 
     def _elaborate_counters(self, m, platform, run):
-        """Count what the run does; return the registers that show it."""
-        engines = self._capabilities.engines
-        counters = place(m, platform, "counters", Counters, len(engines))
+        """Count what the run does."""
+        capabilities = self._capabilities
+        counters = place(
+            m,
+            platform,
+            "counters",
+            Counters,
+            capabilities.engines,
+            capabilities.bus_bits // 8,
+            capabilities.widths.block,
+        )
+        m.d.comb += [counters.clear.eq(run.started), counters.running.eq(run.running)]
+        for name in ("busy", "progress", "waits_room", "waits_bus", "transfers"):
+            m.d.comb += getattr(counters, name).eq(getattr(self, name))
+        for name in ("step", "read_beat", "write_beat"):
+            m.d.comb += getattr(counters, name).eq(getattr(self, name))
+        return counters
+
+    def _elaborate_count(self, m, bus, counters):
+        """The counter that is read, 0 where another register is; it comes from a memory."""
+        first = COUNTER_BASE // 4
+        hit = Signal()
+        fetches = Signal()
+        fetched = Signal()  # in the cycle before this one
         m.d.comb += [
-            counters.clear.eq(run.started),
-            counters.running.eq(run.running),
-            counters.busy.eq(self.busy),
-            counters.progress.eq(self.progress),
-            counters.step.eq(self.step),
-            counters.read_beat.eq(self.read_beat),
-            counters.write_beat.eq(self.write_beat),
+            hit.eq((bus.read_word >= first) & (bus.read_word < first + len(COUNTERS))),
+            fetches.eq(bus.read_valid & hit & ~counters.making & ~fetched),
+            counters.read_enable.eq(fetches),
+            counters.read_index.eq(bus.read_word - first),
+            bus.read_ready.eq(~hit | fetched),
         ]
-        values = {
-            "CYCLES_LOW": counters.cycles[:WORD_BITS],
-            "CYCLES_HIGH": counters.cycles[WORD_BITS:],
-            "STEPS": counters.steps,
-            "READ_BEATS": counters.read_beats,
-            "WRITE_BEATS": counters.write_beats,
-        }
-        for n, engine in enumerate(engines):
-            values[engine_register("ROOM", engine).name] = self.room[n]
-            values[engine_register("BUSY", engine).name] = counters.busy_cycles[n]
-            values[engine_register("STALL", engine).name] = counters.stall_cycles[n]
-        return values
+        m.d.sync += fetched.eq(fetches)
+        return Mux(hit, counters.count, 0)
 
 
 def _at(word, register):

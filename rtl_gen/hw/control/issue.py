@@ -128,6 +128,8 @@ class Issue(wiring.Component):
         A step goes in this cycle; ``step`` describes it.
     drain : ``Out(1)``
         A drain tick goes.
+    waits_room : ``Out(1)``
+        A step or a drain tick has its operands and parameters and does not go.
     tag_valid, tag : ``Out``
         The tag of what goes.
     """
@@ -152,6 +154,7 @@ class Issue(wiring.Component):
                 "go": Out(1),
                 "step": Out(params.step),
                 "drain": Out(1),
+                "waits_room": Out(1),
                 "tag_valid": Out(1),
                 "tag": Out(params.tag),
             }
@@ -164,7 +167,8 @@ class Issue(wiring.Component):
         nest = place(m, platform, "nest", Nest, params.nest, tied={"config": fields})
         item = nest.item.payload
         draining = Signal()
-        may_emit, hazard = Signal(), Signal()
+        may_emit, hazard, parameters = Signal(), Signal(), Signal()
+        supplied = Signal()  # a step or a drain tick lacks neither operands nor parameters
         completes = Signal()  # the step completes a sum that leaves at once
         m.d.comb += [
             nest.start.eq(self.start),
@@ -177,6 +181,14 @@ class Issue(wiring.Component):
                 & ~hazard
                 & (~completes | may_emit)
             ),
+            supplied.eq(
+                Mux(
+                    draining,
+                    parameters,
+                    nest.item.valid & self.operands_ready & (parameters | ~completes),
+                )
+            ),
+            self.waits_room.eq(supplied & ~self.go & ~self.drain),
             nest.item.ready.eq(self.go),
             self.step.first.eq(item.reduce_first),
             self.step.input_done.eq(item.input_last),
@@ -190,7 +202,7 @@ class Issue(wiring.Component):
             self._elaborate_drain(m, platform, item, draining, may_emit)
         else:
             m.d.comb += self.tag_valid.eq(self.go)
-        self._elaborate_room(m, may_emit)
+        self._elaborate_room(m, may_emit, parameters)
         if params.accumulators:
             self._elaborate_hazard(m, item, hazard)
         return m
@@ -241,7 +253,7 @@ class Issue(wiring.Component):
                 self.tag.commit.eq(Mux(walk.last, kept.commit, 0)),
             ]
 
-    def _elaborate_room(self, m, may_emit):
+    def _elaborate_room(self, m, may_emit, parameters):
         """Count what is promised: output words, parameter sets, cycles of post-processing."""
         params = self._params
         emitted = Signal()
@@ -250,6 +262,7 @@ class Issue(wiring.Component):
         m.d.comb += [
             emitted.eq(self.tag_valid & self.tag.emit),
             self.pending.eq(promised != 0),
+            parameters.eq(self.parameter_sets > owed),
         ]
         m.d.sync += [
             promised.eq(promised + Mux(emitted, self.tag.commit, 0) - self.committed),
@@ -257,7 +270,7 @@ class Issue(wiring.Component):
         ]
         conditions = [
             self.space >= self.config.tile_words + promised,
-            self.parameter_sets > owed,
+            parameters,
         ]
         if params.adds:
             # A tile of the residual is given back before the outputs' tile is handed over.

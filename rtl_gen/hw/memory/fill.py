@@ -25,8 +25,8 @@ class Fill(wiring.Component):
         always ready, and its ``ready`` is not looked at.
     committed : ``Out(params.amount)``
         Words that are committed in this cycle.
-    arrived, moved : ``Out(1)``
-        The last beat of a word; a beat.
+    arrived, moved, ended : ``Out(1)``
+        The last beat of a word; a beat; the last beat of an order.
     """
 
     def __init__(self, params: LoadParams):
@@ -41,6 +41,7 @@ class Fill(wiring.Component):
                 "committed": Out(params.amount),
                 "arrived": Out(1),
                 "moved": Out(1),
+                "ended": Out(1),
             }
         )
 
@@ -55,13 +56,14 @@ class Fill(wiring.Component):
             self.beats.ready.eq((left != 0) & (self.write.ready | ~last)),
             self.moved.eq(self.beats.valid & self.beats.ready),
             self.arrived.eq(self.moved & last),
+            self.ended.eq(self.arrived & (left == 1)),
             self.write.valid.eq(self.beats.valid & (left != 0) & last),
             self.write.payload.index.eq(skip),
             self.write.payload.data.eq(self._elaborate_word(m, last)),
             self.commit.valid.eq(self.arrived | (skip != 0)),
             self.commit.payload.count.eq(skip + self.arrived),
             self.committed.eq(self.commit.payload.count),
-            self.order.ready.eq((left == 0) | ((left == 1) & self.arrived)),
+            self.order.ready.eq((left == 0) | self.ended),
         ]
         m.d.sync += left.eq(left - self.arrived)
         if params.clips:

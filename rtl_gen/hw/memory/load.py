@@ -56,6 +56,8 @@ class LoadEngine(wiring.Component):
         Fewer words than the watermark are filled or on their way.
     moved : ``Out(1)``
         A beat has come.
+    waits_room, waits_bus : ``Out(1)``
+        There is no room for the next burst; a burst is asked for whose last beat has not come.
     unaligned : ``Out(1)``
         A run would begin within a word of memory; the engine stops before it, until reset.
     """
@@ -76,6 +78,8 @@ class LoadEngine(wiring.Component):
                 "space": In(params.amount),
                 "urgent": Out(1),
                 "moved": Out(1),
+                "waits_room": Out(1),
+                "waits_bus": Out(1),
                 "unaligned": Out(1),
             }
         )
@@ -116,10 +120,13 @@ class LoadEngine(wiring.Component):
             reserve.space.eq(self.space),
             reserve.committed.eq(fill.committed),
             reserve.arrived.eq(fill.arrived),
+            reserve.ended.eq(fill.ended),
             self.busy.eq(busy),
             self.working.eq(busy | reserve.pending),
             self.urgent.eq(reserve.urgent),
             self.moved.eq(fill.moved),
+            self.waits_room.eq(reserve.waits_room),
+            self.waits_bus.eq(reserve.in_flight),
             self.unaligned.eq(clip.unaligned),
         ]
         return m

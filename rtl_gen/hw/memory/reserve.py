@@ -28,13 +28,17 @@ class Reserve(wiring.Component):
         Free words of the buffet, which nobody else fills.
     committed : ``In(params.amount)``
         Words that are committed to the buffet in this cycle.
-    arrived : ``In(1)``
-        A word has come from the bus in this cycle.
+    arrived, ended : ``In(1)``
+        A word, the last of a burst, has come from the bus in this cycle.
     request : ``Out(stream.Signature(ADDRESS))``
     order : ``Out(stream.Signature(params.order))``
         What enters the buffet, in this order.
     pending : ``Out(1)``
         Words are promised and not yet committed.
+    waits_room : ``Out(1)``
+        There is no room for the chunk.
+    in_flight : ``Out(1)``
+        A burst is asked for whose last word has not come.
     urgent : ``Out(1)``
         Fewer words than the watermark are filled or on their way.
     """
@@ -48,9 +52,12 @@ class Reserve(wiring.Component):
                 "space": In(params.amount),
                 "committed": In(params.amount),
                 "arrived": In(1),
+                "ended": In(1),
                 "request": Out(stream.Signature(ADDRESS)),
                 "order": Out(stream.Signature(params.order)),
                 "pending": Out(1),
+                "waits_room": Out(1),
+                "in_flight": Out(1),
                 "urgent": Out(1),
             }
         )
@@ -85,6 +92,7 @@ class Reserve(wiring.Component):
             queue.i.payload.eq(entry),
             added.eq(Mux(goes, needs, Mux(ahead, part, 0))),
             self.pending.eq(promised != 0),
+            self.waits_room.eq(self.i.valid & (needs > available)),
         ]
         join(m, queue.o, self.order)
         m.d.sync += [
@@ -126,7 +134,11 @@ class Reserve(wiring.Component):
 
     def _elaborate_request(self, m, goes):
         params, chunk, request = self._params, self.i.payload, self.request
-        with m.If(goes & (chunk.words != 0)):
+        asks = goes & (chunk.words != 0)
+        bursts = Signal(range(params.bursts + 4))  # in the queue, and one on each side of it
+        m.d.sync += bursts.eq(bursts + asks - self.ended)
+        m.d.comb += self.in_flight.eq(bursts != 0)
+        with m.If(asks):
             m.d.sync += [
                 request.valid.eq(1),
                 request.payload.address.eq(chunk.address << params.bus.shift),

@@ -50,6 +50,9 @@ class StoreEngine(wiring.Component):
         Channels of AXI4, see :mod:`rtl_gen.hw.memory.axi`.
     moved : ``Out(1)``
         A beat was written, or words are kept.
+    waits_bus : ``Out(1)``
+        An address, a beat or a word that was read stands, or no word is asked for and a response is
+        awaited.
     error : ``Out(1)``
         A response was SLVERR or DECERR; stays until reset.
     unaligned : ``Out(1)``
@@ -81,6 +84,7 @@ class StoreEngine(wiring.Component):
                 "w": Out(stream.Signature(write_data(params.bus_bits))),
                 "b": In(stream.Signature(RESPONSE)),
                 "moved": Out(1),
+                "waits_bus": Out(1),
                 "error": Out(1),
                 "unaligned": Out(1),
                 "windows": In(OPEN_WINDOWS),
@@ -120,6 +124,12 @@ class StoreEngine(wiring.Component):
             self.error.eq(send.error),
             self.idle.eq(send.idle),
             self.working.eq(open_ != self.completed),
+            self.waits_bus.eq(
+                self.aw.valid
+                | self.w.valid
+                | (self.response.valid & ~self.response.ready)
+                | (~self.request.valid & ~self.response.valid & ~send.idle)
+            ),
         ]
         return m
 

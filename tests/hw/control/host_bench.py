@@ -7,7 +7,7 @@ from rtl_gen.hw.control.host import HostPort
 from rtl_gen.isa.descriptors import Widths
 from rtl_gen.isa.registers import BY_NAME, Capabilities
 
-__all__ = ["PRESENT", "Bench", "capabilities"]
+__all__ = ["PRESENT", "WIDTHS", "Bench", "capabilities"]
 
 WIDTHS = Widths(
     levels=12,

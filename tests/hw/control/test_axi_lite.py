@@ -14,13 +14,19 @@ BAD_WORD = 9
 
 
 def registers(dut, memory, stall=0.0):
-    """The registers behind the slave: words in a dictionary; word 9 is refused."""
+    """The registers behind the slave: words in a dictionary; word 9 is refused.
+
+    What a read gives is right only in the cycle in which it is done.
+    """
     rng = random.Random(11)
 
     async def testbench(ctx):
         ready = False
         while True:
-            ctx.set(dut.read_data, memory.get(ctx.get(dut.read_word), 0))
+            answers = rng.random() >= stall
+            right = memory.get(ctx.get(dut.read_word), 0)
+            ctx.set(dut.read_ready, answers)
+            ctx.set(dut.read_data, right if answers else rng.getrandbits(32))
             ctx.set(dut.write_error, ctx.get(dut.write_word) == BAD_WORD)
             ready = rng.random() >= stall
             ctx.set(dut.write_ready, ready)

@@ -5,11 +5,12 @@ import random
 import pytest
 from axi_lite_bench import OKAY, SLVERR
 from control_bench import stalls
-from host_bench import PRESENT, Bench, capabilities
+from host_bench import PRESENT, WIDTHS, Bench, capabilities
 
 from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.control.host import HostPort
 from rtl_gen.isa import errors
+from rtl_gen.isa.counters import COUNTERS
 from rtl_gen.isa.descriptors import ENGINES
 from rtl_gen.isa.registers import (
     BY_NAME,
@@ -43,50 +44,114 @@ def test_every_register_after_reset(engines):
     bench.run(host)
 
 
-def test_cycles_and_counters_of_a_run():
-    bench = Bench()
-    dut = bench.dut
-    rng = random.Random(8)
-    count, resting = {}, []  # a run ends when no engine is busy
+PINS = ("busy", "progress", "waits_room", "waits_bus", "transfers")
+PULSES = ("step", "read_beat", "write_beat")
 
-    async def work(ctx):
-        """Random work; counts what falls between start and interrupt."""
-        was_on = False
+
+class Work:
+    """Random work between a start and its end, counted."""
+
+    def __init__(self, bench, seed):
+        self.bench, self.rng = bench, random.Random(seed)
+        self.count, self.resting = {}, False  # a run ends when no engine is busy
+
+    async def run(self, ctx):
+        dut, was_on = self.bench.dut, False
         while True:
-            busy, progress = 0 if resting else rng.getrandbits(3), rng.getrandbits(3)
-            pulses = [rng.random() < 0.5 for _ in range(3)]
-            ctx.set(dut.busy, busy)
-            ctx.set(dut.progress, progress)
-            for pin, value in zip((dut.step, dut.read_beat, dut.write_beat), pulses):
-                ctx.set(pin, value)
+            now = {pin: self.rng.getrandbits(len(PRESENT)) for pin in PINS}
+            now |= {pin: self.rng.getrandbits(1) for pin in PULSES}
+            now["busy"] &= 0 if self.resting else -1
+            for pin, value in now.items():
+                ctx.set(getattr(dut, pin), value)
             _, _, on = await ctx.tick().sample(dut.running)
             if on:
                 if not was_on:
-                    count.clear()
-                happened = dict(zip(("STEPS", "READ_BEATS", "WRITE_BEATS"), pulses))
-                happened["CYCLES_LOW"] = 1
-                for n, engine in enumerate(PRESENT):
-                    name = engine.upper()
-                    happened[f"BUSY_{name}"] = busy >> n & 1
-                    happened[f"STALL_{name}"] = (busy & ~progress) >> n & 1
-                for name, value in happened.items():
-                    count[name] = count.get(name, 0) + value
+                    self.count = {}
+                self.add(now)
             was_on = on
 
+    def add(self, now):
+        """A cycle in which an engine is busy is a move or exactly one wait."""
+        happens = {"CYCLES_LOW": 1, "STEPS": now["step"]}
+        happens |= {"READ_BEATS": now["read_beat"], "WRITE_BEATS": now["write_beat"]}
+        for n, engine in enumerate(PRESENT):
+            busy, moved, room, bus, bytes_ = (now[pin] >> n & 1 for pin in PINS)
+            for reason in ("BUS", "ROOM", "DATA"):
+                happens[f"WAIT_{reason}_{engine.upper()}"] = 0
+            if busy and not moved:
+                reason = "ROOM" if room else "BUS" if bus else "DATA"
+                happens[f"WAIT_{reason}_{engine.upper()}"] = 1
+            happens[f"BUSY_{engine.upper()}"] = busy
+            size = WIDTHS.block if engine == "compute" else 128 // 8
+            happens[f"BYTES_{engine.upper()}"] = bytes_ * size
+        for name, value in happens.items():
+            if name in BY_NAME:
+                self.count[name] = self.count.get(name, 0) + value
+
+
+def test_cycles_and_counters_of_a_run():
+    """Also where the next run starts at once: its start waits until those of this are kept."""
+    bench = Bench()
+    work = Work(bench, 8)
+
     async def host(ctx):
-        for cycles in (37, 90):
-            await bench.write(ctx, "CONTROL", 1)
+        for cycles in (37, 90, 3):
+            assert await bench.write(ctx, "CONTROL", 1) == OKAY
             for _ in range(cycles):
                 await ctx.tick()
-            resting.append(True)
+            work.resting = True
             await bench.layer(ctx, True)
-            resting.clear()
-            assert await bench.read(ctx, "CYCLES_HIGH") == 0
-            assert count["CYCLES_LOW"] > cycles
-            for name, value in count.items():
-                assert await bench.read(ctx, name) == value, name
+            work.resting = False
+            assert not ctx.get(bench.dut.running)
+            assert work.count["CYCLES_LOW"] > cycles
+            for counter in COUNTERS:
+                assert await bench.read(ctx, counter.name) == work.count.get(counter.name, 0)
+        ended = work.count
+        assert await bench.write(ctx, "CONTROL", 1) == OKAY
+        for name, value in ended.items():
+            assert await bench.read(ctx, name) == value, f"{name} while the next run is on"
+        for _ in range(100):
+            await ctx.tick()
+        assert await bench.write(ctx, "CONTROL", 8) == OKAY
+        assert 100 < await bench.read(ctx, "CYCLES_LOW") < work.count["CYCLES_LOW"]
 
-    bench.run(host, checks=[work])
+    bench.run(host, checks=[work.run])
+
+
+def test_a_start_at_once_does_not_lose_the_counters():
+    bench = Bench()
+    work = Work(bench, 5)
+
+    async def host(ctx):
+        await bench.write(ctx, "CONTROL", 1)
+        for _ in range(50):
+            await ctx.tick()
+        work.resting = True
+        await bench.layer(ctx, True)
+        work.resting, ended = False, work.count
+        response, cycles = await bench.master.write(ctx, BY_NAME["CONTROL"].offset, 1)
+        assert response == OKAY and 3 < cycles <= 2 * len(COUNTERS) + 4
+        for name, value in ended.items():
+            assert await bench.read(ctx, name) == value, name
+
+    bench.run(host, checks=[work.run])
+
+
+def test_a_snapshot_says_when_it_is_made():
+    bench = Bench()
+
+    async def host(ctx):
+        await bench.write(ctx, "CONTROL", 1)
+        for _ in range(20):
+            await ctx.tick()
+        assert await bench.read(ctx, "CONTROL") == 0b0001
+        assert await bench.read(ctx, "CYCLES_LOW") == 0, "none was taken"
+        await bench.write(ctx, "CONTROL", 0b1000)
+        reads = [await bench.read(ctx, "CONTROL") for _ in range(len(COUNTERS))]
+        assert reads[0] == 0b1001 and reads[-1] == 0b0001
+        assert await bench.read(ctx, "CYCLES_LOW") >= 20
+
+    bench.run(host)
 
 
 def test_interrupts_only_as_enabled():
@@ -269,4 +334,4 @@ def test_bursts_outside_the_windows_are_counted():
 def test_verilog_is_small():
     text = emit(HostPort, capabilities(ENGINES))
     assert "module host_port(" in text
-    assert len(text) < 85_000
+    assert len(text) < 110_000

@@ -1,0 +1,241 @@
+// What each engine of an accelerator did and waited for, counted from the handshakes at its ports
+// and its buffer's: the accelerator's own counters are held to these. What each means stands in
+// rtl_gen/isa/counters.py; BYTES are moves here.
+
+`default_nettype none
+// verilator lint_off DECLFILENAME
+
+// Cycles in which an engine is busy, waits for each thing (the first one named counts) or moves a
+// beat or a word.
+module engine_cycles (
+    input  wire              aclk,
+    input  wire              clear,
+    input  wire              busy,
+    input  wire              moved,
+    input  wire              room,
+    input  wire              bus,
+    input  wire              transfer,
+    output reg  [4:0] [63:0] counts     // busy, for data, for room, for the bus; transfers
+);
+  wire waits = busy && !moved;
+  wire [4:0] now = {transfer, waits && !room && bus, waits && room, waits && !room && !bus, busy};
+  always_ff @(posedge aclk)
+    for (int n = 0; n < 5; n++) counts[n] <= clear ? 0 : counts[n] + 64'(now[n]);
+endmodule
+
+module load_cycles (
+    input  wire              aclk,
+    input  wire              clear,
+    input  wire              reset,
+    input  wire              busy,
+    input  wire              asked,      // a burst
+    input  wire              asks,       // one stands before the arbiter
+    input  wire       [ 7:0] length,     // its beats less one
+    input  wire              beat,
+    input  wire              stands,     // what is to be loaded next
+    input  wire       [31:0] needs,      // words that it takes
+    input  wire       [31:0] added,      // words promised in this cycle
+    input  wire       [31:0] committed,  // words that the buffer gets in this cycle
+    input  wire       [31:0] space,      // free words of the buffer
+    output wire [4:0] [63:0] counts
+);
+  logic [31:0] beats_open, promised, available;
+  always_ff @(posedge aclk)
+    if (reset) {beats_open, promised, available} <= 0;
+    else begin
+      beats_open <= beats_open + (asked ? 32'(length) + 1 : 0) - 32'(beat);
+      promised   <= promised + added - committed;
+      available  <= space - promised - added;
+    end
+
+  engine_cycles cycles (
+      .aclk,
+      .clear,
+      .busy,
+      .moved(beat),
+      .room(stands && needs > available),
+      .bus(asks || beats_open != 0),
+      .transfer(beat),
+      .counts
+  );
+endmodule
+
+module feed_cycles (
+    input  wire              aclk,
+    input  wire              clear,
+    input  wire              busy,
+    input  wire              asked,  // a word
+    input  wire              reads,  // it is no padding
+    input  wire              held,   // the word before it is not taken
+    output wire [4:0] [63:0] counts
+);
+  engine_cycles cycles (
+      .aclk,
+      .clear,
+      .busy,
+      .moved(asked),
+      .room(held),
+      .bus(1'b0),
+      .transfer(asked && reads),
+      .counts
+  );
+endmodule
+
+module compute_cycles (
+    input  wire              aclk,
+    input  wire              clear,
+    input  wire              reset,
+    input  wire              busy,
+    input  wire              step,
+    input  wire              step_stands,
+    input  wire              drains,           // sums of the last step are shifted out
+    input  wire              tick,             // by one place
+    input  wire              writes,           // outputs
+    input  wire              operands,         // of the next step are there
+    input  wire              completes,        // the next step needs parameters
+    input  wire       [ 1:0] parameter_sets,   // that are there
+    input  wire              parameters_end,   // those of what goes now are the last's
+    input  wire              parameters_used,
+    output wire [4:0] [63:0] counts
+);
+  logic [7:0] owed;  // parameter sets of steps on their way
+  always_ff @(posedge aclk)
+    if (reset) owed <= 0;
+    else owed <= owed + 8'(parameters_end) - 8'(parameters_used);
+
+  wire parameters = 8'(parameter_sets) > owed;
+  wire supplied = drains ? parameters : step_stands && operands && (parameters || !completes);
+  engine_cycles cycles (
+      .aclk,
+      .clear,
+      .busy,
+      .moved(step || tick || writes),
+      .room(supplied && !step && !tick),
+      .bus(1'b0),
+      .transfer(writes),
+      .counts
+  );
+endmodule
+
+module store_cycles (
+    input  wire              aclk,
+    input  wire              clear,
+    input  wire              reset,
+    input  wire              busy,
+    input  wire              asks,       // a word
+    input  wire              keeps,      // words stay in the buffer
+    input  wire              read,       // one stands
+    input  wire              word_held,  // it is not taken
+    input  wire              awvalid,
+    input  wire              awready,
+    input  wire              wvalid,
+    input  wire              wready,
+    input  wire              response,
+    output wire [4:0] [63:0] counts
+);
+  logic [31:0] bursts_open;
+  always_ff @(posedge aclk)
+    if (reset) bursts_open <= 0;
+    else bursts_open <= bursts_open + 32'(awvalid && awready) - 32'(response);
+
+  engine_cycles cycles (
+      .aclk,
+      .clear,
+      .busy,
+      .moved(wvalid && wready || keeps),
+      .room(1'b0),
+      .bus(awvalid || wvalid || word_held || (!asks && !read && bursts_open != 0)),
+      .transfer(wvalid && wready),
+      .counts
+  );
+endmodule
+
+// All engines of watched.dut, in the order of rtl_gen/isa/descriptors.py, the first lowest.
+module engine_counters (
+    input  wire                   aclk,
+    input  wire                   clear,
+    output wire [8:0][4:0] [63:0] counts
+);
+`define LOAD(NUMBER, NAME) \
+  load_cycles NAME ( \
+      .aclk, \
+      .clear, \
+      .reset(watched.dut.rst), \
+      .busy(watched.dut.NAME``_control.busy || watched.dut.NAME.working), \
+      .asked(watched.dut.NAME.request__valid && watched.dut.NAME.request__ready), \
+      .asks(watched.dut.NAME.request__valid), \
+      .length(watched.dut.NAME.\request__payload.length ), \
+      .beat(watched.dut.NAME.beats__valid && watched.dut.NAME.beats__ready), \
+      .stands(watched.dut.NAME.reserve.i__valid), \
+      .needs(32'(watched.dut.NAME.reserve.needs)), \
+      .added(32'(watched.dut.NAME.reserve.added)), \
+      .committed(watched.dut.NAME.commit__valid ? 32'(watched.dut.NAME.commit__payload) : 0), \
+      .space(32'(watched.dut.NAME.space)), \
+      .counts(counts[NUMBER]) \
+  );
+
+`define FEED(NUMBER, NAME, RESPONSE) \
+  feed_cycles NAME ( \
+      .aclk, \
+      .clear, \
+      .busy(watched.dut.NAME``_control.busy), \
+      .asked(watched.dut.NAME.request__valid && watched.dut.NAME.request__ready), \
+      .reads(watched.dut.NAME.\request__payload.read ), \
+      .held(watched.dut.RESPONSE``__valid && !watched.dut.RESPONSE``__ready), \
+      .counts(counts[NUMBER]) \
+  );
+
+  `LOAD(0, load_input)
+  `LOAD(1, load_weights)
+  `LOAD(2, load_parameters)
+  `FEED(3, feed_input, activations.input_response)
+  `FEED(4, feed_weights, weights_buffet.response)
+  `FEED(5, feed_parameters, parameters_buffet.response)
+  // Only designs that add residuals load any.
+`ifdef LOAD_RESIDUAL
+  `LOAD(8, load_residual)
+`else
+  assign counts[8] = 0;
+`endif
+
+  compute_cycles compute (
+      .aclk,
+      .clear,
+      .reset(watched.dut.rst),
+      .busy(watched.dut.compute_control.busy || watched.dut.compute.working),
+      .step(watched.dut.compute.issue.go),
+      .step_stands(watched.dut.compute.issue.nest.item__valid),
+      .drains(watched.dut.compute.issue.draining),
+      .tick(watched.dut.compute.issue.drain),
+      .writes(watched.dut.compute.write__valid),
+      .operands(watched.dut.compute.issue.operands_ready),
+      .completes(watched.dut.compute.issue.completes),
+      .parameter_sets(watched.dut.compute.issue.parameter_sets),
+      .parameters_end(watched.dut.compute.issue.tag_valid
+          && watched.dut.compute.issue.\tag.emit
+          && watched.dut.compute.issue.\tag.parameters_done ),
+      .parameters_used(watched.dut.compute.issue.parameters_used),
+      .counts(counts[6])
+  );
+
+  store_cycles store (
+      .aclk,
+      .clear,
+      .reset(watched.dut.rst),
+      .busy(watched.dut.store_control.busy || watched.dut.store.working),
+      .asks(watched.dut.store.request__valid),
+      .keeps(watched.dut.store.request__valid && watched.dut.store.request__ready
+          && !watched.dut.store.\request__payload.read ),
+      .read(watched.dut.store.response__valid),
+      .word_held(watched.dut.store.response__valid && !watched.dut.store.response__ready),
+      .awvalid(watched.dut.m_axi_awvalid),
+      .awready(watched.dut.m_axi_awready),
+      .wvalid(watched.dut.m_axi_wvalid),
+      .wready(watched.dut.m_axi_wready),
+      .response(watched.dut.m_axi_bvalid && watched.dut.m_axi_bready),
+      .counts(counts[7])
+  );
+endmodule
+
+// verilator lint_on DECLFILENAME
+`default_nettype wire
