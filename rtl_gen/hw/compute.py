@@ -390,7 +390,7 @@ class Compute(wiring.Component):
             collector.phase.eq(post.phase),
             collector.tag.eq(post.out_tag),
             issue.committed.eq(Mux(self.commit.valid, self.commit.payload.count, 0)),
-            self.moved.eq(issue.go | issue.drain | collector.write.valid),
+            self.moved.eq(issue.go | issue.drain | self.write.valid),
         ]
         with m.If(post.overflow):
             m.d.comb += self.overflow.eq(1)
