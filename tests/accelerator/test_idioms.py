@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from designs import run_cases, small_machine
+from designs import CONDITIONS, run_cases, small_machine
 from random_layers import Limits, draw_case
+from test_programs import draw_program
 
 from rtl_gen.reuse.machine import Machine
+from rtl_gen.sim.programs import build_machine, run_programs
+from rtl_gen.sim.run import Simulation
 from rtl_gen.spec.design import KIB
 
 PAIRS = (("double_buffer", "fifo"), ("fifo", "scratchpad"), ("scratchpad", "double_buffer"))
@@ -32,6 +36,19 @@ def draw(machine: Machine, count: int):
 def test_convolutions_of_every_idiom(idioms, tell):
     machine = machine_with("weight_stationary", idioms)
     run_cases(machine, draw(machine, 12), tell, seed=1)
+
+
+@pytest.mark.parametrize("idioms", PAIRS, ids="-".join)
+def test_layers_follow_each_other_in_every_idiom(idioms):
+    """Loads of a layer begin while the buffers hold tiles of the one before, of another size."""
+    machine = machine_with("weight_stationary", idioms)
+    simulation = Simulation(build_machine(machine), seed=1)
+    for seed, conditions in enumerate(CONDITIONS[:2]):
+        program, outputs = draw_program(machine, seed)
+        (done,) = run_programs(simulation, [(f"program {seed}", program)], **conditions)
+        assert not done.problems, f"program {seed}, {conditions}: {done.problems}"
+        for layer, (got, right) in enumerate(zip(done.outputs, outputs, strict=True)):
+            np.testing.assert_array_equal(got, right, err_msg=f"program {seed}, layer {layer}")
 
 
 @pytest.mark.long

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rtl_gen.flow.design import VerilogDesign, accelerator_verilog, array_verilog
 from rtl_gen.reuse.machine import Machine
-from rtl_gen.spec.design import Design
+from rtl_gen.spec.design import Buffers, Design
 from rtl_gen.spec.parse import load_design
 
 DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
@@ -23,6 +23,13 @@ def accelerator(name: str, rows: int, columns: int, **others) -> VerilogDesign:
 def bare_array(name: str, rows: int, columns: int) -> VerilogDesign:
     """The array of a shipped dataflow, alone."""
     return array_verilog(_design(name, rows, columns))
+
+
+def with_idioms(of_input: str, of_weights: str) -> VerilogDesign:
+    """A small accelerator whose buffers are of these storage idioms."""
+    buffers = Buffers(input_idiom=of_input, weights_idiom=of_weights)
+    design = dataclasses.replace(_design("weight_stationary", 4, 4), buffers=buffers)
+    return accelerator_verilog(Machine(design))
 
 
 def _design(name: str, rows: int, columns: int, **others) -> Design:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from emitted_designs import CONVOLUTIONS, PRODUCTS, accelerator, bare_array
+from emitted_designs import CONVOLUTIONS, PRODUCTS, accelerator, bare_array, with_idioms
 
 from rtl_gen.flow.design import VerilogDesign
 from rtl_gen.sim.compiler import find_toolchain
@@ -78,6 +78,13 @@ def _lint(design: VerilogDesign, folder: Path) -> str:
 @pytest.mark.parametrize("name", [*CONVOLUTIONS, *PRODUCTS])
 def test_verilator_accepts_it_with_all_warnings_on(name, tmp_path):
     assert _lint(accelerator(name, 4, 4), tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    "idioms", [("fifo", "double_buffer"), ("scratchpad", "fifo")], ids="-".join
+)
+def test_verilator_accepts_every_idiom(idioms, tmp_path):
+    assert _lint(with_idioms(*idioms), tmp_path) == ""
 
 
 @pytest.mark.long
