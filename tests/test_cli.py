@@ -277,6 +277,14 @@ def test_sim_from_end_to_end(run):
     assert conv["bit_exact"] and conv["macs"] == 1728 and conv["seed"] == 3
     assert matmul["bit_exact"] and (matmul["operation"], matmul["runs_as"]) == ("matmul", "conv2d")
     assert f"{conv['cycles']:,}" in result.stdout
+    assert "waits for data" not in result.stdout, "of one layer only"
+    one = run("sim", TINY, LAYER, "--seed", "3").stdout
+    assert "waits for data" in one
+    for engine, values in conv["engines"].items():
+        waits = [n for kind, n in values.items() if kind.startswith("wait")]
+        assert values["busy"] == values["moved"] + sum(waits) > 0
+        row = next(line for line in one.splitlines() if line.startswith(f"{engine} "))
+        assert row.split()[1:] == [f"{n:,}" for n in values.values()]
 
 
 def test_a_wrong_layer_fails_with_its_first_difference(run, monkeypatch):
@@ -295,5 +303,10 @@ def test_the_register_map_is_printed_for_people_and_machines(run):
     assert "| 0x040 | CONTROL | read/write |" in text
     found = {one["name"]: one for one in json.loads(run("registers", "--json").stdout)}
     assert found["WINDOW3_ACCESS"]["offset"] == 0xF0
-    assert [field["name"] for field in found["CONTROL"]["fields"]] == ["start", "abort", "reset"]
+    assert [field["name"] for field in found["CONTROL"]["fields"]] == [
+        "start",
+        "abort",
+        "reset",
+        "snapshot",
+    ]
     assert text.count("\n| 0x") == len(found)
