@@ -21,7 +21,9 @@ from .control.axi_lite import AXI_LITE_PORTS
 from .control.engine import EngineControl
 from .control.fence import Fence
 from .control.host import HostPort
+from .control.queue_inputs import QueueInputs
 from .memory.axi import connect_flat, flat_ports
+from .memory.descriptor_fetch import DescriptorFetch, FetchParams
 from .memory.load import LoadEngine
 from .memory.load_params import LoadParams
 from .memory.read_arbiter import ReadArbiter
@@ -109,6 +111,16 @@ class AcceleratorParams:
             buffet=self.compute.output_buffet,
         )
 
+    @property
+    def fetch(self) -> FetchParams:
+        machine = self.machine
+        return FetchParams(
+            bus_bits=machine.design.bus_bits,
+            burst_beats=BURST_BEATS,
+            queue_words=machine.design.queue_words,
+            lengths=tuple(machine.records[engine].words for engine in ENGINES),
+        )
+
     @cached_property
     def capabilities(self) -> Capabilities:
         machine = self.machine
@@ -178,6 +190,9 @@ class Accelerator(wiring.Component):
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
         m.d.comb += self.interrupt.eq(host.interrupt)
         controls = {}
+        inputs = place(
+            m, platform, "queue_inputs", QueueInputs, len(ENGINES), tied={"host": host.queues}
+        )
         for n, engine in enumerate(ENGINES):
             record = params.machine.records[engine]
             control = place(
@@ -187,13 +202,14 @@ class Accelerator(wiring.Component):
                 EngineControl,
                 record,
                 params.machine.design.queue_words,
-                tied={"words": host.queues[n]},
+                tied={"words": inputs.queues[n]},
             )
             controls[engine] = control
             m.d.comb += [
                 host.room[n].eq(control.room),
                 host.pending[n].eq(control.pending),
                 control.running.eq(host.running),
+                control.hold.eq(inputs.hold),
             ]
         compute = place(
             m,
@@ -210,6 +226,7 @@ class Accelerator(wiring.Component):
         work["compute"] |= compute.working
         progress = {"compute": compute.moved}
         arbiter, loads = self._elaborate_loads(m, platform, controls, host, compute, progress)
+        fetch = self._elaborate_fetch(m, platform, host, arbiter, inputs)
         store = self._elaborate_store(m, platform, controls, host, compute, progress)
         work |= {name: work[name] | load.working for name, load in loads.items()}
         work["store"] |= store.working
@@ -239,6 +256,7 @@ class Accelerator(wiring.Component):
             host.in_flight.eq(~arbiter.idle | ~store.idle),
         ]
         self._elaborate_errors(m, host, controls, arbiter, loads, store)
+        self._elaborate_fetch_error(m, host, arbiter, fetch)
         return m
 
     def _elaborate_loads(self, m, platform, controls, host, compute, progress):
@@ -248,7 +266,7 @@ class Accelerator(wiring.Component):
         """
         params, loads = self._params, {}
         bus_bits = params.machine.design.bus_bits
-        arbiter = place(m, platform, "read_arbiter", ReadArbiter, len(LOADS), bus_bits)
+        arbiter = place(m, platform, "read_arbiter", ReadArbiter, len(LOADS) + 1, bus_bits)
         for n, name in enumerate(LOADS):
             control, feeding = controls[f"load_{name}"], controls[f"feed_{name}"]
             load = place(
@@ -295,6 +313,32 @@ class Accelerator(wiring.Component):
             progress[f"load_{name}"] = load.moved
             progress[f"feed_{name}"] = feed.request.valid & feed.request.ready
         return arbiter, loads
+
+    def _elaborate_fetch(self, m, platform, host, arbiter, inputs):
+        """The fetch of programs, the last on the read channel; it fills queues as the host does."""
+        port = len(LOADS)
+        fetch = place(
+            m,
+            platform,
+            "fetch",
+            DescriptorFetch,
+            self._params.fetch,
+            tied={
+                "start": host.fetch,
+                "program": host.program,
+                "request": arbiter.request[port],
+                "beats": arbiter.beats[port],
+                "o": inputs.packets,
+            },
+        )
+        m.d.comb += [
+            # A beat in four cycles or so, and engines wait for what it brings.
+            arbiter.urgent[port].eq(1),
+            inputs.fetching.eq(fetch.busy),
+            host.fetching.eq(fetch.busy),
+            host.fetched.eq(fetch.moved),
+        ]
+        return fetch
 
     def _elaborate_store(self, m, platform, controls, host, compute, progress):
         """The output buffer and its store engine."""
@@ -349,10 +393,30 @@ class Accelerator(wiring.Component):
             error = controls[engine].error
             for happened, code in causes.get(engine, ()):
                 error = Mux(happened, code, error)
+            # Responses of writes come in order: the first layer not complete has the error.
+            number = controls[engine].descriptor
+            if engine == "store":
+                number = Mux(store.error, host.completed, number)
             m.d.comb += [
                 host.errors[n].eq(error),
+                host.descriptors[n].eq(number),
                 host.refused[n].eq(error == errors.OUTSIDE_WINDOWS),
             ]
+
+    def _elaborate_fetch_error(self, m, host, arbiter, fetch):
+        """What is wrong with the program or its packet, or with the access to it."""
+        error, refused = arbiter.error[len(LOADS)], arbiter.outside[len(LOADS)]
+        m.d.comb += [
+            host.errors[-1].eq(
+                Mux(
+                    refused,
+                    errors.OUTSIDE_WINDOWS,
+                    Mux(error, errors.READ_RESPONSE, fetch.error),
+                )
+            ),
+            host.descriptors[-1].eq(fetch.packet),
+            host.refused[-1].eq(refused),
+        ]
 
     def _start_fenced(self, m, platform, part, control, host):
         """As :meth:`_start`, behind the fence of the descriptor."""

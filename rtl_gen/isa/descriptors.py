@@ -1,7 +1,8 @@
 """What the descriptor of each engine says.
 
 A descriptor is a header word, then the words of the engine's record; trailing words that are 0 may
-be left out. One descriptor an engine a layer.
+be left out. One descriptor an engine a layer. In a program in memory each has a checksum besides:
+:mod:`rtl_gen.isa.packets`.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from .fields import Field, Record, nest_fields
 
 __all__ = ["COMPUTE_MASKS", "ENGINES", "HEADER", "POST", "VERSION", "Widths", "header", "records"]
 
-VERSION = 1
+VERSION = 2
 """Version of the descriptor format, in every header."""
 
 ENGINES = (
@@ -26,8 +27,9 @@ ENGINES = (
 )
 """The engines in the order of their queues."""
 
-HEADER = Record("header", (Field("words", 10), Field("reserved", 14), Field("version", 8)))
-"""First word of a descriptor: how many words follow, and the version."""
+HEADER = Record("header", (Field("words", 16), Field("engine", 8), Field("version", 8)))
+"""First word of a descriptor: how many words of the record follow, the engine's number in
+:data:`ENGINES`, and the version."""
 
 COORDINATE_BITS = 18
 """A tensor coordinate, signed: images to 65,535 pixels with their padding."""
@@ -82,9 +84,10 @@ def _amount_bits(words: int) -> int:
     return words.bit_length()
 
 
-def header(words: int) -> int:
-    """The header of a descriptor with so many words behind it."""
-    return HEADER.pack({"words": words, "version": VERSION})[0]
+def header(engine: str, words: int) -> int:
+    """The header of an engine's descriptor with so many words behind it."""
+    fields = {"words": words, "engine": ENGINES.index(engine), "version": VERSION}
+    return HEADER.pack(fields)[0]
 
 
 def _load(name: str, widths: Widths, checks: int, contiguous: bool) -> Record:

@@ -15,9 +15,12 @@ from .errors import ERROR_BITS
 __all__ = [
     "ADDRESS_BITS",
     "BY_NAME",
+    "DESCRIPTOR_BITS",
+    "FETCH",
     "MAGIC",
     "NO_ENGINE",
     "PAGE_BITS",
+    "PROGRAM_WORDS_BITS",
     "REGISTERS",
     "REGISTERS_VERSION",
     "WINDOWS",
@@ -32,7 +35,7 @@ __all__ = [
 ADDRESS_BITS = 12
 MAGIC = 0x5254_4C47
 """Value of IDENTITY: "RTLG" in ASCII, the R highest."""
-REGISTERS_VERSION = 2
+REGISTERS_VERSION = 3
 """Version of this map; grows when a register moves or changes its meaning."""
 
 WATCHDOG_RESET = 1 << 20
@@ -43,8 +46,13 @@ PAGE_BITS = 12
 """Windows are whole pages of 4 KiB, which no burst crosses."""
 
 ENGINE_BASE, ENGINE_SPACING = 0x100, 0x10
-NO_ENGINE = 0xFF
-"""STATUS.error_engine of an error that no engine raised."""
+NO_ENGINE, FETCH = 0xF, 0xE
+"""STATUS.error_engine of an error that no engine raised, and of the fetch of a program."""
+
+DESCRIPTOR_BITS = 16
+"""Descriptors of a run are counted modulo 2^16."""
+
+PROGRAM_WORDS_BITS = 17
 
 Access = Literal["read", "write", "read/write", "read/clear"]
 
@@ -204,8 +212,13 @@ def _control_registers() -> tuple[Register, ...]:
             BitField("in_flight", 3, 1, "the memory port has bursts under way; after an error no "
                      "other begins, and memory may be given to others once this is 0"),
             BitField("error_code", 8, ERROR_BITS, "the first error"),
-            BitField("error_engine", 16, 8, "its engine, in the order of ENGINES; 255: none"),
-        ), "What it is doing and what went wrong.", NO_ENGINE << 16),
+            BitField("error_engine", 12, 4, "its engine, in the order of ENGINES; "
+                     f"{FETCH}: the fetch of a program; {NO_ENGINE}: none"),
+            BitField("error_descriptor", 16, DESCRIPTOR_BITS, "which descriptor of that engine in "
+                     "the run, from 0: the one refused, the one whose write failed, or the latest "
+                     "begun, to which a load that runs ahead may have come; of a fetch, which "
+                     "packet of the program"),
+        ), "What it is doing and what went wrong.", NO_ENGINE << 12),
         Register("INTERRUPT", 0x048, "read/clear", _EVENTS, "What happened; write 1 to clear."),
         Register("INTERRUPT_ENABLE", 0x04C, "read/write", _EVENTS,
                  "Which of INTERRUPT drive the interrupt pin."),
@@ -222,6 +235,15 @@ def _control_registers() -> tuple[Register, ...]:
         _whole("WRITE_BEATS", 0x068, "read", "Beats written since start, modulo 2^32."),
         _whole("REFUSED", 0x06C, "read",
                "Bursts refused outside the windows, since reset, modulo 2^32."),
+        _whole("PROGRAM_LOW", 0x070, "read/write",
+               "Address of the program, a multiple of the bus width, low half; whole words of the "
+               "bus are read."),
+        _whole("PROGRAM_HIGH", 0x074, "read/write", "High half."),
+        Register("PROGRAM_WORDS", 0x078, "read/write", (
+            BitField("words", 0, PROGRAM_WORDS_BITS, "its length in words of 32 bits"),
+        ), "A start with a program fetches its descriptors into the queues, behind what is there; "
+           "until that is done pushes wait. 0: none. The three stay over runs and resets; a length "
+           "that has more bits is refused."),
     )  # fmt: skip
 
 
@@ -249,8 +271,8 @@ def _engine_registers(number: int, engine: str) -> tuple[Register, ...]:
     base, name = ENGINE_BASE + ENGINE_SPACING * number, engine.upper()
     return (
         _whole(f"QUEUE_{name}", base, "write",
-               f"Pushes a descriptor word to {engine}. While the queue is full it waits if a "
-               "run is on, else it is refused."),
+               f"Pushes a descriptor word to {engine}. While the queue is full, or a program is "
+               "fetched, it waits if a run is on, else it is refused."),
         _whole(f"ROOM_{name}", base + 0x4, "read", "Words the queue has room for.", None),
         _whole(f"BUSY_{name}", base + 0x8, "read", "Cycles busy since start, modulo 2^32."),
         _whole(f"STALL_{name}", base + 0xC, "read",

@@ -58,7 +58,7 @@ def encode_layer(
     }
     records = mapping.machine.records
     words = {name: _pack(mapping, records[name], values[name]) for name in ENGINES}
-    return {name: [header(len(body)), *body] for name, body in words.items()}
+    return {name: [header(name, len(body)), *body] for name, body in words.items()}
 
 
 def _pack(mapping: Mapping, record: Record, values: dict[str, int]) -> list[int]:

@@ -5,6 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from ..isa.descriptors import ENGINES
+from ..isa.packets import program_image
 from ..spec.operation import Tensor
 from .encode import encode_layer
 from .images import channel_dimensions, fold_input_zero, parameter_image, weight_image
@@ -193,6 +195,16 @@ class Program:
         return [
             step.descriptors(last=n == len(self.steps) - 1) for n, step in enumerate(self.steps)
         ]
+
+    @property
+    def descriptor_address(self) -> int:
+        """Where :meth:`descriptor_image` may lie: behind all else, as long as no step is added."""
+        return self.end
+
+    def descriptor_image(self) -> bytes:
+        """What the accelerator fetches where the host pushes no descriptors, layer by layer."""
+        layers = self.descriptors()
+        return program_image(layer[engine] for layer in layers for engine in ENGINES)
 
 
 def _check_shape(mapping: Mapping, name: str, tensor: Tensor, array: np.ndarray):

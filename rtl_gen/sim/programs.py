@@ -1,6 +1,6 @@
 """Programs on a simulated accelerator: what the host writes, and what came out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from ..flow.design import accelerator_verilog
 from ..isa.descriptors import ENGINES
 from ..isa.errors import explain
-from ..isa.registers import BY_NAME, engine_register
+from ..isa.registers import BY_NAME, FETCH, engine_register
 from ..mapping.program import Program
 from ..reuse.machine import Machine
 from .job import Job, MemoryTiming
@@ -22,6 +22,7 @@ __all__ = [
     "build_machine",
     "host_script",
     "open_windows",
+    "point_at",
     "program_job",
     "run_programs",
 ]
@@ -104,8 +105,10 @@ class ProgramResult:
 
 def _error(status: dict[str, int]) -> str:
     """What the fields of STATUS say of an error."""
-    engine = status["error_engine"]
-    where = f"{ENGINES[engine]}: " if engine < len(ENGINES) else ""
+    engine, number = status["error_engine"], status["error_descriptor"]
+    where = f"{ENGINES[engine]}, descriptor {number}: " if engine < len(ENGINES) else ""
+    if engine == FETCH:
+        where = f"fetch, packet {number}: "
     return where + explain(status["error_code"])
 
 
@@ -122,27 +125,43 @@ def build_machine(machine: Machine, *, waves: bool = False, bench: str = "memory
     )
 
 
-def host_script(program: Program) -> list:
+def host_script(program: Program, *, fetched: bool = False) -> list:
     """The host's register accesses: the first layer's descriptors, start, the others', counters.
 
-    The cycles before and after the start are noted; at the end the interrupt is cleared, so that
-    another program may follow.
+    Where the program is ``fetched`` from memory the host says where it lies and starts. The cycles
+    before and after the start are noted; at the end the interrupt is cleared, so that another
+    program may follow.
     """
-    script = [Write(BY_NAME["INTERRUPT_ENABLE"].offset, 0x3), *open_windows(program)]
-    for n, layer in enumerate(program.descriptors()):
+    script = [Write(BY_NAME["INTERRUPT_ENABLE"].offset, 0x3)]
+    script += [*open_windows(program, fetched=fetched), *point_at(program, fetched=fetched)]
+    start = [Stamp(), Write(BY_NAME["CONTROL"].offset, 1), Stamp()]
+    for n, layer in enumerate([] if fetched else program.descriptors()):
         for engine in ENGINES:
             address = engine_register("QUEUE", engine).offset
             script += [Write(address, word) for word in layer[engine]]
         if n == 0:
-            script += [Stamp(), Write(BY_NAME["CONTROL"].offset, 1), Stamp()]
-    script.append(WaitInterrupt())
+            script += start
+    script += [*(start if fetched else []), WaitInterrupt()]
     script += [Read(BY_NAME[name].offset) for name in COUNTERS]
     return [*script, Write(BY_NAME["INTERRUPT"].offset, 0x3)]
 
 
-def open_windows(program: Program) -> list[Write]:
+def point_at(program: Program, *, fetched: bool) -> list[Write]:
+    """Say where the program lies that a start fetches, or that there is none."""
+    if not fetched:
+        return [Write(BY_NAME["PROGRAM_WORDS"].offset, 0)]
+    address = program.descriptor_address
+    values = {
+        "PROGRAM_LOW": address & 0xFFFF_FFFF,
+        "PROGRAM_HIGH": address >> 32,
+        "PROGRAM_WORDS": len(program.descriptor_image()) // 4,
+    }
+    return [Write(BY_NAME[name].offset, value) for name, value in values.items()]
+
+
+def open_windows(program: Program, *, fetched: bool = False) -> list[Write]:
     """Open a window for reading around all that a program touches, one for writing its outputs."""
-    images = [(address, len(image)) for address, image in program.images().items()]
+    images = [(address, len(image)) for address, image in _images(program, fetched).items()]
     outputs = [(step.output_address, step.output.tensor.bytes) for step in program.steps]
     writes = []
     for n, (spans, access) in enumerate(((images + outputs, 1), (outputs, 2))):
@@ -161,10 +180,21 @@ def open_windows(program: Program) -> list[Write]:
     return writes
 
 
+def _images(program: Program, fetched: bool) -> dict[int, bytes]:
+    """All that is read of memory, by address; whole words of the bus."""
+    images = program.images()
+    if fetched:
+        image = program.descriptor_image()
+        beat = program.steps[0].mapping.machine.design.bus_bits // 8
+        images[program.descriptor_address] = image + bytes(-len(image) % beat)
+    return images
+
+
 def program_job(
     program: Program,
     name: str,
     *,
+    fetched: bool = False,
     timing: MemoryTiming | None = None,
     host_stall: int = 0,
     cycle_limit: int | None = None,
@@ -172,9 +202,10 @@ def program_job(
 ) -> Job:
     """The job of a program: memory before, what the host does, memory to read back.
 
-    Outputs begin as random bytes: what is not written is wrong, whatever ran before.
+    Outputs begin as random bytes: what is not written is wrong, whatever ran before. ``fetched`` as
+    in :func:`host_script`.
     """
-    regions, images = {}, program.images()
+    regions, images = {}, _images(program, fetched)
     for n, step in enumerate(program.steps):
         size = step.output.tensor.bytes
         regions[f"output{n}"] = (step.output_address, size)
@@ -182,7 +213,7 @@ def program_job(
     macs = sum(step.mapping.layer.macs for step in program.steps)
     return Job(
         name=name,
-        script=host_script(program),
+        script=host_script(program, fetched=fetched),
         cycle_limit=cycle_limit or CYCLES_AT_LEAST + 20 * macs,
         images=images,
         regions=regions,
@@ -201,6 +232,7 @@ def run_programs(
     timing: MemoryTiming | None = None,
     host_stall: int = 0,
     reset_every: int = 1,
+    fetched: Sequence[bool] = (False,),
     on_progress: Callable[[str, int], None] | None = None,
     on_result: Callable[[str, ProgramResult], None] | None = None,
 ) -> list[ProgramResult]:
@@ -212,14 +244,23 @@ def run_programs(
         As in :class:`Job`.
     reset_every
         The first of so many programs begins with a reset, the others with the start alone.
+    fetched
+        For each program in turn, over and over: whether the accelerator fetches it from memory or
+        the host pushes it.
     """
     queue: list[tuple[str, Program]] = []
 
     def jobs():
         for n, (name, program) in enumerate(named):
             queue.append((name, program))
-            reset = n % reset_every == 0
-            yield program_job(program, name, timing=timing, host_stall=host_stall, reset=reset)
+            yield program_job(
+                program,
+                name,
+                timing=timing,
+                host_stall=host_stall,
+                reset=n % reset_every == 0,
+                fetched=fetched[n % len(fetched)],
+            )
 
     results = []
     for result in simulation.stream(jobs(), on_progress=on_progress):

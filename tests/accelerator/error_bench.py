@@ -41,7 +41,7 @@ class Case:
         for engine, fields in changes.items():
             record = self.machine.records[engine]
             words = record.pack(record.unpack(found[engine][1:]) | fields)
-            found[engine] = [header(len(words)), *words]
+            found[engine] = [header(engine, len(words)), *words]
         return found
 
     def field(self, engine: str, name: str) -> int:

@@ -101,9 +101,9 @@ def test_every_engine_has_a_record_whose_length_a_header_can_say():
     assert tuple(records(WIDTHS)) == ENGINES
     for name, record in records(WIDTHS).items():
         assert record.name == name
-        assert HEADER.unpack([header(record.words)]) == {
+        assert HEADER.unpack([header(name, record.words)]) == {
             "words": record.words,
-            "reserved": 0,
+            "engine": ENGINES.index(name),
             "version": VERSION,
         }
 

@@ -1,11 +1,12 @@
 """What stands in front of every engine: its queue, its configuration, its start."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...isa import errors
 from ...isa.fields import WORD_BITS, Record
+from ...isa.registers import DESCRIPTOR_BITS
 from ..layouts import layout_of
 from ..place import place
 from .descriptor_port import DescriptorPort
@@ -21,6 +22,8 @@ class EngineControl(wiring.Component):
     cycle after ``idle`` rises. An engine that has nothing to do starts 2 cycles after the last word
     of its descriptor left the queue.
 
+    Descriptors are numbered from 0 in each run.
+
     Parameters
     ----------
     record
@@ -32,6 +35,8 @@ class EngineControl(wiring.Component):
     -------
     words : ``In(stream.Signature(32))``
         Descriptor words.
+    hold : ``In(1)``
+        Of the queue: the word stays behind until another comes without this.
     room : ``Out(range(depth + 1))``
         Words the queue has room for.
     running : ``In(1)``
@@ -48,6 +53,8 @@ class EngineControl(wiring.Component):
         Words wait in the queue, or a descriptor behind it, whole or in part.
     error : ``Out(ERROR_BITS)``
         Code of a bad descriptor, which never starts; stays.
+    descriptor : ``Out(16)``
+        Number of the bad one if there is one, else of the latest that started.
     """
 
     def __init__(self, record: Record, depth: int):
@@ -57,6 +64,7 @@ class EngineControl(wiring.Component):
         super().__init__(
             {
                 "words": In(stream.Signature(WORD_BITS)),
+                "hold": In(1),
                 "room": Out(range(depth + 1)),
                 "running": In(1),
                 "idle": In(1),
@@ -65,6 +73,7 @@ class EngineControl(wiring.Component):
                 "busy": Out(1),
                 "pending": Out(1),
                 "error": Out(errors.ERROR_BITS),
+                "descriptor": Out(DESCRIPTOR_BITS),
             }
         )
 
@@ -76,7 +85,10 @@ class EngineControl(wiring.Component):
         )
         wiring.connect(m, wiring.flipped(self.words), queue.push)
         wiring.connect(m, queue.pop, port.words)
+        taken = Signal(DESCRIPTOR_BITS)  # descriptors of this run
         m.d.comb += [
+            queue.hold.eq(self.hold),
+            self.descriptor.eq(Mux(port.error == errors.NONE, taken - 1, taken)),
             self.room.eq(queue.room),
             self.error.eq(port.error),
             # In the cycle of start the engine still says idle, but the shadow is empty.
@@ -86,5 +98,5 @@ class EngineControl(wiring.Component):
                 (queue.room != self._depth) | queue.pop.valid | port.loading | port.ready_config
             ),
         ]
-        m.d.sync += self.start.eq(port.take)
+        m.d.sync += [self.start.eq(port.take), taken.eq(Mux(self.running, taken + port.take, 0))]
         return m

@@ -1,0 +1,153 @@
+"""From the words of a program to the engines' queues, each descriptor checked as a whole."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, unsigned
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...isa import errors
+from ...isa.descriptors import HEADER, VERSION
+from ...isa.fields import WORD_BITS
+from ...isa.packets import PACKET_OVERHEAD
+from ...isa.registers import DESCRIPTOR_BITS, PROGRAM_WORDS_BITS
+from ..layouts import layout_of
+from ..place import place
+from .crc32 import Crc32
+
+__all__ = ["PACKET_WORD", "PacketReader"]
+
+PACKET_WORD = data.StructLayout({"word": WORD_BITS, "engine": unsigned(8), "hold": 1})
+"""A word for the queue of an engine. While ``hold`` is high it may not leave the queue."""
+
+
+class _Expects(enum.Enum, shape=unsigned(2)):
+    """What the next word of the program is."""
+
+    HEADER = 0
+    CHECKSUM = 1
+    BODY = 2
+
+
+class PacketReader(wiring.Component):
+    """Takes packets apart (:mod:`rtl_gen.isa.packets`) and hands their words to the queues.
+
+    The header is looked at before a word goes on: version, engine, length, and whether the packet
+    lies within the program. All words of a descriptor but the last are held back in the queue; the
+    last goes only once the checksum of all is right. So of an illegal descriptor a queue may hold
+    a part, which no engine ever sees and the reset after the error clears.
+
+    A word a cycle. A word leaves in the cycle after it came, the header in the cycle after the
+    checksum; ``o.valid`` depends on registers only, ``i.ready`` on ``o.ready`` besides.
+
+    Parameters
+    ----------
+    lengths
+        Per engine, in the order of their numbers: words of its record.
+
+    Members
+    -------
+    start : ``In(1)``, words : ``In(17)``
+        A program of so many words begins, one at least; allowed while ``busy`` is low.
+    i : ``In(stream.Signature(32))``
+        Its words.
+    o : ``Out(stream.Signature(PACKET_WORD))``
+    busy : ``Out(1)``
+        From the cycle after ``start`` until the last word has been taken from ``o``; for good after
+        an error.
+    error : ``Out(ERROR_BITS)``
+        Why the packet was refused; stays. No word is taken any more.
+    last : ``Out(1)``
+        The next word of ``i`` is the program's last.
+    packet : ``Out(16)``
+        Packets handed on: the number of the one that an error is about.
+    """
+
+    def __init__(self, lengths: tuple[int, ...]):
+        self._lengths = lengths
+        self.module_name = "packet_reader"
+        super().__init__(
+            {
+                "start": In(1),
+                "words": In(PROGRAM_WORDS_BITS),
+                "i": In(stream.Signature(WORD_BITS)),
+                "o": Out(stream.Signature(PACKET_WORD)),
+                "busy": Out(1),
+                "error": Out(errors.ERROR_BITS),
+                "last": Out(1),
+                "packet": Out(DESCRIPTOR_BITS),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        crc = place(m, platform, "crc", Crc32, tied={"word": self.i.payload})
+        expects = Signal(_Expects)
+        left = Signal(PROGRAM_WORDS_BITS)  # words of the program that have not come
+        header = Signal(layout_of(HEADER.fields))
+        body = Signal(range(max(self._lengths) + 1))  # words of the packet that have not come
+        checksum = Signal(WORD_BITS)
+        valid = Signal()  # a word waits to be handed on
+        wrong = Signal()  # it is the last of a packet whose checksum is another
+        illegal = Signal(errors.ERROR_BITS)
+        takes = Signal()
+
+        m.d.comb += [
+            header.eq(self.i.payload),
+            self.i.ready.eq(
+                (left != 0) & (self.error == errors.NONE) & ~wrong & (~valid | self.o.ready)
+            ),
+            takes.eq(self.i.valid & self.i.ready),
+            wrong.eq(valid & ~self.o.payload.hold & (crc.checksum != checksum)),
+            self.o.valid.eq(valid & ~wrong),
+            self.last.eq(left == 1),
+            self.busy.eq((left != 0) | valid | (self.error != errors.NONE)),
+            # The checksum is no part of what it is taken of.
+            crc.take.eq(takes & (expects != _Expects.CHECKSUM)),
+            crc.first.eq(expects == _Expects.HEADER),
+        ]
+        with m.If(self.o.ready & ~wrong):
+            m.d.sync += [valid.eq(0), self.packet.eq(self.packet + (valid & ~self.o.payload.hold))]
+        with m.If(self.start):
+            m.d.sync += [left.eq(self.words), expects.eq(_Expects.HEADER), self.packet.eq(0)]
+        with m.If(takes):
+            m.d.sync += left.eq(left - 1)
+        with m.If(wrong):
+            m.d.sync += self.error.eq(errors.BAD_CHECKSUM)
+        with m.Elif(takes & (expects == _Expects.HEADER)):
+            m.d.sync += self.error.eq(illegal)
+        self._elaborate_header(m, header, left, illegal)
+        self._elaborate_words(m, expects, takes, header, body, checksum, valid)
+        return m
+
+    def _elaborate_header(self, m, header, left, illegal):
+        """What is wrong with the word, seen as a header."""
+        longest = Array(self._lengths)[header.engine]
+        with m.If(header.version != VERSION):
+            m.d.comb += illegal.eq(errors.BAD_VERSION)
+        with m.Elif(header.engine >= len(self._lengths)):
+            m.d.comb += illegal.eq(errors.BAD_ENGINE)
+        with m.Elif(header.words > longest):
+            m.d.comb += illegal.eq(errors.DESCRIPTOR_TOO_LONG)
+        with m.Elif(left < header.words + PACKET_OVERHEAD):
+            m.d.comb += illegal.eq(errors.TRUNCATED_PROGRAM)
+
+    def _elaborate_words(self, m, expects, takes, header, body, checksum, valid):
+        """Follow the packet; what is handed on stands in ``o.payload``."""
+        out = self.o.payload
+        last = Signal()  # this word ends the packet, or the checksum is all behind the header
+        m.d.comb += last.eq(body == (expects == _Expects.BODY))
+        with m.If(takes):
+            with m.Switch(expects):
+                with m.Case(_Expects.HEADER):
+                    m.d.sync += [
+                        expects.eq(_Expects.CHECKSUM),
+                        out.word.eq(self.i.payload),
+                        out.engine.eq(header.engine),
+                        body.eq(header.words),
+                    ]
+                with m.Case(_Expects.CHECKSUM):
+                    m.d.sync += [checksum.eq(self.i.payload), valid.eq(1), out.hold.eq(~last)]
+                with m.Case(_Expects.BODY):
+                    m.d.sync += [out.word.eq(self.i.payload), valid.eq(1), out.hold.eq(~last)]
+                    m.d.sync += body.eq(body - 1)
+            with m.If(expects != _Expects.HEADER):
+                m.d.sync += expects.eq(Mux(last, _Expects.HEADER, _Expects.BODY))
