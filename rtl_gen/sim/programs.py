@@ -133,7 +133,9 @@ def host_script(program: Program, *, fetched: bool = False) -> list:
     program may follow.
     """
     script = [Write(BY_NAME["INTERRUPT_ENABLE"].offset, 0x3)]
-    script += [*open_windows(program, fetched=fetched), *point_at(program, fetched=fetched)]
+    script += open_windows(program, fetched=fetched)
+    words = len(program.descriptor_image()) // 4 if fetched else 0
+    script += point_at(program.descriptor_address, words)
     start = [Stamp(), Write(BY_NAME["CONTROL"].offset, 1), Stamp()]
     for n, layer in enumerate([] if fetched else program.descriptors()):
         for engine in ENGINES:
@@ -146,15 +148,12 @@ def host_script(program: Program, *, fetched: bool = False) -> list:
     return [*script, Write(BY_NAME["INTERRUPT"].offset, 0x3)]
 
 
-def point_at(program: Program, *, fetched: bool) -> list[Write]:
-    """Say where the program lies that a start fetches, or that there is none."""
-    if not fetched:
-        return [Write(BY_NAME["PROGRAM_WORDS"].offset, 0)]
-    address = program.descriptor_address
+def point_at(address: int, words: int) -> list[Write]:
+    """Say where the program lies that a start fetches, and how long it is; 0 words: none."""
     values = {
         "PROGRAM_LOW": address & 0xFFFF_FFFF,
         "PROGRAM_HIGH": address >> 32,
-        "PROGRAM_WORDS": len(program.descriptor_image()) // 4,
+        "PROGRAM_WORDS": words,
     }
     return [Write(BY_NAME[name].offset, value) for name, value in values.items()]
 

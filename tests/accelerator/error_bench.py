@@ -6,20 +6,21 @@ import numpy as np
 from designs import small_machine
 
 from rtl_gen.isa.descriptors import header
+from rtl_gen.isa.packets import program_image
 from rtl_gen.isa.registers import BY_NAME, engine_register
 from rtl_gen.mapping.mapping import Mapping
 from rtl_gen.mapping.program import Program
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.job import Job, MemoryTiming
 from rtl_gen.sim.layers import golden_output, random_data
-from rtl_gen.sim.programs import build_machine, open_windows
+from rtl_gen.sim.programs import build_machine, open_windows, point_at
 from rtl_gen.sim.result import Result
 from rtl_gen.sim.run import Simulation
 from rtl_gen.sim.script import Poll, Read, Write
 from rtl_gen.spec.design import KIB
 from rtl_gen.spec.layer import conv2d
 
-__all__ = ["DONE", "ERROR", "Case", "at_rest", "push", "read", "two_layers", "write"]
+__all__ = ["DONE", "ERROR", "Case", "at_rest", "image_of", "push", "read", "two_layers", "write"]
 
 DONE, ERROR = 0b01, 0b10  # of INTERRUPT
 
@@ -47,7 +48,19 @@ class Case:
     def field(self, engine: str, name: str) -> int:
         return self.machine.records[engine].unpack(self.descriptors()[engine][1:])[name]
 
-    def job(self, script: list, error=None, cycle_limit: int = 60_000, **timing) -> Job:
+    @property
+    def image_address(self) -> int:
+        """Where images of descriptors lie."""
+        return self.program.descriptor_address
+
+    def point_at(self, image: bytes, offset: int = 0) -> list[Write]:
+        """Have the next start fetch an image, so many bytes behind :attr:`image_address`."""
+        return point_at(self.image_address + offset, len(image) // 4)
+
+    def job(
+        self, script: list, error=None, cycle_limit: int = 60_000, image: bytes = b"", **timing
+    ) -> Job:
+        """``image``: descriptors in memory."""
         regions = {
             f"output{n}": (step.output_address, step.output.tensor.bytes)
             for n, step in enumerate(self.program.steps)
@@ -57,6 +70,7 @@ class Case:
             script=script,
             cycle_limit=cycle_limit,
             images=self.program.images()
+            | {self.image_address: image + bytes(-len(image) % 64 or 64)}
             | {address: bytes([0xA5]) * size for address, size in regions.values()},
             regions=regions,
             windows=list(regions.values()),
@@ -67,8 +81,10 @@ class Case:
 
     @property
     def windows(self) -> list[Write]:
-        """Opens the windows of the program."""
-        return open_windows(self.program)
+        """Opens the windows of the program, and one for images of descriptors."""
+        image = {"FIRST_LOW": self.image_address, "LAST_LOW": self.image_address + 64 * KIB - 1}
+        opened = [write(f"WINDOW2_{name}", value) for name, value in image.items()]
+        return [*open_windows(self.program), *opened, write("WINDOW2_ACCESS", 1)]
 
     def right(self, result: Result, layer: int = 0) -> bool:
         tensor = self.program.steps[layer].output.tensor
@@ -86,6 +102,11 @@ def two_layers() -> Case:
         program.add(Mapping(machine, layer, {"p": 2}, ("p",)), data, source=source)
         expected.append(golden_output(machine.operation, layer, source, data))
     return Case(machine, Simulation(build_machine(machine), seed=1), program, expected)
+
+
+def image_of(*layers: Descriptors) -> bytes:
+    """The descriptors of some layers as they lie in memory to be fetched."""
+    return program_image(words for layer in layers for words in layer.values())
 
 
 def push(words: Descriptors) -> list:

@@ -128,6 +128,8 @@ def test_every_layer_that_asks_is_reported_and_the_run_ends_with_the_last():
         lefts = ((dut.busy, True), (dut.pending, True), (dut.fetching, True), (dut.busy, False))
         for left, asks in lefts:
             ctx.set(left, 1 if left is dut.fetching else 0b010)
+            if left is not dut.busy:
+                ctx.set(dut.busy, 0)
             await bench.layer(ctx, asks)
             await ctx.tick()
             assert ctx.get(dut.running) and ctx.get(dut.interrupt) == asks
