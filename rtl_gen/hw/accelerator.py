@@ -209,7 +209,6 @@ class Accelerator(wiring.Component):
                 host.room[n].eq(control.room),
                 host.pending[n].eq(control.pending),
                 control.running.eq(host.running),
-                control.hold.eq(inputs.hold),
             ]
         compute = place(
             m,

@@ -181,13 +181,13 @@ def test_status_says_which_descriptor(case, fetched):
     """The second layer's: a base within a word; a response to its write; a header (by hand)."""
     jobs, wanted = [], []
 
-    def add(second, error, code, engine):
+    def add(second, error, code, engine, descriptor=1):
         image = image_of(case.descriptors(0), second) if fetched else b""
         pushed = [] if fetched else [*push(case.descriptors(0)), *push(second)]
         script = [*begin(case), *case.point_at(image)]
         script += [*pushed, write("CONTROL", START), *failed_run()]
-        jobs.append(case.job(script, error, image=image))
-        wanted.append((code, ENGINES.index(engine)))
+        jobs.append(case.job(script, error, image=image, latency=200))
+        wanted.append((code, ENGINES.index(engine), descriptor))
 
     for engine in ("load_input", "load_weights", "load_parameters", "store"):
         base = {"base": case.field(engine, "base") + 4}
@@ -196,13 +196,17 @@ def test_status_says_which_descriptor(case, fetched):
     last = step.output_address + step.output.tensor.bytes - 16
     for at in (step.output_address, last):
         add(case.descriptors(1), ErrorRange(at, at), errors.WRITE_RESPONSE, "store")
+    # The store has begun the second layer long before the first one's last response comes.
+    step = case.program.steps[0]
+    last = step.output_address + step.output.tensor.bytes - 16
+    add(case.descriptors(1), ErrorRange(last, last), errors.WRITE_RESPONSE, "store", 0)
     for engine in [] if fetched else ENGINES:
         second = case.descriptors(1)
         words = second.pop(engine)
         second[engine] = [words[0] ^ 1 << 16]  # last: no word is taken after the error
         add(second, None, errors.BAD_ENGINE, engine)
-    for (code, engine), result in zip(wanted, case.simulation.run(jobs), strict=True):
-        check_error(seen(result), code, engine, 1, ENGINES[engine])
+    for one, result in zip(wanted, case.simulation.run(jobs), strict=True):
+        check_error(seen(result), *one, where=str(one))
 
 
 @pytest.mark.parametrize("offset", [4, 8])

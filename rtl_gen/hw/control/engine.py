@@ -35,8 +35,6 @@ class EngineControl(wiring.Component):
     -------
     words : ``In(stream.Signature(32))``
         Descriptor words.
-    hold : ``In(1)``
-        Of the queue: the word stays behind until another comes without this.
     room : ``Out(range(depth + 1))``
         Words the queue has room for.
     running : ``In(1)``
@@ -64,7 +62,6 @@ class EngineControl(wiring.Component):
         super().__init__(
             {
                 "words": In(stream.Signature(WORD_BITS)),
-                "hold": In(1),
                 "room": Out(range(depth + 1)),
                 "running": In(1),
                 "idle": In(1),
@@ -87,7 +84,6 @@ class EngineControl(wiring.Component):
         wiring.connect(m, queue.pop, port.words)
         taken = Signal(DESCRIPTOR_BITS)  # descriptors of this run
         m.d.comb += [
-            queue.hold.eq(self.hold),
             self.descriptor.eq(Mux(port.error == errors.NONE, taken - 1, taken)),
             self.room.eq(queue.room),
             self.error.eq(port.error),

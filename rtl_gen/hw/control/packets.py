@@ -15,8 +15,8 @@ from .crc32 import Crc32
 
 __all__ = ["PACKET_WORD", "PacketReader"]
 
-PACKET_WORD = data.StructLayout({"word": WORD_BITS, "engine": unsigned(8), "hold": 1})
-"""A word for the queue of an engine. While ``hold`` is high it may not leave the queue."""
+PACKET_WORD = data.StructLayout({"word": WORD_BITS, "engine": unsigned(8)})
+"""A word for the queue of an engine."""
 
 
 class _Expects(enum.Enum, shape=unsigned(2)):
@@ -31,9 +31,10 @@ class PacketReader(wiring.Component):
     """Takes packets apart (:mod:`rtl_gen.isa.packets`) and hands their words to the queues.
 
     The header is looked at before a word goes on: version, engine, length, and whether the packet
-    lies within the program. All words of a descriptor but the last are held back in the queue; the
-    last goes only once the checksum of all is right. So of an illegal descriptor a queue may hold
-    a part, which no engine ever sees and the reset after the error clears.
+    lies within the program. The last word of a descriptor goes only once the checksum of all is
+    right. So of an illegal one the queue and the port behind it may have a part. It never becomes
+    whole, and no part of it reaches an engine: the port hands over whole configurations. The reset
+    after the error clears it.
 
     A word a cycle. A word leaves in the cycle after it came, the header in the cycle after the
     checksum; ``o.valid`` depends on registers only, ``i.ready`` on ``o.ready`` besides.
@@ -82,21 +83,19 @@ class PacketReader(wiring.Component):
         crc = place(m, platform, "crc", Crc32, tied={"word": self.i.payload})
         expects = Signal(_Expects)
         left = Signal(PROGRAM_WORDS_BITS)  # words of the program that have not come
-        header = Signal(layout_of(HEADER.fields))
-        body = Signal(range(max(self._lengths) + 1))  # words of the packet that have not come
         checksum = Signal(WORD_BITS)
         valid = Signal()  # a word waits to be handed on
-        wrong = Signal()  # it is the last of a packet whose checksum is another
-        illegal = Signal(errors.ERROR_BITS)
+        ends = Signal()  # it is the last of its packet
+        wrong = Signal()  # and the checksum is another
+        illegal = Signal(errors.ERROR_BITS)  # why the word is no header
         takes = Signal()
 
         m.d.comb += [
-            header.eq(self.i.payload),
             self.i.ready.eq(
                 (left != 0) & (self.error == errors.NONE) & ~wrong & (~valid | self.o.ready)
             ),
             takes.eq(self.i.valid & self.i.ready),
-            wrong.eq(valid & ~self.o.payload.hold & (crc.checksum != checksum)),
+            wrong.eq(valid & ends & (crc.checksum != checksum)),
             self.o.valid.eq(valid & ~wrong),
             self.last.eq(left == 1),
             self.busy.eq((left != 0) | valid | (self.error != errors.NONE)),
@@ -104,23 +103,26 @@ class PacketReader(wiring.Component):
             crc.take.eq(takes & (expects != _Expects.CHECKSUM)),
             crc.first.eq(expects == _Expects.HEADER),
         ]
-        with m.If(self.o.ready & ~wrong):
-            m.d.sync += [valid.eq(0), self.packet.eq(self.packet + (valid & ~self.o.payload.hold))]
         with m.If(self.start):
-            m.d.sync += [left.eq(self.words), expects.eq(_Expects.HEADER), self.packet.eq(0)]
+            m.d.sync += [left.eq(self.words), self.packet.eq(0)]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += [valid.eq(0), self.packet.eq(self.packet + ends)]
         with m.If(takes):
-            m.d.sync += left.eq(left - 1)
+            # The header waits for the checksum and goes in its place.
+            m.d.sync += [left.eq(left - 1), valid.eq(expects != _Expects.HEADER)]
         with m.If(wrong):
             m.d.sync += self.error.eq(errors.BAD_CHECKSUM)
         with m.Elif(takes & (expects == _Expects.HEADER)):
             m.d.sync += self.error.eq(illegal)
-        self._elaborate_header(m, header, left, illegal)
-        self._elaborate_words(m, expects, takes, header, body, checksum, valid)
+        self._elaborate_header(m, left, illegal)
+        self._elaborate_words(m, expects, takes, checksum, ends)
         return m
 
-    def _elaborate_header(self, m, header, left, illegal):
+    def _elaborate_header(self, m, left, illegal):
         """What is wrong with the word, seen as a header."""
+        header = Signal(layout_of(HEADER.fields))
         longest = Array(self._lengths)[header.engine]
+        m.d.comb += header.eq(self.i.payload)
         with m.If(header.version != VERSION):
             m.d.comb += illegal.eq(errors.BAD_VERSION)
         with m.Elif(header.engine >= len(self._lengths)):
@@ -130,24 +132,27 @@ class PacketReader(wiring.Component):
         with m.Elif(left < header.words + PACKET_OVERHEAD):
             m.d.comb += illegal.eq(errors.TRUNCATED_PROGRAM)
 
-    def _elaborate_words(self, m, expects, takes, header, body, checksum, valid):
+    def _elaborate_words(self, m, expects, takes, checksum, ends):
         """Follow the packet; what is handed on stands in ``o.payload``."""
-        out = self.o.payload
-        last = Signal()  # this word ends the packet, or the checksum is all behind the header
+        header = data.View(layout_of(HEADER.fields), self.i.payload)
+        body = Signal(range(max(self._lengths) + 1))  # words of the packet that have not come
+        last = Signal()  # the packet ends with this word, be it the checksum
         m.d.comb += last.eq(body == (expects == _Expects.BODY))
         with m.If(takes):
             with m.Switch(expects):
                 with m.Case(_Expects.HEADER):
                     m.d.sync += [
-                        expects.eq(_Expects.CHECKSUM),
-                        out.word.eq(self.i.payload),
-                        out.engine.eq(header.engine),
+                        self.o.payload.word.eq(self.i.payload),
+                        self.o.payload.engine.eq(header.engine),
                         body.eq(header.words),
+                        expects.eq(_Expects.CHECKSUM),
                     ]
                 with m.Case(_Expects.CHECKSUM):
-                    m.d.sync += [checksum.eq(self.i.payload), valid.eq(1), out.hold.eq(~last)]
+                    m.d.sync += checksum.eq(self.i.payload)
                 with m.Case(_Expects.BODY):
-                    m.d.sync += [out.word.eq(self.i.payload), valid.eq(1), out.hold.eq(~last)]
-                    m.d.sync += body.eq(body - 1)
+                    m.d.sync += [self.o.payload.word.eq(self.i.payload), body.eq(body - 1)]
             with m.If(expects != _Expects.HEADER):
-                m.d.sync += expects.eq(Mux(last, _Expects.HEADER, _Expects.BODY))
+                m.d.sync += [
+                    ends.eq(last),
+                    expects.eq(Mux(last, _Expects.HEADER, _Expects.BODY)),
+                ]

@@ -1,6 +1,6 @@
 """The queue of descriptor words in front of an engine."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,8 +15,7 @@ class DescriptorQueue(wiring.Component):
     """Words in the order they came, in a block RAM.
 
     Latency 2 cycles from ``push`` to ``pop``; one word a cycle each way. No combinational path from
-    one side to the other. Words may be held back until it is known that they are right: then all
-    go together.
+    one side to the other.
 
     Parameters
     ----------
@@ -26,9 +25,6 @@ class DescriptorQueue(wiring.Component):
     Members
     -------
     push : ``In(stream.Signature(32))``
-    hold : ``In(1)``
-        The word that is pushed, and with it those held before, stays behind until a word is pushed
-        without this.
     pop : ``Out(stream.Signature(32))``
     room : ``Out(range(depth + 1))``
         Words that can be pushed before ``push`` has to wait.
@@ -47,7 +43,6 @@ class DescriptorQueue(wiring.Component):
         super().__init__(
             {
                 "push": In(stream.Signature(WORD_BITS)),
-                "hold": In(1),
                 "pop": Out(stream.Signature(WORD_BITS)),
                 "room": Out(range(depth + 1), init=depth),
             }
@@ -58,7 +53,6 @@ class DescriptorQueue(wiring.Component):
 
         head = Signal(range(self._depth))  # address of the oldest word
         tail = Signal(range(self._depth))  # address of the next push
-        held = Signal(range(self._depth + 1))  # of the words, the last so many are held back
         written = Signal()
         read = Signal()
 
@@ -73,7 +67,7 @@ class DescriptorQueue(wiring.Component):
             words.write_address.eq(tail),
             words.write_data.eq(self.push.payload),
             # The memory's output register holds the word offered.
-            read.eq((self.room + held != self._depth) & (~self.pop.valid | self.pop.ready)),
+            read.eq((self.room != self._depth) & (~self.pop.valid | self.pop.ready)),
             words.read_enable.eq(read),
             words.read_address.eq(head),
             self.pop.payload.eq(words.read_data),
@@ -83,8 +77,6 @@ class DescriptorQueue(wiring.Component):
             head.eq(head + read),
             self.room.eq(self.room - written + read),
         ]
-        with m.If(written):
-            m.d.sync += held.eq(Mux(self.hold, held + 1, 0))
         with m.If(~self.pop.valid | self.pop.ready):
             m.d.sync += self.pop.valid.eq(read)
         return m

@@ -13,7 +13,7 @@ __all__ = ["QueueInputs"]
 class QueueInputs(wiring.Component):
     """Hands the words of both to the queues they are for; the host's wait while a fetch goes on.
 
-    So a descriptor that is held back in a queue has no other's words in it.
+    So no descriptor has another's words in it.
 
     Parameters
     ----------
@@ -27,8 +27,6 @@ class QueueInputs(wiring.Component):
     fetching : ``In(1)``
         From before the first word of ``packets`` until behind the last.
     queues : ``Out(stream.Signature(32)).array(engines)``
-    hold : ``Out(1)``
-        Of the word offered to a queue.
     """
 
     def __init__(self, engines: int):
@@ -40,14 +38,12 @@ class QueueInputs(wiring.Component):
                 "packets": In(stream.Signature(PACKET_WORD)),
                 "fetching": In(1),
                 "queues": Out(stream.Signature(WORD_BITS)).array(engines),
-                "hold": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         packet = self.packets.payload
-        m.d.comb += self.hold.eq(self.fetching & packet.hold)
         for n, (host, queue) in enumerate(zip(self.host, self.queues, strict=True)):
             with m.If(self.fetching):
                 m.d.comb += [

@@ -4,7 +4,7 @@ import gc
 import random
 
 import pytest
-from control_bench import collect, drive, obeys_stream_rules, run, stalls, until
+from control_bench import collect, drive, obeys_stream_rules, run, stalls
 
 from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.control.queue import DescriptorQueue
@@ -72,39 +72,3 @@ def test_queue_is_one_memory_in_verilog(depth):
     text = emit(DescriptorQueue, depth)
     assert f"module descriptor_queue_{depth}(" in text
     assert f"reg [31:0] words [{depth - 1}:0];" in text
-
-
-@pytest.mark.parametrize("busy", [(0, 0), (0.5, 0.5)])
-def test_words_held_back_leave_only_with_the_one_that_lets_them_go(busy):
-    """Groups of up to the whole queue, their last word let go late or at once."""
-    dut, rng = DescriptorQueue(128), random.Random(str(busy))
-    groups = [[rng.getrandbits(32) for _ in range(rng.choice([1, 2, 60, 128]))] for _ in range(12)]
-    loose = []  # words that may leave
-
-    async def source(ctx):
-        waits = stalls(1, busy[0])
-        for group in groups:
-            for n, word in enumerate(group):
-                while next(waits) or (n == len(group) - 1 and rng.random() < 0.9):
-                    await ctx.tick()
-                ctx.set(dut.hold, n < len(group) - 1)
-                ctx.set(dut.push.payload, word)
-                ctx.set(dut.push.valid, 1)
-                if n == len(group) - 1:
-                    loose.extend(group)
-                await until(ctx, dut.push.ready)
-                ctx.set(dut.push.valid, 0)
-
-    async def sink(ctx):
-        waits, got = stalls(2, busy[1]), []
-        while len(got) < sum(map(len, groups)):
-            ctx.set(dut.pop.ready, not next(waits))
-            _, _, taken, word = await ctx.tick().sample(
-                dut.pop.valid & dut.pop.ready, dut.pop.payload
-            )
-            assert not ctx.get(dut.pop.valid) or len(got) + taken < len(loose)
-            if taken:
-                got.append(word)
-        assert got == loose
-
-    run(dut, source, sink, checks=[obeys_stream_rules(dut.pop, "pop")])

@@ -15,7 +15,7 @@ QUEUES = 3
 def test_each_word_reaches_its_queue_and_the_hosts_wait_for_the_program(stall):
     """A program of 40 words in the middle of the host's; each has queues that take now and then."""
     dut, rng = QueueInputs(QUEUES), random.Random(stall)
-    packets = [(rng.getrandbits(32), rng.randrange(QUEUES), rng.randrange(2)) for _ in range(40)]
+    packets = [(rng.getrandbits(32), rng.randrange(QUEUES)) for _ in range(40)]
     pushed = [(rng.getrandbits(32), rng.randrange(QUEUES)) for _ in range(40)]
     got, order = [[] for _ in range(QUEUES)], []
 
@@ -26,7 +26,7 @@ def test_each_word_reaches_its_queue_and_the_hosts_wait_for_the_program(stall):
             ctx.set(dut.fetching, fetching)
             ctx.set(dut.packets.valid, fetching and not next(waits))
             if left:
-                ctx.set(dut.packets.payload, dict(zip(("word", "engine", "hold"), left[0])))
+                ctx.set(dut.packets.payload, dict(zip(("word", "engine"), left[0])))
             for n, host in enumerate(dut.host):
                 ctx.set(host.valid, bool(words) and words[0][1] == n)
                 ctx.set(host.payload, words[0][0] if words else 0)
@@ -36,10 +36,10 @@ def test_each_word_reaches_its_queue_and_the_hosts_wait_for_the_program(stall):
             takes = ctx.get(dut.packets.valid) and ctx.get(dut.packets.ready)
             for n, queue in enumerate(dut.queues):
                 if ctx.get(queue.valid) and ctx.get(queue.ready):
-                    got[n].append((ctx.get(queue.payload), ctx.get(dut.hold)))
+                    got[n].append(ctx.get(queue.payload))
             if words and ready[words[0][1]]:
                 assert not fetching
-                order.append((*words.pop(0), 0))
+                order.append(words.pop(0))
             if takes:
                 order.append(left.pop(0))
             await ctx.delay(1e-6)
@@ -47,10 +47,6 @@ def test_each_word_reaches_its_queue_and_the_hosts_wait_for_the_program(stall):
     simulator = Simulator(dut)
     simulator.add_testbench(bench)
     simulator.run()
-    assert order == [
-        *((*word, 0) for word in pushed[:20]),
-        *packets,
-        *((*word, 0) for word in pushed[20:]),
-    ]
+    assert order == [*pushed[:20], *packets, *pushed[20:]]
     for n in range(QUEUES):
-        assert got[n] == [(word, hold) for word, engine, hold in order if engine == n]
+        assert got[n] == [word for word, engine in order if engine == n]
