@@ -23,6 +23,7 @@ from rtl_gen.spec.layer import conv2d
 __all__ = ["DONE", "ERROR", "Case", "at_rest", "image_of", "push", "read", "two_layers", "write"]
 
 DONE, ERROR = 0b01, 0b10  # of INTERRUPT
+IMAGE_BYTES = 16 * KIB  # open for images of descriptors
 
 Descriptors = dict[str, list[int]]  # the words for each engine
 
@@ -82,7 +83,7 @@ class Case:
     @property
     def windows(self) -> list[Write]:
         """Opens the windows of the program, and one for images of descriptors."""
-        image = {"FIRST_LOW": self.image_address, "LAST_LOW": self.image_address + 64 * KIB - 1}
+        image = {"FIRST_LOW": self.image_address, "LAST_LOW": self.image_address + IMAGE_BYTES - 1}
         opened = [write(f"WINDOW2_{name}", value) for name, value in image.items()]
         return [*open_windows(self.program), *opened, write("WINDOW2_ACCESS", 1)]
 

@@ -55,7 +55,7 @@ class PacketReader(wiring.Component):
         From the cycle after ``start`` until the last word has been taken from ``o``; for good after
         an error.
     error : ``Out(ERROR_BITS)``
-        Why the packet was refused; stays. No word is taken any more.
+        Why the packet was refused; stays. No word is taken any more, none is handed on.
     last : ``Out(1)``
         The next word of ``i`` is the program's last.
     packet : ``Out(16)``
@@ -91,9 +91,8 @@ class PacketReader(wiring.Component):
         takes = Signal()
 
         m.d.comb += [
-            self.i.ready.eq(
-                (left != 0) & (self.error == errors.NONE) & ~wrong & (~valid | self.o.ready)
-            ),
+            # Not of what is wrong, a long path: a header behind that is taken, and forgotten.
+            self.i.ready.eq((left != 0) & (self.error == errors.NONE) & (~valid | self.o.ready)),
             takes.eq(self.i.valid & self.i.ready),
             wrong.eq(valid & ends & (crc.checksum != checksum)),
             self.o.valid.eq(valid & ~wrong),
