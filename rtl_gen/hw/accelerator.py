@@ -24,8 +24,10 @@ from .control.configure import fields_of
 from .control.engine import EngineControl
 from .control.fence import Fence
 from .control.host import HostPort
+from .control.queue_inputs import QueueInputs
 from .layouts import layout_of
 from .memory.axi import connect_flat, flat_ports
+from .memory.descriptor_fetch import DescriptorFetch, FetchParams
 from .memory.load import LoadEngine
 from .memory.load_params import LoadParams
 from .memory.read_arbiter import ReadArbiter
@@ -122,6 +124,16 @@ class AcceleratorParams:
             buffet=self.compute.output_buffet,
         )
 
+    @property
+    def fetch(self) -> FetchParams:
+        machine = self.machine
+        return FetchParams(
+            bus_bits=machine.design.bus_bits,
+            burst_beats=BURST_BEATS,
+            queue_words=machine.design.queue_words,
+            lengths=tuple(machine.records[engine].words for engine in self.engines),
+        )
+
     @cached_property
     def capabilities(self) -> Capabilities:
         machine = self.machine
@@ -192,6 +204,14 @@ class Accelerator(wiring.Component):
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
         m.d.comb += self.interrupt.eq(host.interrupt)
         controls = {}
+        inputs = place(
+            m,
+            platform,
+            "queue_inputs",
+            QueueInputs,
+            len(params.engines),
+            tied={"host": host.queues},
+        )
         for n, engine in enumerate(params.engines):
             record = params.machine.records[engine]
             control = place(
@@ -201,7 +221,7 @@ class Accelerator(wiring.Component):
                 EngineControl,
                 record,
                 params.machine.design.queue_words,
-                tied={"words": host.queues[n]},
+                tied={"words": inputs.queues[n]},
             )
             controls[engine] = control
             m.d.comb += [
@@ -226,6 +246,7 @@ class Accelerator(wiring.Component):
         _count(m, host, "compute", compute.write.valid, compute.waits_room)
         parts = (m, platform, controls, host, compute, activations, progress)
         arbiter, loads = self._elaborate_loads(*parts)
+        fetch = self._elaborate_fetch(m, platform, host, arbiter, inputs)
         store = self._elaborate_store(*parts)
         work |= {name: work[name] | load.working for name, load in loads.items()}
         work["store"] |= store.working
@@ -255,6 +276,7 @@ class Accelerator(wiring.Component):
             host.in_flight.eq(~arbiter.idle | ~store.idle),
         ]
         self._elaborate_errors(m, host, controls, arbiter, loads, store)
+        self._elaborate_fetch_error(m, host, arbiter, fetch)
         return m
 
     def _elaborate_activations(self, m, platform, controls, compute):
@@ -287,7 +309,7 @@ class Accelerator(wiring.Component):
         """
         params, loads = self._params, {}
         bus_bits = params.machine.design.bus_bits
-        arbiter = place(m, platform, "read_arbiter", ReadArbiter, len(params.loads), bus_bits)
+        arbiter = place(m, platform, "read_arbiter", ReadArbiter, len(params.loads) + 1, bus_bits)
         for n, name in enumerate(params.loads):
             control = controls[f"load_{name}"]
             load = place(
@@ -370,6 +392,32 @@ class Accelerator(wiring.Component):
             activations.resident_memory.eq(control.config.resident_memory),
         ]
 
+    def _elaborate_fetch(self, m, platform, host, arbiter, inputs):
+        """The fetch of programs, the last on the read channel; it fills queues as the host does."""
+        port = len(self._params.loads)
+        fetch = place(
+            m,
+            platform,
+            "fetch",
+            DescriptorFetch,
+            self._params.fetch,
+            tied={
+                "start": host.fetch,
+                "program": host.program,
+                "request": arbiter.request[port],
+                "beats": arbiter.beats[port],
+                "o": inputs.packets,
+            },
+        )
+        m.d.comb += [
+            # A beat in four cycles or so, and engines wait for what it brings.
+            arbiter.urgent[port].eq(1),
+            inputs.fetching.eq(fetch.busy),
+            host.fetching.eq(fetch.busy),
+            host.fetched.eq(fetch.moved),
+        ]
+        return fetch
+
     def _elaborate_store(self, m, platform, controls, host, compute, activations, progress):
         """The store engine of the output."""
         params = self._params
@@ -413,10 +461,31 @@ class Accelerator(wiring.Component):
             error = controls[engine].error
             for happened, code in causes.get(engine, ()):
                 error = Mux(happened, code, error)
+            # Responses of writes come in order: the first layer not complete has the error.
+            number = controls[engine].descriptor
+            if engine == "store":
+                number = Mux(store.error, host.completed, number)
             m.d.comb += [
                 host.errors[n].eq(error),
+                host.descriptors[n].eq(number),
                 host.refused[n].eq(error == errors.OUTSIDE_WINDOWS),
             ]
+
+    def _elaborate_fetch_error(self, m, host, arbiter, fetch):
+        """What is wrong with the program or its packet, or with the access to it."""
+        port = len(self._params.loads)
+        error, refused = arbiter.error[port], arbiter.outside[port]
+        m.d.comb += [
+            host.errors[-1].eq(
+                Mux(
+                    refused,
+                    errors.OUTSIDE_WINDOWS,
+                    Mux(error, errors.READ_RESPONSE, fetch.error),
+                )
+            ),
+            host.descriptors[-1].eq(fetch.packet),
+            host.refused[-1].eq(refused),
+        ]
 
     def _fence(self, m, platform, name, control, host):
         """The fence of a descriptor, in front of its engine's start."""

@@ -1,7 +1,8 @@
 """What the descriptor of each engine says.
 
 A descriptor is a header word, then the words of the engine's record; trailing words that are 0 may
-be left out. One descriptor an engine a layer.
+be left out. One descriptor an engine a layer. In a program in memory each has a checksum besides:
+:mod:`rtl_gen.isa.packets`.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ __all__ = [
     "region_fields",
 ]
 
-VERSION = 1
+VERSION = 2
 """Version of the descriptor format, in every header."""
 
 ENGINES = (
@@ -46,8 +47,9 @@ IDIOMS = ("buffet", "fifo", "double_buffer", "scratchpad")
 BY_TILES = ("double_buffer", "scratchpad")
 """Those that hand over whole tiles: their load engine is told how many words a tile has."""
 
-HEADER = Record("header", (Field("words", 10), Field("reserved", 14), Field("version", 8)))
-"""First word of a descriptor: how many words follow, and the version."""
+HEADER = Record("header", (Field("words", 16), Field("engine", 8), Field("version", 8)))
+"""First word of a descriptor: how many words of the record follow, the engine's number in
+:data:`ENGINES`, and the version."""
 
 COORDINATE_BITS = 18
 """A tensor coordinate, signed: images to 65,535 pixels with their padding."""
@@ -125,9 +127,10 @@ def _amount_bits(words: int) -> int:
     return words.bit_length()
 
 
-def header(words: int) -> int:
-    """The header of a descriptor with so many words behind it."""
-    return HEADER.pack({"words": words, "version": VERSION})[0]
+def header(engine: str, words: int) -> int:
+    """The header of an engine's descriptor with so many words behind it."""
+    fields = {"words": words, "engine": ENGINES.index(engine), "version": VERSION}
+    return HEADER.pack(fields)[0]
 
 
 def region_fields(widths: Widths) -> tuple[Field, ...]:

@@ -1,10 +1,13 @@
 """Error codes: why a run ended before its last layer.
 
-The first error ends the run; STATUS holds its code and the engine it came from until reset.
+The first error ends the run; STATUS holds its code, the engine it came from and the number of the
+descriptor until reset.
 """
 
 __all__ = [
     "ABORTED",
+    "BAD_CHECKSUM",
+    "BAD_ENGINE",
     "BAD_VERSION",
     "DESCRIPTOR_TOO_LONG",
     "ERROR_BITS",
@@ -12,6 +15,7 @@ __all__ = [
     "NONE",
     "OUTSIDE_WINDOWS",
     "READ_RESPONSE",
+    "TRUNCATED_PROGRAM",
     "UNALIGNED",
     "WATCHDOG",
     "WRITE_RESPONSE",
@@ -27,6 +31,9 @@ WATCHDOG = 5
 UNALIGNED = 6
 OUTSIDE_WINDOWS = 7
 ABORTED = 8
+BAD_CHECKSUM = 9
+BAD_ENGINE = 10
+TRUNCATED_PROGRAM = 11
 
 ERROR_BITS = 4
 """Bits of an error code in hardware."""
@@ -38,9 +45,13 @@ EXPLANATIONS = {
     READ_RESPONSE: "memory answered a read with an error",
     WRITE_RESPONSE: "memory answered a write with an error",
     WATCHDOG: "no engine made progress for as many cycles as WATCHDOG says",
-    UNALIGNED: "a load or store would begin at an address that is not a multiple of a word",
+    UNALIGNED: "a load or store would begin at an address that is not a multiple of a word, or "
+    "a program at one that is not a multiple of the bus width",
     OUTSIDE_WINDOWS: "a burst would lie outside the windows that the host opened",
     ABORTED: "the host asked for it",
+    BAD_CHECKSUM: "a descriptor in memory differs from its checksum",
+    BAD_ENGINE: "a descriptor's header names an engine that is not there, or not the queue's",
+    TRUNCATED_PROGRAM: "the program in memory ends within a descriptor",
 }
 
 

@@ -17,9 +17,12 @@ __all__ = [
     "ADDRESS_BITS",
     "BY_NAME",
     "COUNTER_BASE",
+    "DESCRIPTOR_BITS",
+    "FETCH",
     "MAGIC",
     "NO_ENGINE",
     "PAGE_BITS",
+    "PROGRAM_WORDS_BITS",
     "REGISTERS",
     "REGISTERS_VERSION",
     "WINDOWS",
@@ -48,8 +51,13 @@ ENGINE_BASE, ENGINE_SPACING = 0x100, 0x10
 COUNTER_BASE = 0x200
 """Where the counters begin: a word each, in the order of :data:`rtl_gen.isa.counters.COUNTERS`."""
 
-NO_ENGINE = 0xFF
-"""STATUS.error_engine of an error that no engine raised."""
+NO_ENGINE, FETCH = 0xF, 0xE
+"""STATUS.error_engine of an error that no engine raised, and of the fetch of a program."""
+
+DESCRIPTOR_BITS = 16
+"""Descriptors of a run are counted modulo 2^16."""
+
+PROGRAM_WORDS_BITS = 17
 
 Access = Literal["read", "write", "read/write", "read/clear"]
 
@@ -218,8 +226,13 @@ def _control_registers() -> tuple[Register, ...]:
             BitField("in_flight", 3, 1, "the memory port has bursts under way; after an error no "
                      "other begins, and memory may be given to others once this is 0"),
             BitField("error_code", 8, ERROR_BITS, "the first error"),
-            BitField("error_engine", 16, 8, "its engine, in the order of ENGINES; 255: none"),
-        ), "What it is doing and what went wrong.", NO_ENGINE << 16),
+            BitField("error_engine", 12, 4, "its engine, in the order of ENGINES; "
+                     f"{FETCH}: the fetch of a program; {NO_ENGINE}: none"),
+            BitField("error_descriptor", 16, DESCRIPTOR_BITS, "which descriptor of that engine in "
+                     "the run, from 0: the one refused, the one whose write failed, or the latest "
+                     "begun, to which a load that runs ahead may have come; of a fetch, which "
+                     "packet of the program"),
+        ), "What it is doing and what went wrong.", NO_ENGINE << 12),
         Register("INTERRUPT", 0x048, "read/clear", _EVENTS, "What happened; write 1 to clear."),
         Register("INTERRUPT_ENABLE", 0x04C, "read/write", _EVENTS,
                  "Which of INTERRUPT drive the interrupt pin."),
@@ -230,6 +243,15 @@ def _control_registers() -> tuple[Register, ...]:
                "Cycles without progress that end a run with an error; 0: never.", WATCHDOG_RESET),
         _whole("REFUSED", 0x06C, "read",
                "Bursts refused outside the windows, since reset, modulo 2^32."),
+        _whole("PROGRAM_LOW", 0x070, "read/write",
+               "Address of the program, a multiple of the bus width, low half; whole words of the "
+               "bus are read."),
+        _whole("PROGRAM_HIGH", 0x074, "read/write", "High half."),
+        Register("PROGRAM_WORDS", 0x078, "read/write", (
+            BitField("words", 0, PROGRAM_WORDS_BITS, "its length in words of 32 bits"),
+        ), "A start with a program fetches its descriptors into the queues, behind what is there; "
+           "until that is done pushes wait. 0: none. The three stay over runs and resets; a length "
+           "that has more bits is refused."),
     )  # fmt: skip
 
 
@@ -257,8 +279,8 @@ def _engine_registers(number: int, engine: str) -> tuple[Register, ...]:
     base, name = ENGINE_BASE + ENGINE_SPACING * number, engine.upper()
     return (
         _whole(f"QUEUE_{name}", base, "write",
-               f"Pushes a descriptor word to {engine}. While the queue is full it waits if a "
-               "run is on, else it is refused."),
+               f"Pushes a descriptor word to {engine}. While the queue is full, or a program is "
+               "fetched, it waits if a run is on, else it is refused."),
         _whole(f"ROOM_{name}", base + 0x4, "read", "Words the queue has room for.", None),
     )  # fmt: skip
 

@@ -116,7 +116,7 @@ def encode_layer(
     words = {
         name: _pack(mapping, records[name], values[name]) for name in records if name in values
     }
-    return {name: [header(len(body)), *body] for name, body in words.items()}
+    return {name: [header(name, len(body)), *body] for name, body in words.items()}
 
 
 def _fence(after: int) -> dict[str, int]:

@@ -5,6 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from ..isa.descriptors import ENGINES
+from ..isa.packets import program_image
 from .encode import AddedTensor, encode_layer
 from .images import channel_dimensions, fold_input_zero, parameter_image, weight_image
 from .input_engines import InputEngines
@@ -247,6 +249,18 @@ class Program:
         return [
             step.descriptors(last=n == len(self.steps) - 1) for n, step in enumerate(self.steps)
         ]
+
+    @property
+    def descriptor_address(self) -> int:
+        """Where :meth:`descriptor_image` may lie: behind all else, as long as no step is added."""
+        return self.end
+
+    def descriptor_image(self) -> bytes:
+        """What the accelerator fetches where the host pushes no descriptors, layer by layer."""
+        layers = self.descriptors()
+        return program_image(
+            layer[engine] for layer in layers for engine in ENGINES if engine in layer
+        )
 
 
 def _check_shape(tensor: BlockedTensor, name: str, array: np.ndarray):

@@ -1,6 +1,6 @@
 """Layers on the simulator: their numbers, what they should give, and how they compare."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,12 +147,13 @@ def check_layers(
     timing: MemoryTiming | None = None,
     host_stall: int = 0,
     reset_every: int = 1,
+    fetched: Sequence[bool] = (False,),
     on_check: Callable[[LayerCheck], None] | None = None,
     on_progress: Callable[[str, int], None] | None = None,
 ) -> list[LayerCheck]:
     """Run layers, each a program of its own, and compare every output with the golden model.
 
-    ``timing``, ``host_stall`` and ``reset_every`` are those of :func:`run_programs`.
+    ``timing``, ``host_stall``, ``reset_every`` and ``fetched`` are those of :func:`run_programs`.
 
     Raises
     ------
@@ -181,6 +182,7 @@ def check_layers(
         timing=timing,
         host_stall=host_stall,
         reset_every=reset_every,
+        fetched=fetched,
         on_progress=on_progress,
         on_result=compare,
     )

@@ -1,6 +1,6 @@
 """Programs on a simulated accelerator: what the host writes, and what came out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from ..flow.design import accelerator_verilog
 from ..isa import counters
 from ..isa.descriptors import ENGINES
 from ..isa.errors import explain
-from ..isa.registers import BY_NAME, engine_register
+from ..isa.registers import BY_NAME, FETCH, engine_register
 from ..mapping.program import Program, Step
 from ..reuse.machine import Machine
 from .job import Job, MemoryTiming
@@ -23,6 +23,7 @@ __all__ = [
     "build_machine",
     "host_script",
     "open_windows",
+    "point_at",
     "program_job",
     "run_programs",
 ]
@@ -110,8 +111,10 @@ class ProgramResult:
 
 def _error(status: dict[str, int]) -> str:
     """What the fields of STATUS say of an error."""
-    engine = status["error_engine"]
-    where = f"{ENGINES[engine]}: " if engine < len(ENGINES) else ""
+    engine, number = status["error_engine"], status["error_descriptor"]
+    where = f"{ENGINES[engine]}, descriptor {number}: " if engine < len(ENGINES) else ""
+    if engine == FETCH:
+        where = f"fetch, packet {number}: "
     return where + explain(status["error_code"])
 
 
@@ -129,27 +132,42 @@ def build_machine(machine: Machine, *, waves: bool = False, bench: str = "memory
     )
 
 
-def host_script(program: Program) -> list:
+def host_script(program: Program, *, fetched: bool = False) -> list:
     """The host's register accesses: the first layer's descriptors, start, the others', counters.
 
-    The cycles before and after the start are noted; at the end the interrupt is cleared, so that
-    another program may follow.
+    Where the program is ``fetched`` from memory the host says where it lies and starts. The cycles
+    before and after the start are noted; at the end the interrupt is cleared, so that another
+    program may follow.
     """
-    script = [Write(BY_NAME["INTERRUPT_ENABLE"].offset, 0x3), *open_windows(program)]
-    for n, layer in enumerate(program.descriptors()):
+    script = [Write(BY_NAME["INTERRUPT_ENABLE"].offset, 0x3)]
+    script += open_windows(program, fetched=fetched)
+    words = len(program.descriptor_image()) // 4 if fetched else 0
+    script += point_at(program.descriptor_address, words)
+    start = [Stamp(), Write(BY_NAME["CONTROL"].offset, 1), Stamp()]
+    for n, layer in enumerate([] if fetched else program.descriptors()):
         for engine in ENGINES:
             address = engine_register("QUEUE", engine).offset
             script += [Write(address, word) for word in layer.get(engine, ())]
         if n == 0:
-            script += [Stamp(), Write(BY_NAME["CONTROL"].offset, 1), Stamp()]
-    script.append(WaitInterrupt())
+            script += start
+    script += [*(start if fetched else []), WaitInterrupt()]
     script += [Read(BY_NAME[name].offset) for name in COUNTERS]
     return [*script, Write(BY_NAME["INTERRUPT"].offset, 0x3)]
 
 
-def open_windows(program: Program) -> list[Write]:
+def point_at(address: int, words: int) -> list[Write]:
+    """Say where the program lies that a start fetches, and how long it is; 0 words: none."""
+    values = {
+        "PROGRAM_LOW": address & 0xFFFF_FFFF,
+        "PROGRAM_HIGH": address >> 32,
+        "PROGRAM_WORDS": words,
+    }
+    return [Write(BY_NAME[name].offset, value) for name, value in values.items()]
+
+
+def open_windows(program: Program, *, fetched: bool = False) -> list[Write]:
     """Open a window for reading around all that a program touches, one for writing its outputs."""
-    images = [(address, len(image)) for address, image in program.images().items()]
+    images = [(address, len(image)) for address, image in _images(program, fetched).items()]
     outputs = [(step.output_address, step.output.tensor.bytes) for step in _stored(program)]
     writes = []
     for n, (spans, access) in enumerate(((images + outputs, 1), (outputs, 2))):
@@ -173,10 +191,21 @@ def _stored(program: Program) -> list[Step]:
     return [step for step in program.steps if step.output_address is not None]
 
 
+def _images(program: Program, fetched: bool) -> dict[int, bytes]:
+    """All that is read of memory, by address; whole words of the bus."""
+    images = program.images()
+    if fetched:
+        image = program.descriptor_image()
+        beat = program.steps[0].mapping.machine.design.bus_bits // 8
+        images[program.descriptor_address] = image + bytes(-len(image) % beat)
+    return images
+
+
 def program_job(
     program: Program,
     name: str,
     *,
+    fetched: bool = False,
     timing: MemoryTiming | None = None,
     host_stall: int = 0,
     cycle_limit: int | None = None,
@@ -184,9 +213,10 @@ def program_job(
 ) -> Job:
     """The job of a program: memory before, what the host does, memory to read back.
 
-    Outputs begin as random bytes: what is not written is wrong, whatever ran before.
+    Outputs begin as random bytes: what is not written is wrong, whatever ran before. ``fetched`` as
+    in :func:`host_script`.
     """
-    regions, images = {}, program.images()
+    regions, images = {}, _images(program, fetched)
     for n, step in enumerate(_stored(program)):
         size = step.output.tensor.bytes
         regions[f"output{n}"] = (step.output_address, size)
@@ -194,7 +224,7 @@ def program_job(
     macs = sum(step.mapping.layer.macs for step in program.steps)
     return Job(
         name=name,
-        script=host_script(program),
+        script=host_script(program, fetched=fetched),
         cycle_limit=cycle_limit or CYCLES_AT_LEAST + 20 * macs,
         images=images,
         regions=regions,
@@ -213,6 +243,7 @@ def run_programs(
     timing: MemoryTiming | None = None,
     host_stall: int = 0,
     reset_every: int = 1,
+    fetched: Sequence[bool] = (False,),
     on_progress: Callable[[str, int], None] | None = None,
     on_result: Callable[[str, ProgramResult], None] | None = None,
 ) -> list[ProgramResult]:
@@ -224,14 +255,23 @@ def run_programs(
         As in :class:`Job`.
     reset_every
         The first of so many programs begins with a reset, the others with the start alone.
+    fetched
+        For each program in turn, over and over: whether the accelerator fetches it from memory or
+        the host pushes it.
     """
     queue: list[tuple[str, Program]] = []
 
     def jobs():
         for n, (name, program) in enumerate(named):
             queue.append((name, program))
-            reset = n % reset_every == 0
-            yield program_job(program, name, timing=timing, host_stall=host_stall, reset=reset)
+            yield program_job(
+                program,
+                name,
+                timing=timing,
+                host_stall=host_stall,
+                reset=n % reset_every == 0,
+                fetched=fetched[n % len(fetched)],
+            )
 
     results = []
     for result in simulation.stream(jobs(), on_progress=on_progress):

@@ -18,7 +18,7 @@ from rtl_gen.sim.verilator import Build
 from rtl_gen.spec.design import KIB, Buffers
 from rtl_gen.spec.parse import load_design
 
-__all__ = ["CONDITIONS", "RESET_EVERY", "coverage", "run_cases", "small_machine"]
+__all__ = ["CONDITIONS", "FETCHED", "RESET_EVERY", "coverage", "run_cases", "small_machine"]
 
 DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
 
@@ -32,6 +32,9 @@ CONDITIONS = (
 
 RESET_EVERY = 2
 """Programs from one reset to the next: of two, the second begins with a start alone."""
+
+FETCHED = (False, True, True, False)
+"""Which programs are fetched: half, with and without a reset, behind one of each kind."""
 
 
 def small_machine(
@@ -72,6 +75,7 @@ def run_cases(
             [(case.layer, case.source, case.data) for case in chosen],
             mappings=[case.mapping for case in chosen],
             reset_every=RESET_EVERY,
+            fetched=FETCHED,
             **conditions,
         )
         assert len(checks) == len(chosen)

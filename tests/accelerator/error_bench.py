@@ -7,6 +7,7 @@ from designs import small_machine
 
 from rtl_gen.golden.elementwise import add_factors
 from rtl_gen.isa.descriptors import header
+from rtl_gen.isa.packets import program_image
 from rtl_gen.isa.registers import BY_NAME, engine_register
 from rtl_gen.mapping.addition import Addition
 from rtl_gen.mapping.encode import AddedTensor
@@ -17,16 +18,17 @@ from rtl_gen.mapping.tensors import BlockedTensor
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.job import Job, MemoryTiming
 from rtl_gen.sim.layers import golden_output, random_data
-from rtl_gen.sim.programs import build_machine, open_windows
+from rtl_gen.sim.programs import build_machine, open_windows, point_at
 from rtl_gen.sim.result import Result
 from rtl_gen.sim.run import Simulation
 from rtl_gen.sim.script import Poll, Read, Write
 from rtl_gen.spec.design import KIB
 from rtl_gen.spec.layer import conv2d
 
-__all__ = ["DONE", "ERROR", "Case", "at_rest", "push", "read", "two_layers", "write"]
+__all__ = ["DONE", "ERROR", "Case", "at_rest", "image_of", "push", "read", "two_layers", "write"]
 
 DONE, ERROR = 0b01, 0b10  # of INTERRUPT
+IMAGE_BYTES = 16 * KIB  # open for images of descriptors
 
 Descriptors = dict[str, list[int]]  # the words for each engine
 
@@ -46,13 +48,25 @@ class Case:
         for engine, fields in changes.items():
             record = self.machine.records[engine]
             words = record.pack(record.unpack(found[engine][1:]) | fields)
-            found[engine] = [header(len(words)), *words]
+            found[engine] = [header(engine, len(words)), *words]
         return found
 
     def field(self, engine: str, name: str) -> int:
         return self.machine.records[engine].unpack(self.descriptors()[engine][1:])[name]
 
-    def job(self, script: list, error=None, cycle_limit: int = 60_000, **timing) -> Job:
+    @property
+    def image_address(self) -> int:
+        """Where images of descriptors lie."""
+        return self.program.descriptor_address
+
+    def point_at(self, image: bytes, offset: int = 0) -> list[Write]:
+        """Have the next start fetch an image, so many bytes behind :attr:`image_address`."""
+        return point_at(self.image_address + offset, len(image) // 4)
+
+    def job(
+        self, script: list, error=None, cycle_limit: int = 60_000, image: bytes = b"", **timing
+    ) -> Job:
+        """``image``: descriptors in memory."""
         regions = {
             f"output{n}": (step.output_address, step.output.tensor.bytes)
             for n, step in enumerate(self.program.steps)
@@ -62,6 +76,7 @@ class Case:
             script=script,
             cycle_limit=cycle_limit,
             images=self.program.images()
+            | {self.image_address: image + bytes(-len(image) % 64 or 64)}
             | {address: bytes([0xA5]) * size for address, size in regions.values()},
             regions=regions,
             windows=list(regions.values()),
@@ -72,8 +87,10 @@ class Case:
 
     @property
     def windows(self) -> list[Write]:
-        """Opens the windows of the program."""
-        return open_windows(self.program)
+        """Opens the windows of the program, and one for images of descriptors."""
+        image = {"FIRST_LOW": self.image_address, "LAST_LOW": self.image_address + IMAGE_BYTES - 1}
+        opened = [write(f"WINDOW2_{name}", value) for name, value in image.items()]
+        return [*open_windows(self.program), *opened, write("WINDOW2_ACCESS", 1)]
 
     def right(self, result: Result, layer: int = 0) -> bool:
         tensor = self.program.steps[layer].output.tensor
@@ -107,6 +124,11 @@ def two_layers() -> Case:
         )
         expected.append(addition.golden(own, residual))
     return Case(machine, Simulation(build_machine(machine), seed=1), program, expected)
+
+
+def image_of(*layers: Descriptors) -> bytes:
+    """The descriptors of some layers as they lie in memory to be fetched."""
+    return program_image(words for layer in layers for words in layer.values())
 
 
 def push(words: Descriptors) -> list:

@@ -4,11 +4,11 @@ import random
 from collections import Counter
 
 import pytest
-from error_bench import DONE, ERROR, Case, at_rest, push, read, two_layers, write
+from error_bench import DONE, ERROR, Case, at_rest, image_of, push, read, two_layers, write
 
 from rtl_gen.isa import errors
 from rtl_gen.isa.descriptors import ENGINES
-from rtl_gen.isa.registers import BY_NAME, PAGE_BITS
+from rtl_gen.isa.registers import BY_NAME, FETCH, PAGE_BITS
 from rtl_gen.sim.job import SLVERR, ErrorRange
 from rtl_gen.sim.script import Idle, Poll, WaitInterrupt
 
@@ -37,8 +37,12 @@ def corrupted(case: Case, rng: random.Random):
     )
 
 
-def check_corrupted(case: Case, seeds) -> Counter:
-    """Run broken layers, reset, and run a right one behind each; returns how they ended."""
+def check_corrupted(case: Case, seeds, fetched: bool) -> Counter:
+    """Run broken layers, reset, and run a right one behind each; returns how they ended.
+
+    With ``fetched`` descriptors lie in memory, their checksums and versions right. The right ones
+    are pushed then, and fetched behind those that are pushed.
+    """
     pages = [
         (step.output_address // PAGE, (step.output_address + step.output.tensor.bytes - 1) // PAGE)
         for step in case.program.steps
@@ -49,11 +53,17 @@ def check_corrupted(case: Case, seeds) -> Counter:
         name, words = corrupted(case, random.Random(seed))
         names.append(f"seed {seed}: {name}")
         script = [write("INTERRUPT_ENABLE", DONE | ERROR), write("WATCHDOG", PATIENCE)]
-        script += [*case.windows, *push(words), write("CONTROL", START), Idle(LONG_ENOUGH)]
+        image = image_of(words if fetched else case.descriptors(1))
+        script += [*case.windows, *(case.point_at(image) if fetched else push(words))]
+        script += [write("CONTROL", START), Idle(LONG_ENOUGH)]
         script += [*read("STATUS"), write("CONTROL", RESET)]
         script += [Poll(BY_NAME["CONTROL"].offset, RESET, 0), write("INTERRUPT", DONE | ERROR)]
-        script += [*push(case.descriptors(1)), write("CONTROL", START), WaitInterrupt()]
-        job = case.job([*script, *read("STATUS")], cycle_limit=400_000)
+        if fetched:
+            script += [*case.point_at(b""), *push(case.descriptors(1))]
+        else:
+            script += case.point_at(image)
+        script += [write("CONTROL", START), WaitInterrupt(), *read("STATUS")]
+        job = case.job(script, cycle_limit=400_000, image=image)
         job.windows[:] = [(first * PAGE, (last - first + 1) * PAGE)]
         jobs.append(job)
     for name, result in zip(names, case.simulation.run(jobs), strict=True):
@@ -66,45 +76,55 @@ def check_corrupted(case: Case, seeds) -> Counter:
     return ends
 
 
-def test_some_corrupted_descriptors(case):
-    check_corrupted(case, range(15))
+@pytest.mark.parametrize("fetched", [False, True])
+def test_some_corrupted_descriptors(case, fetched):
+    check_corrupted(case, range(15), fetched)
 
 
 @pytest.mark.long
-def test_two_hundred_corrupted_descriptors(case, tell):
-    ends = check_corrupted(case, range(100, 300))
+@pytest.mark.parametrize("fetched", [False, True])
+def test_two_hundred_corrupted_descriptors(case, fetched, tell):
+    ends = check_corrupted(case, range(100, 300), fetched)
     for end, count in ends.most_common():
         tell(f"{count:4} corrupted descriptors: {end}")
     assert len(ends) >= 4
 
 
 def check_beats(case: Case, beats: list[tuple[int, str]]) -> None:
-    """An error response at each of some beats ends in the status of its engine."""
-    jobs = []
+    """An error response at each of some beats ends in the status of its engine.
+
+    The layer is fetched, so that beats of the fetch are among them.
+    """
+    jobs, image = [], image_of(case.descriptors(0))
     for address, _ in beats:
         script = [write("INTERRUPT_ENABLE", DONE | ERROR), write("WATCHDOG", PATIENCE)]
-        script += [*case.windows, *push(case.descriptors(0)), write("CONTROL", START)]
+        script += [*case.windows, *case.point_at(image), write("CONTROL", START)]
         script += [WaitInterrupt(), at_rest(), *read("STATUS", "INTERRUPT")]
         size = case.machine.design.bus_bits // 8
-        jobs.append(case.job(script, ErrorRange(address, address + size - 1, SLVERR)))
+        error = ErrorRange(address, address + size - 1, SLVERR)
+        jobs.append(case.job(script, error, image=image))
     for (address, engine), result in zip(beats, case.simulation.run(jobs), strict=True):
         where = f"{engine} at {address:#x}"
         assert [one for one in result.problems if "had no response" not in one] == [], where
         status = BY_NAME["STATUS"].unpack(result.reads[0])
         code = errors.WRITE_RESPONSE if engine == "store" else errors.READ_RESPONSE
         assert errors.explain(status["error_code"]) == errors.explain(code), where
-        assert ENGINES[status["error_engine"]] == engine, where
+        number = FETCH if engine == "fetch" else ENGINES.index(engine)
+        assert status["error_engine"] == number, where
         assert result.reads[1] == ERROR, where
 
 
 def beats_of(case: Case) -> list[tuple[int, str]]:
-    """The address of every beat of the first layer, and the engine that moves it."""
+    """The address of every beat of the first layer, and the engine, or fetch, that moves it."""
     size, step = case.machine.design.bus_bits // 8, case.program.steps[0]
     found = []
     images = case.program.images()
     for engine in ("load_input", "load_weights", "load_parameters", "load_residual"):
         base = case.field(engine, "base")
         found += [(at, engine) for at in range(base, base + len(images[base]), size)]
+    base = case.image_address
+    length = len(image_of(case.descriptors(0)))
+    found += [(at, "fetch") for at in range(base, base + length, size)]
     base = step.output_address
     return found + [(at, "store") for at in range(base, base + step.output.tensor.bytes, size)]
 

@@ -96,8 +96,8 @@ def test_a_layer_whose_write_failed_is_not_complete(case, place):
 def test_a_bad_header_stops_the_run_before_anything_of_it_takes_effect(case, engine):
     record = case.machine.records[engine]
     for word, code in (
-        (header(record.words + 1), errors.DESCRIPTOR_TOO_LONG),
-        (header(4) ^ 3 << 24, errors.BAD_VERSION),
+        (header(engine, record.words + 1), errors.DESCRIPTOR_TOO_LONG),
+        (header(engine, 4) ^ 3 << 24, errors.BAD_VERSION),
     ):
         words = case.descriptors()
         del words[engine]

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from designs import CONDITIONS, RESET_EVERY, small_machine
+from designs import CONDITIONS, FETCHED, RESET_EVERY, small_machine
 from random_layers import Limits, draw_case, draw_data, draw_mapping, draw_quantization
 
 from rtl_gen.mapping.program import Program
@@ -73,7 +73,9 @@ def run_programs_of(dataflow, count):
     for n, conditions in enumerate(CONDITIONS):
         named = [(name, drawn[name][0]) for name in list(drawn)[n :: len(CONDITIONS)]]
         simulation = Simulation(build, seed=1)
-        results = run_programs(simulation, named, reset_every=RESET_EVERY, **conditions)
+        results = run_programs(
+            simulation, named, reset_every=RESET_EVERY, fetched=FETCHED, **conditions
+        )
         for (name, _), done in zip(named, results):
             assert not done.problems, f"{name}, {conditions}: {done.problems}"
             assert len(done.outputs) == len(drawn[name][1])

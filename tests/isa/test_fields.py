@@ -104,9 +104,9 @@ def test_every_engine_has_a_record_whose_length_a_header_can_say():
     assert tuple(records(replace(WIDTHS, residual_checks=0))) == ENGINES[:-1]
     for name, record in records(WIDTHS).items():
         assert record.name == name
-        assert HEADER.unpack([header(record.words)]) == {
+        assert HEADER.unpack([header(name, record.words)]) == {
             "words": record.words,
-            "reserved": 0,
+            "engine": ENGINES.index(name),
             "version": VERSION,
         }
 

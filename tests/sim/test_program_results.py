@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from rtl_gen.isa.descriptors import ENGINES
-from rtl_gen.isa.errors import READ_RESPONSE, explain
-from rtl_gen.isa.registers import BY_NAME
+from rtl_gen.isa.errors import BAD_CHECKSUM, READ_RESPONSE, explain
+from rtl_gen.isa.registers import BY_NAME, FETCH, NO_ENGINE
 from rtl_gen.sim.programs import COUNTERS, ProgramResult
 from rtl_gen.sim.result import ENGINE_COUNTERS, engine_counts
 
@@ -75,9 +75,13 @@ def test_errors_are_told_in_words():
         "error": 1,
         "error_code": READ_RESPONSE,
         "error_engine": ENGINES.index("load_weights"),
+        "error_descriptor": 3,
     }
-    message = f"the accelerator reports: load_weights: {explain(READ_RESPONSE)}"
+    message = f"the accelerator reports: load_weights, descriptor 3: {explain(READ_RESPONSE)}"
     assert problems(status=status, READ_BEATS=3) == [message]
-    status = {"error": 1, "error_code": READ_RESPONSE, "error_engine": 255}
+    status |= {"error_code": BAD_CHECKSUM, "error_engine": FETCH}
+    message = f"the accelerator reports: fetch, packet 3: {explain(BAD_CHECKSUM)}"
+    assert problems(status=status) == [message]
+    status = {"error": 1, "error_code": READ_RESPONSE, "error_engine": NO_ENGINE}
     assert problems(status=status) == [f"the accelerator reports: {explain(READ_RESPONSE)}"]
     assert problems(status={"overflow": 1}) == ["a total, or one with its bias, overflowed"]

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...isa import errors
-from ...isa.descriptors import HEADER, VERSION
+from ...isa.descriptors import ENGINES, HEADER, VERSION
 from ...isa.fields import WORD_BITS, Record
 from ..buffer.shadow_words import ShadowWords
 from ..layouts import layout_of
@@ -18,8 +18,9 @@ class DescriptorPort(wiring.Component):
     """Gathers descriptors into a shadow configuration and hands it over whole.
 
     A descriptor is a header, then words; fields in words that are not sent are 0. One word a cycle;
-    ``ready_config`` rises in the cycle after the last word. A header of another version, or with
-    more words than the record has, stops the port for good before any of it takes effect.
+    ``ready_config`` rises in the cycle after the last word. A header of another version, of another
+    engine, or with more words than the record has, stops the port for good before any of it takes
+    effect.
 
     Registers only for bits that fields use, twice: shadow and active. A field stands in ``config``
     as the layout of the record says.
@@ -27,7 +28,7 @@ class DescriptorPort(wiring.Component):
     Parameters
     ----------
     record
-        The engine's descriptor.
+        The engine's descriptor; its name is one of :data:`~rtl_gen.isa.descriptors.ENGINES`.
 
     Members
     -------
@@ -74,6 +75,8 @@ class DescriptorPort(wiring.Component):
         ]
         with m.If(payload.version != VERSION):
             m.d.comb += illegal.eq(errors.BAD_VERSION)
+        with m.Elif(payload.engine != ENGINES.index(self._record.name)):
+            m.d.comb += illegal.eq(errors.BAD_ENGINE)
         with m.Elif(payload.words > self._record.words):
             m.d.comb += illegal.eq(errors.DESCRIPTOR_TOO_LONG)
 

@@ -1,11 +1,12 @@
 """What stands in front of every engine: its queue, its configuration, its start."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...isa import errors
 from ...isa.fields import WORD_BITS, Record
+from ...isa.registers import DESCRIPTOR_BITS
 from ..layouts import layout_of
 from ..place import place
 from .descriptor_port import DescriptorPort
@@ -20,6 +21,8 @@ class EngineControl(wiring.Component):
     While the engine works on one descriptor the next is loaded behind it: ``start`` comes in the
     cycle after ``idle`` rises. An engine that has nothing to do starts 2 cycles after the last word
     of its descriptor left the queue.
+
+    Descriptors are numbered from 0 in each run.
 
     Parameters
     ----------
@@ -48,6 +51,8 @@ class EngineControl(wiring.Component):
         Words wait in the queue, or a descriptor behind it, whole or in part.
     error : ``Out(ERROR_BITS)``
         Code of a bad descriptor, which never starts; stays.
+    descriptor : ``Out(16)``
+        Number of the bad one if there is one, else of the latest that started.
     """
 
     def __init__(self, record: Record, depth: int):
@@ -65,6 +70,7 @@ class EngineControl(wiring.Component):
                 "busy": Out(1),
                 "pending": Out(1),
                 "error": Out(errors.ERROR_BITS),
+                "descriptor": Out(DESCRIPTOR_BITS),
             }
         )
 
@@ -76,7 +82,9 @@ class EngineControl(wiring.Component):
         )
         wiring.connect(m, wiring.flipped(self.words), queue.push)
         wiring.connect(m, queue.pop, port.words)
+        taken = Signal(DESCRIPTOR_BITS)  # descriptors of this run
         m.d.comb += [
+            self.descriptor.eq(Mux(port.error == errors.NONE, taken - 1, taken)),
             self.room.eq(queue.room),
             self.error.eq(port.error),
             # In the cycle of start the engine still says idle, but the shadow is empty.
@@ -86,5 +94,5 @@ class EngineControl(wiring.Component):
                 (queue.room != self._depth) | queue.pop.valid | port.loading | port.ready_config
             ),
         ]
-        m.d.sync += self.start.eq(port.take)
+        m.d.sync += [self.start.eq(port.take), taken.eq(Mux(self.running, taken + port.take, 0))]
         return m

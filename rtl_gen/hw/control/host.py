@@ -13,13 +13,16 @@ from ...isa.fields import WORD_BITS
 from ...isa.registers import (
     BY_NAME,
     COUNTER_BASE,
+    DESCRIPTOR_BITS,
     PAGE_BITS,
+    PROGRAM_WORDS_BITS,
     REGISTERS,
     WINDOWS,
     Capabilities,
     engine_register,
     identification,
 )
+from ..memory.program import PROGRAM
 from ..memory.windows import OPEN_WINDOWS
 from ..place import place
 from .axi_lite import AXI_LITE_PORTS, AxiLiteSlave
@@ -28,6 +31,8 @@ from .run import RunControl
 from .watchdog import Watchdog
 
 __all__ = ["HostPort"]
+
+PROGRAM_REGISTERS = ("PROGRAM_LOW", "PROGRAM_HIGH", "PROGRAM_WORDS")
 
 
 class HostPort(wiring.Component):
@@ -44,6 +49,9 @@ class HostPort(wiring.Component):
     A word pushed into a full queue waits while a run is on, which the watchdog bounds. While none
     is on, and after an error, it is dropped and answered SLVERR. So is every write that has no
     effect. A read of what is not there gives 0.
+
+    A run that begins while PROGRAM_WORDS is not 0 fetches that program; it goes on at least until
+    the last word of it is in a queue.
 
     Parameters
     ----------
@@ -64,8 +72,15 @@ class HostPort(wiring.Component):
         For one cycle: engines, queues and buffers are reset. The memory port is at rest.
     windows : ``Out(OPEN_WINDOWS)``
         Where memory may be read and written.
-    refused : ``In(engines)``
-        Per engine: a burst of its lies outside the windows; stays until it is cleared.
+    refused : ``In(engines + 1)``
+        Per engine, then of the fetch: a burst of its lies outside the windows; stays until it is
+        cleared.
+    program : ``Out(PROGRAM)``
+        Where the program lies.
+    fetch : ``Out(1)``
+        For one cycle: it is to be fetched.
+    fetching, fetched : ``In(1)``
+        It is not all in the queues; something of it moved.
     completed : ``Out(16)``
         Layers complete since the run began.
     queues : ``Out(stream.Signature(32)).array(engines)``
@@ -85,8 +100,10 @@ class HostPort(wiring.Component):
         The memory port is not at rest.
     step, read_beat, write_beat : ``In(1)``
         A step was issued to the array; a beat was read from memory, or written.
-    errors : ``In(ERROR_BITS).array(engines)``
-        Per engine: the code of its error, 0 if none.
+    errors : ``In(ERROR_BITS).array(engines + 1)``
+        Per engine, then of the fetch: the code of its error, 0 if none.
+    descriptors : ``In(16).array(engines + 1)``
+        Of each the number of the descriptor, or packet, that an error would belong to.
     """
 
     module_name = "host_port"
@@ -102,7 +119,11 @@ class HostPort(wiring.Component):
                 "failed": Out(1),
                 "clear": Out(1),
                 "windows": Out(OPEN_WINDOWS),
-                "refused": In(engines),
+                "refused": In(engines + 1),
+                "program": Out(PROGRAM),
+                "fetch": Out(1),
+                "fetching": In(1),
+                "fetched": In(1),
                 "completed": Out(BY_NAME["COMPLETED"].fields[0].bits),
                 "queues": Out(stream.Signature(WORD_BITS)).array(engines),
                 "room": In(range(capabilities.queue_words + 1)).array(engines),
@@ -119,7 +140,8 @@ class HostPort(wiring.Component):
                 "step": In(1),
                 "read_beat": In(1),
                 "write_beat": In(1),
-                "errors": In(errors.ERROR_BITS).array(engines),
+                "errors": In(errors.ERROR_BITS).array(engines + 1),
+                "descriptors": In(DESCRIPTOR_BITS).array(engines + 1),
             }
         )
 
@@ -148,7 +170,7 @@ class HostPort(wiring.Component):
             run.layer_interrupt.eq(self.layer_interrupt),
             run.overflow.eq(self.overflow),
             run.expired.eq(watchdog.expired),
-            run.remaining.eq((self.busy | self.pending).any()),
+            run.remaining.eq((self.busy | self.pending).any() | self.fetching),
             run.in_flight.eq(self.in_flight),
             accepted.eq(pushed & ~waiting & ~self.failed),
             watchdog.limit.eq(limit),
@@ -160,12 +182,14 @@ class HostPort(wiring.Component):
                     self.step,
                     self.read_beat,
                     self.write_beat,
+                    self.fetched,
                     accepted,
                 ).any()
             ),
         ]
-        for inner, outer in zip(run.errors, self.errors):
-            m.d.comb += inner.eq(outer)
+        for name in ("errors", "descriptors"):
+            for inner, outer in zip(getattr(run, name), getattr(self, name), strict=True):
+                m.d.comb += inner.eq(outer)
         m.d.sync += self.interrupt.eq((run.events & enable).any())
 
         held, refused = self._elaborate_writes(m, bus, run, counters, enable, limit, pushed)
@@ -181,6 +205,7 @@ class HostPort(wiring.Component):
             "COMPLETED": run.completed,
             "WATCHDOG": limit,
             **self._elaborate_windows(m, platform, bus),
+            **self._elaborate_program(m, bus, run),
         }
         for n, engine in enumerate(self._capabilities.engines):
             values[engine_register("ROOM", engine).name] = self.room[n]
@@ -226,7 +251,10 @@ class HostPort(wiring.Component):
         windows = Cat(
             _at(bus.write_word, BY_NAME[name]) for n in range(WINDOWS) for name in _window(n)
         )
-        nothing = ~(Cat(written.values()).any() | pushed | windows.any())
+        program = Cat(_at(bus.write_word, BY_NAME[name]) for name in PROGRAM_REGISTERS)
+        nothing = ~(Cat(written.values()).any() | pushed | windows.any() | program.any())
+        # A length that is cut off would be another program.
+        nothing |= program[-1] & bus.write_data[PROGRAM_WORDS_BITS:].any()
         return held, nothing | (run.start & ~run.started) | (run.abort & ~run.running)
 
     def _elaborate_windows(self, m, platform, bus):
@@ -258,6 +286,20 @@ class HostPort(wiring.Component):
         m.d.sync += seen.eq(self.refused.any())
         m.d.comb += counter.counted.eq(self.refused.any() & ~seen)
         return values | {"REFUSED": counter.count}
+
+    def _elaborate_program(self, m, bus, run):
+        """The registers of the program in memory, and when it is fetched."""
+        values, program = {}, self.program
+        m.d.comb += self.fetch.eq(run.started & (program.words != 0))
+        parts = (program.address[:WORD_BITS], program.address[WORD_BITS:], program.words)
+        for name, part in zip(PROGRAM_REGISTERS, parts, strict=True):
+            register = Signal(len(part), name=name.lower())
+            m.d.comb += part.eq(register)
+            values[name] = register
+            fits = ~bus.write_data[len(part) :].any()
+            with m.If(bus.write_valid & _at(bus.write_word, BY_NAME[name]) & fits):
+                m.d.sync += register.eq(bus.write_data)
+        return values
 
     def _elaborate_counters(self, m, platform, run):
         """Count what the run does."""

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...isa import errors
 from ...isa.descriptors import ENGINES
 from ...isa.fields import WORD_BITS
-from ...isa.registers import BY_NAME, NO_ENGINE
+from ...isa.registers import BY_NAME, DESCRIPTOR_BITS, FETCH, NO_ENGINE
 
 __all__ = ["RunControl"]
 
@@ -22,7 +22,7 @@ class RunControl(wiring.Component):
     Parameters
     ----------
     engines
-        Names of the engines that report errors.
+        Names of the engines that report errors; the fetch of programs does besides.
 
     Members
     -------
@@ -40,8 +40,10 @@ class RunControl(wiring.Component):
         The next layer is complete in memory; it asks for an interrupt.
     overflow : ``In(1)``
         An accumulator overflowed.
-    errors : ``In(ERROR_BITS).array(engines)``
-        Per engine: the code of its error, 0 if none.
+    errors : ``In(ERROR_BITS).array(engines + 1)``
+        Per engine, then of the fetch: the code of its error, 0 if none.
+    descriptors : ``In(16).array(engines + 1)``
+        Of each the number of the descriptor, or packet, that an error would belong to.
     remaining : ``In(1)``
         An engine has work, or descriptors wait.
     expired : ``In(1)``
@@ -76,7 +78,8 @@ class RunControl(wiring.Component):
                 "layer_done": In(1),
                 "layer_interrupt": In(1),
                 "overflow": In(1),
-                "errors": In(errors.ERROR_BITS).array(len(engines)),
+                "errors": In(errors.ERROR_BITS).array(len(engines) + 1),
+                "descriptors": In(DESCRIPTOR_BITS).array(len(engines) + 1),
                 "remaining": In(1),
                 "expired": In(1),
                 "cleared": In(len(BY_NAME["INTERRUPT"].fields)),
@@ -118,7 +121,7 @@ class RunControl(wiring.Component):
             self.events.eq((self.events & ~self.cleared) | Cat(reported, failing)),
         ]
 
-        code, engine = self._elaborate_errors(m, failing)
+        code, engine, descriptor = self._elaborate_errors(m, failing)
         status = {
             "running": self.running,
             "error": self.failed,
@@ -126,6 +129,7 @@ class RunControl(wiring.Component):
             "in_flight": self.in_flight,
             "error_code": code,
             "error_engine": engine,
+            "error_descriptor": descriptor,
         }
         m.d.comb += self.status.eq(_packed("STATUS", status))
         return m
@@ -141,18 +145,25 @@ class RunControl(wiring.Component):
             m.d.sync += [self.resetting.eq(1), self.running.eq(0), may_end.eq(0)]
 
     def _elaborate_errors(self, m, failing):
-        """Keep the code and the engine of the first error; an engine's goes before others."""
+        """Keep code, engine and descriptor of the first error; an engine's goes before others."""
         kept_code = Signal(errors.ERROR_BITS)
-        kept_engine = Signal(8, init=NO_ENGINE)
+        kept_engine = Signal(4, init=NO_ENGINE)
+        kept_descriptor = Signal(DESCRIPTOR_BITS)
         code = Signal(errors.ERROR_BITS)
-        engine = Signal(8)
+        engine = Signal(4, init=NO_ENGINE)
+        descriptor = Signal(DESCRIPTOR_BITS)
         with m.If(self.expired):
-            m.d.comb += [code.eq(errors.WATCHDOG), engine.eq(NO_ENGINE)]
+            m.d.comb += code.eq(errors.WATCHDOG)
         with m.If(self.abort & self.running):
-            m.d.comb += [code.eq(errors.ABORTED), engine.eq(NO_ENGINE)]
-        for n, name in enumerate(self._engines):
+            m.d.comb += code.eq(errors.ABORTED)
+        numbers = [*(ENGINES.index(name) for name in self._engines), FETCH]
+        for n, number in enumerate(numbers):
             with m.If(self.errors[n] != errors.NONE):
-                m.d.comb += [code.eq(self.errors[n]), engine.eq(ENGINES.index(name))]
+                m.d.comb += [
+                    code.eq(self.errors[n]),
+                    engine.eq(number),
+                    descriptor.eq(self.descriptors[n]),
+                ]
         # Engines are cleared with this: nothing that they said before counts any more.
         ending = self.reset | self.resetting
         m.d.comb += failing.eq((code != errors.NONE) & ~self.failed & ~ending)
@@ -161,10 +172,16 @@ class RunControl(wiring.Component):
                 self.failed.eq(0),
                 kept_code.eq(errors.NONE),
                 kept_engine.eq(NO_ENGINE),
+                kept_descriptor.eq(0),
             ]
         with m.Elif(failing):
-            m.d.sync += [self.failed.eq(1), kept_code.eq(code), kept_engine.eq(engine)]
-        return kept_code, kept_engine
+            m.d.sync += [
+                self.failed.eq(1),
+                kept_code.eq(code),
+                kept_engine.eq(engine),
+                kept_descriptor.eq(descriptor),
+            ]
+        return kept_code, kept_engine, kept_descriptor
 
 
 def _packed(name, values):

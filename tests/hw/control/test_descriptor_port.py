@@ -9,7 +9,7 @@ from control_bench import obeys_stream_rules, run, stalls, until
 from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.control.descriptor_port import DescriptorPort
 from rtl_gen.isa import errors
-from rtl_gen.isa.descriptors import HEADER, VERSION, Widths, header, records
+from rtl_gen.isa.descriptors import ENGINES, HEADER, VERSION, Widths, header, records
 from rtl_gen.isa.fields import Field, Record
 
 WIDTHS = Widths(
@@ -26,10 +26,11 @@ WIDTHS = Widths(
     accumulators=128,
     block=16,
 )
+COMPUTE = ENGINES.index("compute")
 RECORDS = {
-    "one bit": Record("one_bit", (Field("on", 1),)),
+    "one bit": Record("store", (Field("on", 1),)),
     "gaps and a long field": Record(
-        "gaps",
+        "compute",
         (
             Field("a", 7),
             Field("b", 30, signed=True),
@@ -85,7 +86,7 @@ def test_layers_back_to_back(name, busy):
                 words = [0] * record.words  # nothing left out
             if n == 8:
                 words = []  # all left out
-            await send(ctx, dut, [header(len(words)), *words], waits)
+            await send(ctx, dut, [header(record.name, len(words)), *words], waits)
 
     async def sink(ctx):
         waits = stalls(2, busy[1])
@@ -117,7 +118,7 @@ def test_a_word_a_cycle_and_the_next_descriptor_behind_the_present():
 
     async def bench(ctx):
         for _ in range(2):
-            for word in [header(len(words)), *words]:
+            for word in [header(record.name, len(words)), *words]:
                 assert ctx.get(dut.words.ready)
                 assert not ctx.get(dut.ready_config)
                 ctx.set(dut.words.valid, 1)
@@ -130,7 +131,7 @@ def test_a_word_a_cycle_and_the_next_descriptor_behind_the_present():
             ctx.set(dut.take, 0)
             assert shown(ctx, dut, record) == values
         # Half of a third descriptor changes nothing.
-        await send(ctx, dut, [header(2), 0], stalls(0, 0))
+        await send(ctx, dut, [header(record.name, 2), 0], stalls(0, 0))
         assert shown(ctx, dut, record) == values and not ctx.get(dut.ready_config)
 
     run(dut, bench)
@@ -146,6 +147,10 @@ def test_a_word_a_cycle_and_the_next_descriptor_behind_the_present():
         ({"words": 8, "version": VERSION}, errors.DESCRIPTOR_TOO_LONG),
         ({"words": 1023, "version": VERSION}, errors.DESCRIPTOR_TOO_LONG),
         ({"words": 512, "version": VERSION}, errors.DESCRIPTOR_TOO_LONG),
+        ({"words": 1, "version": VERSION, "engine": 0}, errors.BAD_ENGINE),
+        ({"words": 1, "version": VERSION, "engine": 8}, errors.BAD_ENGINE),
+        ({"words": 1, "version": VERSION, "engine": COMPUTE + 128}, errors.BAD_ENGINE),
+        ({"words": 8, "version": VERSION, "engine": 5}, errors.BAD_ENGINE),
     ],
 )
 def test_an_illegal_header_stops_the_port_before_any_effect(fields, code):
@@ -155,14 +160,14 @@ def test_an_illegal_header_stops_the_port_before_any_effect(fields, code):
     good = record.pack({"a": 5, "f": -1})
 
     async def bench(ctx):
-        await send(ctx, dut, [header(len(good)), *good], stalls(0, 0))
+        await send(ctx, dut, [header(record.name, len(good)), *good], stalls(0, 0))
         ctx.set(dut.take, 1)
         await ctx.tick()
         ctx.set(dut.take, 0)
         assert ctx.get(dut.error) == errors.NONE
-        await send(ctx, dut, [HEADER.pack(fields)[0]], stalls(0, 0))
+        await send(ctx, dut, [HEADER.pack({"engine": COMPUTE} | fields)[0]], stalls(0, 0))
         ctx.set(dut.words.valid, 1)
-        ctx.set(dut.words.payload, header(1))
+        ctx.set(dut.words.payload, header(record.name, 1))
         for _ in range(20):
             assert ctx.get(dut.error) == code
             assert not ctx.get(dut.words.ready) and not ctx.get(dut.ready_config)
@@ -188,11 +193,11 @@ def test_words_obey_stream_rules_is_not_vacuous():
 
     async def breaks(ctx):
         ctx.set(dut.words.valid, 1)
-        ctx.set(dut.words.payload, header(1))
+        ctx.set(dut.words.payload, header("store", 1))
         await until(ctx, dut.words.ready)
         ctx.set(dut.words.payload, 1)
         await until(ctx, dut.words.ready)
-        ctx.set(dut.words.payload, header(0))
+        ctx.set(dut.words.payload, header("store", 0))
         await ctx.tick()
         ctx.set(dut.words.valid, 0)
         await ctx.tick()

@@ -11,7 +11,7 @@ from rtl_gen.isa import errors
 from rtl_gen.isa.descriptors import header
 from rtl_gen.isa.fields import Field, Record
 
-RECORD = Record("toy", (Field("cycles", 8), Field("tag", 16), Field("far", 32)))
+RECORD = Record("store", (Field("cycles", 8), Field("tag", 16), Field("far", 32)))
 
 
 def push(dut, layers, stall=0.0):
@@ -19,7 +19,7 @@ def push(dut, layers, stall=0.0):
         waits = stalls(3, stall)
         for values in layers:
             words = RECORD.pack(values) if any(values.values()) else []
-            for word in [header(len(words)), *words]:
+            for word in [header("store", len(words)), *words]:
                 while next(waits):
                     await ctx.tick()
                 ctx.set(dut.words.payload, word)
@@ -95,17 +95,41 @@ def test_nothing_starts_before_the_run_nor_after_an_error():
             assert not ctx.get(dut.start) and not ctx.get(dut.busy)
             await ctx.tick()
         assert ctx.get(dut.room) == 127  # the first is loaded; of the second one word is out
-        ctx.set(dut.words.payload, header(3))
+        ctx.set(dut.words.payload, header("store", 3))
         ctx.set(dut.words.valid, 1)
         await ctx.tick()
         ctx.set(dut.words.valid, 0)
         ctx.set(dut.running, 1)
         started = 0
         for _ in range(40):
+            if ctx.get(dut.start) and ctx.get(dut.error) == errors.NONE:
+                assert ctx.get(dut.descriptor) == started
             started += ctx.get(dut.start)
             await ctx.tick()
         assert started == 2
         assert ctx.get(dut.error) == errors.DESCRIPTOR_TOO_LONG
+        assert ctx.get(dut.descriptor) == 2
+
+    run(dut, bench)
+
+
+def test_descriptors_are_numbered_anew_in_each_run():
+    dut = EngineControl(RECORD, 128)
+
+    async def bench(ctx):
+        ctx.set(dut.idle, 1)
+        for count in (3, 2):
+            await push(dut, [{"tag": 1}] * count)(ctx)
+            for _ in range(10):
+                await ctx.tick()
+            ctx.set(dut.running, 1)
+            numbers = []
+            for _ in range(40):
+                if ctx.get(dut.start):
+                    numbers.append(ctx.get(dut.descriptor))
+                await ctx.tick()
+            assert numbers == list(range(count))
+            ctx.set(dut.running, 0)
 
     run(dut, bench)
 
@@ -114,12 +138,12 @@ def test_nothing_starts_before_the_run_nor_after_an_error():
 def test_what_was_pushed_is_pending_until_it_starts(gap):
     """From the cycle after a push, without a gap; so is a descriptor that is not whole."""
     dut = EngineControl(RECORD, 128)
-    words = [header(2), *RECORD.pack({"tag": 7, "far": 9})]
+    words = [header("store", 2), *RECORD.pack({"tag": 7, "far": 9})]
     pushed, seen = [], []
 
     async def host(ctx):
         ctx.set(dut.idle, 1)
-        for word in [header(0), *words, header(2), 1]:
+        for word in [header("store", 0), *words, header("store", 2), 1]:
             for _ in range(gap):
                 await ctx.tick()
             ctx.set(dut.words.payload, word)
@@ -159,5 +183,5 @@ def test_what_was_pushed_is_pending_until_it_starts(gap):
 
 def test_verilog():
     text = emit(EngineControl, RECORD, 256)
-    for name in ("control_toy", "descriptor_port_toy", "descriptor_queue_256"):
+    for name in ("control_store", "descriptor_port_store", "descriptor_queue_256"):
         assert f"module {name}(" in text

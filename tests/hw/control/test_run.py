@@ -6,7 +6,7 @@ from host_bench import PRESENT, Bench
 
 from rtl_gen.isa import errors
 from rtl_gen.isa.descriptors import ENGINES
-from rtl_gen.isa.registers import BY_NAME, NO_ENGINE
+from rtl_gen.isa.registers import BY_NAME, FETCH, NO_ENGINE
 
 
 @pytest.mark.parametrize("stall", [0, 0.6])
@@ -93,6 +93,30 @@ def test_the_first_error_ends_the_run_for_good(engine, running):
     bench.run(host)
 
 
+@pytest.mark.parametrize("n", range(len(PRESENT) + 1))
+def test_status_says_which_descriptor_of_which_engine(n):
+    """The last of the sources is the fetch of a program, whose descriptors are packets."""
+    bench = Bench()
+    dut = bench.dut
+
+    async def host(ctx):
+        await bench.write(ctx, "CONTROL", 1)
+        for other in range(len(PRESENT) + 1):
+            ctx.set(dut.descriptors[other], 0x8000 + other)
+        ctx.set(dut.errors[n], errors.BAD_CHECKSUM)
+        await ctx.tick()
+        ctx.set(dut.errors[n], 0)
+        ctx.set(dut.descriptors[n], 7)
+        status = await bench.status(ctx)
+        number = FETCH if n == len(PRESENT) else ENGINES.index(PRESENT[n])
+        assert (status["error_engine"], status["error_descriptor"]) == (number, 0x8000 + n)
+        assert status["error_code"] == errors.BAD_CHECKSUM
+        await bench.write(ctx, "CONTROL", 4)
+        assert await bench.read(ctx, "STATUS") == BY_NAME["STATUS"].reset
+
+    bench.run(host)
+
+
 def test_every_layer_that_asks_is_reported_and_the_run_ends_with_the_last():
     """Whether the next layer's engines are at work already, or its words still wait."""
     bench = Bench()
@@ -101,8 +125,11 @@ def test_every_layer_that_asks_is_reported_and_the_run_ends_with_the_last():
     async def host(ctx):
         await bench.write(ctx, "INTERRUPT_ENABLE", 0b01)
         await bench.write(ctx, "CONTROL", 1)
-        for left, asks in ((dut.busy, True), (dut.pending, True), (dut.busy, False)):
-            ctx.set(left, 0b010)
+        lefts = ((dut.busy, True), (dut.pending, True), (dut.fetching, True), (dut.busy, False))
+        for left, asks in lefts:
+            ctx.set(left, 1 if left is dut.fetching else 0b010)
+            if left is not dut.busy:
+                ctx.set(dut.busy, 0)
             await bench.layer(ctx, asks)
             await ctx.tick()
             assert ctx.get(dut.running) and ctx.get(dut.interrupt) == asks
@@ -113,7 +140,7 @@ def test_every_layer_that_asks_is_reported_and_the_run_ends_with_the_last():
                 ctx.set(dut.busy, 0b100)  # in the next cycle
         await ctx.tick()
         assert not ctx.get(dut.running)
-        assert await bench.read(ctx, "COMPLETED") == 3
+        assert await bench.read(ctx, "COMPLETED") == 4
         # A run of its own: what the one before asked for does not end it.
         await bench.write(ctx, "CONTROL", 1)
         await bench.layer(ctx, False)
