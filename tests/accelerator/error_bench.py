@@ -28,7 +28,7 @@ from rtl_gen.spec.layer import conv2d
 __all__ = ["DONE", "ERROR", "Case", "at_rest", "image_of", "push", "read", "two_layers", "write"]
 
 DONE, ERROR = 0b01, 0b10  # of INTERRUPT
-IMAGE_BYTES = 16 * KIB  # open for images of descriptors
+IMAGE_BYTES = 32 * KIB  # open for images of descriptors
 
 Descriptors = dict[str, list[int]]  # the words for each engine
 

@@ -117,7 +117,7 @@ def test_nothing_is_read_or_written_at_an_address_within_a_word(case, engine):
 
 
 @pytest.mark.parametrize("engine", MEMORY_ENGINES)
-@pytest.mark.parametrize("far", [1 << 16, 1 << 40])
+@pytest.mark.parametrize("far", [1 << 20, 1 << 40])
 def test_nothing_is_read_or_written_outside_the_windows(case, engine, far):
     wrong = {"base": case.field(engine, "base") + far}
     result, seen = run(case, case.descriptors(**{engine: wrong}))

@@ -124,8 +124,9 @@ def illegal(case: Case, kind: str, n: int) -> tuple[bytes, int]:
         # Bits of the header could be another error: its own tests have them.
         packets[n][rng.randrange(1, len(words))] ^= 1 << rng.randrange(32)
     elif kind == "another engine":
-        other = next(k for k in range(len(ENGINES)) if k != n % 8 and k % 8 in (0, 6, 7))
-        packets[n] = [words[0] ^ (n % 8 ^ other) << 16, *words[1:]]
+        number = n % len(ENGINES)
+        other = next(k for k in (0, 6, 7) if k != number)
+        packets[n] = [words[0] ^ (number ^ other) << 16, *words[1:]]
         if len(words) - 2 > case.machine.records[ENGINES[other]].words:
             code = errors.DESCRIPTOR_TOO_LONG
     elif kind == "version":
