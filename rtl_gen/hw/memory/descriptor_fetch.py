@@ -94,8 +94,8 @@ class DescriptorFetch(wiring.Component):
     Members
     -------
     start : ``In(1)``, program : ``In(PROGRAM)``
-        A program of at least one word is to be fetched; allowed while ``busy`` is low.
-        ``program`` must not change while it is high.
+        A program of at least one word is to be fetched; allowed while ``busy`` is low. ``program``
+        is looked at in that cycle and the next, in which the load engine takes its one run.
     busy : ``Out(1)``
         From the cycle after ``start`` until the last word is in a queue; for good after an error.
     moved : ``Out(1)``
