@@ -40,8 +40,7 @@ class FetchParams:
     Raises
     ------
     ValueError
-        If a queue does not hold two descriptors of its engine: one that waits behind another
-        would never have room.
+        If a queue does not hold the longest descriptor, which would wait for room for ever.
     """
 
     bus_bits: int
@@ -51,9 +50,9 @@ class FetchParams:
 
     def __post_init__(self):
         longest = 1 + max(self.lengths)
-        if 2 * longest > self.queue_words:
+        if longest > self.queue_words:
             raise ValueError(
-                f"queue words must be at least {2 * longest}, two descriptors, "
+                f"queue words must be at least {longest}, the longest descriptor, "
                 f"not {self.queue_words!r}"
             )
 

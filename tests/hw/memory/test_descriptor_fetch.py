@@ -191,9 +191,9 @@ def test_behind_a_wrong_packet_nothing_is_handed_on(broken):
     assert len(bench.got) - len(right) in range(len(descriptors[0])), "the packet is not whole"
 
 
-def test_queues_too_short_for_two_descriptors_are_refused():
-    with pytest.raises(ValueError, match=r"^queue words must be at least 52, .* not 51$"):
-        FetchParams(128, BURST_BEATS, 51, LENGTHS)
+def test_queues_too_short_for_a_descriptor_are_refused():
+    with pytest.raises(ValueError, match=r"^queue words must be at least 26, .* not 25$"):
+        FetchParams(128, BURST_BEATS, 25, LENGTHS)
 
 
 def test_verilog():
