@@ -45,8 +45,8 @@ EXPLANATIONS = {
     READ_RESPONSE: "memory answered a read with an error",
     WRITE_RESPONSE: "memory answered a write with an error",
     WATCHDOG: "no engine made progress for as many cycles as WATCHDOG says",
-    UNALIGNED: "a load or store would begin at an address that is not a multiple of a word, or "
-    "a program at one that is not a multiple of the bus width",
+    UNALIGNED: "a load or store would begin at an address that is not a multiple of a word, or a "
+    "program not at one of the bus width",
     OUTSIDE_WINDOWS: "a burst would lie outside the windows that the host opened",
     ABORTED: "the host asked for it",
     BAD_CHECKSUM: "a descriptor in memory differs from its checksum",

@@ -250,8 +250,8 @@ def _control_registers() -> tuple[Register, ...]:
         Register("PROGRAM_WORDS", 0x078, "read/write", (
             BitField("words", 0, PROGRAM_WORDS_BITS, "its length in words of 32 bits"),
         ), "A start with a program fetches its descriptors into the queues, behind what is there; "
-           "until that is done pushes wait. 0: none. The three stay over runs and resets; a length "
-           "that has more bits is refused."),
+           "until that is done pushes wait. 0: none. The three stay over runs and resets, and may "
+           "be written for the next start while a run is on. A longer program is refused."),
     )  # fmt: skip
 
 

@@ -85,6 +85,19 @@ def test_the_same_program_runs_again_with_a_start_alone(case):
     assert 3 * beats == result.counters["read_beats"]
 
 
+def test_the_next_program_may_be_named_while_one_is_fetched(case):
+    first, second = image_of(case.descriptors(0)), image_of(case.descriptors(1))
+    place = len(first) + -len(first) % 64
+    script = [*begin(case), *case.point_at(first), write("CONTROL", START)]
+    script += [*case.point_at(second, place), WaitInterrupt(), *read("STATUS", "COMPLETED")]
+    script += [write("INTERRUPT", DONE), write("CONTROL", START), WaitInterrupt()]
+    image = first + bytes(place - len(first)) + second
+    [result] = case.simulation.run([case.job([*script, *read("STATUS")], image=image)])
+    assert not result.problems
+    assert result.reads == [AT_RESET, 1, AT_RESET]
+    assert case.right(result, 0) and case.right(result, 1)
+
+
 @pytest.mark.parametrize("when", ["before", "behind"])
 def test_what_the_host_pushes_keeps_its_place(case, when):
     """Before the start it runs first. While a program is fetched it waits, and comes behind."""

@@ -28,7 +28,8 @@ DATAFLOWS = [
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
 def test_layers_are_exact_on_the_protocol_bench(dataflow):
-    """All channels of memory and control port stall at random; the second starts unreset."""
+    """All channels of memory and control port stall at random; the second starts unreset
+    and is fetched."""
     machine = small_machine(dataflow, 4, 4, buffers=2 * KIB)
     simulation = Simulation(build_machine(machine, bench="protocol"), seed=3)
     layers = [
@@ -43,6 +44,7 @@ def test_layers_are_exact_on_the_protocol_bench(dataflow):
         timing=MemoryTiming.stalling(300),
         host_stall=300,
         reset_every=len(work),
+        fetched=(False, True),
     )
     for check, (_, source, data) in zip(checks, work, strict=True):
         assert check.exact, explain(check, source, data)

@@ -76,7 +76,7 @@ class HostPort(wiring.Component):
         Per engine, then of the fetch: a burst of its lies outside the windows; stays until it is
         cleared.
     program : ``Out(PROGRAM)``
-        Where the program lies.
+        Where the program lies. Stays for a cycle behind ``fetch``, as a write takes two.
     fetch : ``Out(1)``
         For one cycle: it is to be fetched.
     fetching, fetched : ``In(1)``

@@ -40,8 +40,7 @@ class FetchParams:
     Raises
     ------
     ValueError
-        If a queue does not hold two descriptors of its engine: one that waits behind another
-        would never have room.
+        If a queue does not hold the longest descriptor, which would wait for room for ever.
     """
 
     bus_bits: int
@@ -51,9 +50,9 @@ class FetchParams:
 
     def __post_init__(self):
         longest = 1 + max(self.lengths)
-        if 2 * longest > self.queue_words:
+        if longest > self.queue_words:
             raise ValueError(
-                f"queue words must be at least {2 * longest}, two descriptors, "
+                f"queue words must be at least {longest}, the longest descriptor, "
                 f"not {self.queue_words!r}"
             )
 
@@ -94,8 +93,8 @@ class DescriptorFetch(wiring.Component):
     Members
     -------
     start : ``In(1)``, program : ``In(PROGRAM)``
-        A program of at least one word is to be fetched; allowed while ``busy`` is low.
-        ``program`` must not change while it is high.
+        A program of at least one word is to be fetched; allowed while ``busy`` is low. ``program``
+        is looked at in that cycle and the next, in which the load engine takes its one run.
     busy : ``Out(1)``
         From the cycle after ``start`` until the last word is in a queue; for good after an error.
     moved : ``Out(1)``
