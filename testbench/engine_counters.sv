@@ -6,7 +6,7 @@
 // verilator lint_off DECLFILENAME
 
 // Cycles in which an engine is busy, waits for each thing (the first one named counts) or moves a
-// beat or a word.
+// beat or a word, modulo 2^32. Shown while it is not busy: to join them in every cycle costs time.
 module engine_cycles (
     input  wire              aclk,
     input  wire              clear,
@@ -15,12 +15,22 @@ module engine_cycles (
     input  wire              room,
     input  wire              bus,
     input  wire              transfer,
-    output reg  [4:0] [63:0] counts     // busy, for data, for room, for the bus; transfers
+    output reg  [4:0] [31:0] counts     // busy, for data, for room, for the bus; transfers
 );
-  wire waits = busy && !moved;
-  wire [4:0] now = {transfer, waits && !room && bus, waits && room, waits && !room && !bus, busy};
-  always_ff @(posedge aclk)
-    for (int n = 0; n < 5; n++) counts[n] <= clear ? 0 : counts[n] + 64'(now[n]);
+  logic [31:0] in_all, for_data, for_room, for_bus, transfers;
+  always_ff @(posedge aclk) begin
+    if (clear) {in_all, for_data, for_room, for_bus, transfers} <= 0;
+    else if (busy) begin
+      in_all <= in_all + 1;
+      if (!moved) begin
+        if (room) for_room <= for_room + 1;
+        else if (bus) for_bus <= for_bus + 1;
+        else for_data <= for_data + 1;
+      end
+    end
+    if (!clear && transfer) transfers <= transfers + 1;
+    if (!busy) counts <= {transfers, for_bus, for_room, for_data, in_all};
+  end
 endmodule
 
 module load_cycles (
@@ -37,7 +47,7 @@ module load_cycles (
     input  wire       [31:0] added,      // words promised in this cycle
     input  wire       [31:0] committed,  // words that the buffer gets in this cycle
     input  wire       [31:0] space,      // free words of the buffer
-    output wire [4:0] [63:0] counts
+    output wire [4:0] [31:0] counts
 );
   logic [31:0] beats_open, promised, available;
   always_ff @(posedge aclk)
@@ -67,7 +77,7 @@ module feed_cycles (
     input  wire              asked,  // a word
     input  wire              reads,  // it is no padding
     input  wire              held,   // the word before it is not taken
-    output wire [4:0] [63:0] counts
+    output wire [4:0] [31:0] counts
 );
   engine_cycles cycles (
       .aclk,
@@ -96,7 +106,7 @@ module compute_cycles (
     input  wire       [ 1:0] parameter_sets,   // that are there
     input  wire              parameters_end,   // those of what goes now are the last's
     input  wire              parameters_used,
-    output wire [4:0] [63:0] counts
+    output wire [4:0] [31:0] counts
 );
   logic [7:0] owed;  // parameter sets of steps on their way
   always_ff @(posedge aclk)
@@ -131,7 +141,7 @@ module store_cycles (
     input  wire              wvalid,
     input  wire              wready,
     input  wire              response,
-    output wire [4:0] [63:0] counts
+    output wire [4:0] [31:0] counts
 );
   logic [31:0] bursts_open;
   always_ff @(posedge aclk)
@@ -154,7 +164,7 @@ endmodule
 module engine_counters (
     input  wire                   aclk,
     input  wire                   clear,
-    output wire [8:0][4:0] [63:0] counts
+    output wire [8:0][4:0] [31:0] counts
 );
 `define LOAD(NUMBER, NAME) \
   load_cycles NAME ( \

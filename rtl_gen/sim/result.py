@@ -51,7 +51,7 @@ RULES = (  # bits of memory_violations, see testbench/axi_check.sv
     "a valid was high in reset",
 )
 
-COUNT_BITS = 64
+COUNT_BITS = 32
 NO_CYCLE = (1 << 64) - 1  # of the HDL's cycle registers: it never happened
 
 

@@ -25,6 +25,8 @@ LAYERS = (
     conv2d(name="padded", k=20, c=20, h=9, w=9, r=3, s=3, pad=(1, 1, 1, 1)),
     conv2d(name="many outputs", k=64, c=4, h=8, w=6, r=1, s=1),
     conv2d(name="one pixel", k=4, c=64, h=1, w=1, r=1, s=1),
+    # The last channel block has one step in each image: parameters come too late.
+    conv2d(name="few steps a block", k=20, c=4, h=1, w=1, r=1, s=1, n=8),
 )
 SLOW = MemoryTiming(latency=30, bandwidth=0.1, stall_aw=500, stall_w=900, stall_b=500)
 
