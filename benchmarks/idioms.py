@@ -53,8 +53,8 @@ RUN_EACH = 2
 
 CACHE = "cache"
 LINES = ((1, 1), (4, 4), (8, 8), (16, 16))
-"""Words of a line that are tried, the input's cache and the weights': up to a burst of the bus, which
-is what the other idioms load at a time.
+"""Words of a line that are tried, of the input's cache and the weights': up to a burst of the bus,
+as the other idioms load at a time.
 """
 
 # M. Horowitz, "Computing's Energy Problem (and what we can do about it)", ISSCC 2014: 45 nm, 0.9 V.
