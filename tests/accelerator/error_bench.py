@@ -1,6 +1,6 @@
 """A small accelerator with a layer or two, and what a host does to it step by step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from designs import small_machine
@@ -98,12 +98,16 @@ class Case:
         return np.array_equal(got, self.expected[layer])
 
 
-def two_layers() -> Case:
+def two_layers(**idioms: str) -> Case:
     """Two layers of several tiles that do not depend on each other, on 4x4 PEs.
 
     Each adds a residual that is loaded, so every engine has something to do.
+
+    ``idioms``: of input and weights, as :class:`Buffers` has them.
     """
     machine = small_machine("weight_stationary", 4, 4, buffers=2 * KIB, post_add=True)
+    design = replace(machine.design, buffers=replace(machine.design.buffers, **idioms))
+    machine = Machine(design)
     addition = Addition(factors=add_factors(0.03, 0.05, 0.06), own_zero=3, residual_zero=-7)
     half = machine.buffer_words("output") // 2
     layer = conv2d(name="one", k=7, c=20, h=12, w=6, r=1, s=1)

@@ -37,7 +37,19 @@ def corrupted(case: Case, rng: random.Random):
     )
 
 
-def check_corrupted(case: Case, seeds, fetched: bool) -> Counter:
+def wrong_tile(case: Case, rng: random.Random):
+    """A layer whose load engine counts other tiles than the feeders retire."""
+    engine = rng.choice(("load_input", "load_weights"))
+    right = case.field(engine, "tile_words")
+    record = case.machine.records[engine]
+    (field,) = (field for field in record.fields if field.name == "tile_words")
+    value = rng.choice([0, 1, right - 1, right + 1, 2 * right, rng.getrandbits(field.bits)])
+    return f"{engine}.tile_words {right} -> {value}", case.descriptors(
+        **{engine: {"tile_words": value}}
+    )
+
+
+def check_corrupted(case: Case, seeds, fetched: bool = False, corrupted=corrupted) -> Counter:
     """Run broken layers, reset, and run a right one behind each; returns how they ended.
 
     With ``fetched`` descriptors lie in memory, their checksums and versions right. The right ones
@@ -79,6 +91,12 @@ def check_corrupted(case: Case, seeds, fetched: bool) -> Counter:
 @pytest.mark.parametrize("fetched", [False, True])
 def test_some_corrupted_descriptors(case, fetched):
     check_corrupted(case, range(15), fetched)
+
+
+def test_wrong_tiles_of_a_double_buffer_and_a_scratchpad():
+    case = two_layers(input_idiom="double_buffer", weights_idiom="scratchpad")
+    ends = check_corrupted(case, range(12), corrupted=wrong_tile)
+    assert any("progress" in end for end in ends), "some wait for ever, but for the watchdog"
 
 
 @pytest.mark.long

@@ -30,7 +30,7 @@ def test_an_image_holds_every_descriptor_in_the_order_of_the_layers():
     image = program.descriptor_image()
     words = [int.from_bytes(image[n : n + 4], "little") for n in range(0, len(image), 4)]
     for layer in program.descriptors():
-        for number, engine in enumerate(ENGINES):
+        for number, engine in enumerate(name for name in ENGINES if name in layer):
             length = HEADER.unpack(words[:1])["words"]
             assert HEADER.unpack(words[:1])["engine"] == number
             found = [words[0], *words[2 : 2 + length]]

@@ -134,6 +134,13 @@ def test_draining_waits_for_post_processing(lanes, idle):
     assert f"After each tile of sums the array idles for {idle} cycles" in text
 
 
+def test_a_buffer_of_another_idiom_is_said():
+    lines = explanation_text(
+        explain(shipped("weight_stationary", buffers=Buffers(weights_idiom="double_buffer")))
+    ).splitlines()
+    assert [line.split()[0] for line in lines if "(double_buffer)" in line] == ["weights"]
+
+
 def test_a_buffer_that_is_too_small_is_not_called_an_array_alone():
     text = flat(explain(shipped("input_stationary", columns=64, buffers=Buffers(input=256))))
     assert "No accelerator can be built with this size: buffers.input: " in text

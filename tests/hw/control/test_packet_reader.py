@@ -14,7 +14,7 @@ from rtl_gen.isa import errors
 from rtl_gen.isa.descriptors import ENGINES, HEADER, VERSION, header
 from rtl_gen.isa.packets import packet
 
-LENGTHS = (9, 3, 5, 1, 12, 7, 20, 25)
+LENGTHS = (9, 3, 5, 1, 12, 7, 20, 25, 6)
 
 
 def draw(rng, count):
