@@ -117,7 +117,7 @@ def test_verilog_is_written_whole_with_its_description(tiny, tmp_path):
     assert (output["bits"], output["write_bits"], output["read"]) == (128, 8, "synchronous")
     assert any(one["read"] == "asynchronous" for one in facts["memories"])
     lines = memory_lines(facts)
-    assert "   1 x    256 words of 128 bits, written by 8, read in a cycle (block RAM)" in lines
+    assert "   2 x    256 words of 128 bits, written by 8, read in a cycle (block RAM)" in lines
     bits = sum(words * width * count for (words, width), count in counts.items())
     total = f"{sum(counts.values()):4} memories of {len(facts['memories'])} kinds, "
     assert lines[-1] == f"{total}{bits / 8192:,.1f} KiB"
@@ -141,7 +141,7 @@ def test_a_design_with_srams_comes_with_their_module(tmp_path):
     for memory in files.facts["memories"]:
         assert memory["wrapper"] == (None if memory["read"] == "asynchronous" else "rtl_gen_sram")
     assert not any(memory["wrapper"] for memory in plain.facts["memories"])
-    line = "   1 x    256 words of 128 bits, written by 8, read in a cycle (rtl_gen_sram)"
+    line = "   2 x    256 words of 128 bits, written by 8, read in a cycle (rtl_gen_sram)"
     assert line in memory_lines(files.facts)
 
     files.wrapper.write_text("// macros\n")

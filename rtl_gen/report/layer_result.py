@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from ..isa.counters import reasons
-from ..isa.descriptors import ENGINES
 from ..operands import Operands
 from ..sim.explain_mismatch import explain
 from ..sim.issued_steps import issued_steps
@@ -83,7 +82,8 @@ class LayerResult:
         What each means stands in :mod:`rtl_gen.isa.counters`.
         """
         found = {}
-        for engine in ENGINES if self.counters else ():
+        engines = self.check.mapping.machine.engines
+        for engine in engines if self.counters else ():
             name = engine.upper()
             waits = {why: self.counters[f"WAIT_{why.upper()}_{name}"] for why in reasons(engine)}
             busy = self.counters[f"BUSY_{name}"]
