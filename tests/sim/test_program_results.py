@@ -18,7 +18,8 @@ for name in SEEN.keys() & GOOD.keys():
     size = (BUS_BYTES if on_bus else BLOCK) if name.startswith("BYTES") else 1
     GOOD[name] = SEEN[name] * size
 
-MACHINE = SimpleNamespace(design=SimpleNamespace(bus_bits=8 * BUS_BYTES), block=BLOCK, engines=ENGINES)
+DESIGN = SimpleNamespace(bus_bits=8 * BUS_BYTES)
+MACHINE = SimpleNamespace(design=DESIGN, block=BLOCK, engines=ENGINES)
 PROGRAM = SimpleNamespace(steps=[SimpleNamespace(mapping=SimpleNamespace(machine=MACHINE))])
 
 
