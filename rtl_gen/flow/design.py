@@ -6,7 +6,8 @@ from pathlib import Path
 import yaml
 
 from .. import __version__
-from ..hw.accelerator import Accelerator, AcceleratorParams, design_hash
+from ..hw.accelerator import Accelerator
+from ..hw.accelerator_params import AcceleratorParams, design_hash
 from ..hw.array.array import ArrayParams
 from ..hw.array.blocks import Block, cut
 from ..reuse import Reuse, analyse

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from ..isa.descriptors import ADDITION, region_fields
 from .buffer.activation_memories import ActivationMemories
 from .buffer.region import Region
-from .compute import ComputeParams
+from .compute_params import ComputeParams
 from .control.claim import Claim
 from .layouts import layout_of
 from .memory.streams import join

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..flow.design import SRAM_FILE, VerilogDesign
-from ..hw.accelerator import design_hash
+from ..hw.accelerator_params import design_hash
 from ..spec.design import SRAM_MODULE, Design
 
 __all__ = ["VerilogFiles", "describe_verilog", "memory_lines", "write_verilog"]

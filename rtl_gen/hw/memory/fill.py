@@ -21,8 +21,8 @@ class Fill(wiring.Component):
     order : ``In(stream.Signature(params.order))``
     beats : ``In(stream.Signature(unsigned(params.bus_bits)))``
     write, commit : ``Out``, as :class:`Buffet` takes them
-        The room was reserved; ``write`` may still have to wait for the memory's port, ``commit`` is
-        always ready, and its ``ready`` is not looked at.
+        The room was reserved; ``write`` may still have to wait for the memory's port, and a commit
+        waits with it. Its ``ready`` is not looked at.
     committed : ``Out(params.amount)``
         Words that are committed in this cycle.
     arrived, moved, ended : ``Out(1)``
@@ -51,8 +51,10 @@ class Fill(wiring.Component):
         left = Signal(params.bus.count)  # words of this order that have not come
         skip = Signal(params.amount)  # words skipped before them
         last = Signal()  # beat of a word
+        stands = Signal()  # a word waits for the port of its memory, and all with it
 
         m.d.comb += [
+            stands.eq(self.write.valid & ~self.write.ready),
             self.beats.ready.eq((left != 0) & (self.write.ready | ~last)),
             self.moved.eq(self.beats.valid & self.beats.ready),
             self.arrived.eq(self.moved & last),
@@ -60,14 +62,14 @@ class Fill(wiring.Component):
             self.write.valid.eq(self.beats.valid & (left != 0) & last),
             self.write.payload.index.eq(skip),
             self.write.payload.data.eq(self._elaborate_word(m, last)),
-            self.commit.valid.eq(self.arrived | (skip != 0)),
+            self.commit.valid.eq((self.arrived | (skip != 0)) & ~stands),
             self.commit.payload.count.eq(skip + self.arrived),
-            self.committed.eq(self.commit.payload.count),
+            self.committed.eq(Mux(stands, 0, self.commit.payload.count)),
             self.order.ready.eq((left == 0) | self.ended),
         ]
         m.d.sync += left.eq(left - self.arrived)
         if params.clips:
-            m.d.sync += skip.eq(0)
+            m.d.sync += skip.eq(Mux(stands, skip, 0))
         with m.If(self.order.ready):
             m.d.sync += left.eq(Mux(self.order.valid, order.words, 0))
             if params.clips:

@@ -2,7 +2,7 @@
 
 import random
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from memory_bench import ReadMemory, contents, items, raw, simulate
@@ -45,6 +45,7 @@ class LoadSide(wiring.Component):
                 f"request{n}": In(stream.Signature(params.buffet.request)),
                 f"response{n}": Out(stream.Signature(params.buffet.response)),
                 f"overrun{n}": Out(1),
+                f"taken{n}": In(1),  # the memory's write port, by another
                 f"space{n}": Out(params.amount),
             }
         super().__init__(members)
@@ -67,14 +68,21 @@ class LoadSide(wiring.Component):
             buffet = place(m, platform, f"buffet{n}", Buffet, 8 * params.block, params.capacity)
             join(m, engine.request, arbiter.request[n])
             join(m, arbiter.beats[n], engine.beats)
-            join(m, engine.write, buffet.write)
-            join(m, engine.commit, buffet.commit)
             join(m, getattr(self, f"request{n}"), buffet.request)
             join(m, buffet.response, getattr(self, f"response{n}"))
-            overruns = (engine.write.valid & ~buffet.write.ready) | (
-                engine.commit.valid & ~buffet.commit.ready
+            taken, late = getattr(self, f"taken{n}"), Signal(name=f"late{n}")
+            overruns = (engine.write.valid & ~taken & ~buffet.write.ready) | (
+                engine.commit.valid & ~(buffet.commit.ready & ~late)
             )
             m.d.comb += [
+                # As in a region: a commit waits with the write beside it.
+                late.eq(engine.write.valid & taken),
+                Value.cast(buffet.write.payload).eq(Value.cast(engine.write.payload)),
+                Value.cast(buffet.commit.payload).eq(Value.cast(engine.commit.payload)),
+                buffet.write.valid.eq(engine.write.valid & ~taken),
+                engine.write.ready.eq(buffet.write.ready & ~taken),
+                buffet.commit.valid.eq(engine.commit.valid & ~late),
+                engine.commit.ready.eq(buffet.commit.ready & ~late),
                 engine.config.eq(getattr(self, f"config{n}")),
                 engine.start.eq(getattr(self, f"start{n}")),
                 engine.space.eq(buffet.space),
@@ -180,6 +188,7 @@ class Reader:
             ctx.set(self.port("request").payload, request)
         self.taking = self.rng.random() >= self.stalls
         ctx.set(self.port("response").ready, self.taking)
+        ctx.set(self.port("taken"), self.rng.random() < self.stalls)
 
 
 def run(engines, descriptors, *, cycles=20_000, stalls=0.0, opens=None, shrink=1, seed=0, **memory):

@@ -1,0 +1,137 @@
+"""A machine in the terms of the accelerator's components."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+from ..isa.descriptors import POST
+from ..isa.registers import Capabilities
+from ..reuse.machine import BURST_BEATS, Machine
+from ..spec.design import Design
+from .buffer.buffet import BuffetParams
+from .compute_params import ComputeParams
+from .memory.descriptor_fetch import FetchParams
+from .memory.load_params import LoadParams
+from .memory.store_params import StoreParams
+from .noc.feeder import FeederParams
+
+__all__ = ["AcceleratorParams", "design_hash"]
+
+LOADS = ("weights", "parameters", "residual", "input")
+"""Load engines in the order in which urgent ones are served."""
+
+SETS_AHEAD, WORDS_AHEAD = 8, 128
+"""Weights that are loaded before anything else: sets, and words for the latency of memory."""
+
+INPUT_IN_FLIGHT = 128
+"""Input words in flight at most: reads come back in order, and weights must not queue behind."""
+
+
+@dataclass(frozen=True, eq=False)
+class AcceleratorParams:
+    """A machine in the terms of the accelerator's components."""
+
+    machine: Machine
+
+    @cached_property
+    def compute(self) -> ComputeParams:
+        return ComputeParams(self.machine)
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        return self.machine.engines
+
+    @property
+    def loads(self) -> tuple[str, ...]:
+        return tuple(name for name in LOADS if f"load_{name}" in self.engines)
+
+    def load(self, name: str) -> LoadParams:
+        machine, activations = self.machine, name in ("input", "residual")
+        words = machine.widths.activation_words if activations else machine.buffer_words(name)
+        return LoadParams(
+            record=machine.records[f"load_{name}"],
+            block=machine.block,
+            bus_bits=machine.design.bus_bits,
+            burst_beats=BURST_BEATS,
+            capacity=words,
+            watermark=self.watermark(name),
+            in_flight_words=min(INPUT_IN_FLIGHT, words) if activations else 0,
+        )
+
+    def watermark(self, name: str) -> int:
+        """Words below which a load goes before the others: a few sets ahead of their use."""
+        if name in ("input", "residual"):
+            return 0
+        machine = self.machine
+        held = machine.load_ticks(machine.weight_operand) if machine.weights_held else 1
+        words = -(-held // machine.weight_vectors) * machine.weight_words
+        if name == "parameters":
+            words = machine.parameter_words
+        ahead = max(SETS_AHEAD * words, WORDS_AHEAD) if name == "weights" else 2 * words
+        return min(ahead, machine.buffer_words(name) // 2)
+
+    def feed(self, name: str) -> FeederParams:
+        tags = {
+            "input": ("pad_value", *(["byte"] if self.machine.input_held else [])),
+            "weights": (),
+            "parameters": tuple(field.name for field in POST),
+        }
+        return FeederParams(
+            record=self.machine.records[f"feed_{name}"],
+            levels=self.machine.design.levels,
+            buffet=self.buffet(name),
+            forms=self.compute.forms(f"feed_{name}"),
+            tags=tags[name],
+        )
+
+    def buffet(self, name: str) -> BuffetParams:
+        compute = self.compute
+        return {
+            "input": compute.input_buffet,
+            "weights": compute.weight_buffet,
+            "parameters": compute.parameter_buffet,
+        }[name]
+
+    @property
+    def store(self) -> StoreParams:
+        machine = self.machine
+        return StoreParams(
+            record=machine.records["store"],
+            block=machine.block,
+            bus_bits=machine.design.bus_bits,
+            burst_beats=BURST_BEATS,
+            buffet=self.compute.output_buffet,
+        )
+
+    @property
+    def fetch(self) -> FetchParams:
+        machine = self.machine
+        return FetchParams(
+            bus_bits=machine.design.bus_bits,
+            burst_beats=BURST_BEATS,
+            queue_words=machine.design.queue_words,
+            lengths=tuple(machine.records[engine].words for engine in self.engines),
+        )
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        machine = self.machine
+        return Capabilities(
+            rows=machine.design.rows,
+            columns=machine.design.columns,
+            operand_bits=machine.design.formats.operand_bits,
+            accumulator_bits=machine.sum_bits,
+            bus_bits=machine.design.bus_bits,
+            post_lanes=machine.post_lanes,
+            queue_words=machine.design.queue_words,
+            widths=machine.widths,
+            engines=machine.engines,
+            design_hash=design_hash(machine.design),
+        )
+
+
+def design_hash(design: Design) -> int:
+    """64 bits that tell designs apart: of everything the user can say about one."""
+    text = json.dumps(asdict(design), sort_keys=True, default=str)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
