@@ -167,9 +167,9 @@ def run_chains(machine: Machine, seeds: range, tell) -> None:
     build, failures = build_machine(machine), []
     for n, conditions in enumerate(CONDITIONS):
         chosen = list(range(n, len(programs), len(CONDITIONS)))
-        done = run_programs(
-            Simulation(build, seed=3), [(f"chain{k}", programs[k]) for k in chosen], **conditions
-        )
+        named = [(f"chain{k}", programs[k]) for k in chosen]
+        simulation = Simulation(build, seed=3)
+        done = run_programs(simulation, named, fetched=(True, False, False), **conditions)
         for k, result in zip(chosen, done, strict=True):
             where = f"seed {seeds[k // 2]}, {'all' if k % 2 == 0 else 'some'} stored, {conditions}"
             failures += [f"{where}: {problem}" for problem in result.problems]
