@@ -44,6 +44,30 @@ class ChainedLayer:
     addition: Addition | None = None
 
 
+def _check(machine: Machine, before: list[ChainedLayer], chained: ChainedLayer) -> None:
+    """Raise MappingError unless what a layer reads is an array or comes from one before it."""
+    name, tensor = chained.layer.name, machine.operation.output
+    for what, read in (("source", chained.source), ("residual", chained.residual)):
+        if isinstance(read, int) and read not in range(len(before)):
+            raise MappingError(f"{name}: its {what} must be a layer before it, not number {read}")
+    if chained.residual is None:
+        return
+    if not machine.residual_checks:
+        raise MappingError(
+            f"{name}: adds a residual, which the design cannot; post.add: true is needed"
+        )
+    if chained.addition is None:
+        raise MappingError(f"{name}: how its residual is added must be given")
+    if isinstance(chained.residual, int):
+        other = before[chained.residual].layer
+        mine, its = (BlockedTensor(machine, x, tensor).shape for x in (chained.layer, other))
+        if mine != its:
+            raise MappingError(
+                f"{name}: its residual must be {mine} like its output, not {its} as {other.name} "
+                f"gives"
+            )
+
+
 class _DoesNotFit(Exception):
     """The output of an earlier layer takes a place that another tensor needs."""
 
@@ -71,6 +95,8 @@ def chain_layers(
         If a layer does not fit the design, or reads what another does not write.
     """
     layers, spilled = list(layers), set()
+    for n, layer in enumerate(layers):
+        _check(machine, layers[:n], layer)
     while True:
         try:
             return _Chain(machine, layers, spilled, store_all).program()
@@ -141,12 +167,11 @@ class _Chain:
             output_words=tile_words,
         )
         mapping = self._mapping(n, placing)
+        read = self.steps[chained.source] if isinstance(chained.source, int) else chained.source
         step = self.result.add(
             mapping,
             chained.data,
-            source=self.steps[chained.source]
-            if isinstance(chained.source, int)
-            else chained.source,
+            source=read,
             after=self._after(n, "input", input_place) if input_place else 0,
             stored=self.store_all or not self._kept(n),
             input_place=input_place,
@@ -200,11 +225,6 @@ class _Chain:
         chained = self.layers[n]
         if chained.residual is None:
             return None
-        if not self.machine.residual_checks:
-            raise MappingError(
-                f"{chained.layer.name}: adds a residual, which the design cannot; post.add: true "
-                f"is needed"
-            )
         if self._on_chip(chained.residual):
             place = self.steps[chained.residual].output_place
             return AddedTensor(chained.addition, place)

@@ -202,12 +202,21 @@ def test_many_random_chains(dataflow, buffers, tell):
     run_chains(chain_machine(dataflow, buffers, 3, 5), range(100, 140), tell)
 
 
-def test_a_design_without_adders_refuses_a_residual():
-    machine = small_machine("weight_stationary", 4, 4)
-    chain = next(
-        chain
-        for chain in (random_chain(machine, seed, 2) for seed in range(20))
-        if chain[0].residual is not None
-    )
+def test_chains_that_cannot_be_are_refused():
+    machine = chain_machine("weight_stationary", LARGE)
+    layer = conv2d(name="one", k=4, c=4, h=5, w=5, r=1, s=1)
+    array, data = random_data(machine.operation, layer, 1)
+    one, how = ChainedLayer(layer, data, array), random_addition(np.random.default_rng(1))
+    wide = conv2d(name="wide", k=4, c=4, h=5, w=5, r=3, s=3)
+    other = ChainedLayer(wide, random_data(machine.operation, wide, 2)[1], 0, 0, how)
+    for chain, message in (
+        ([one, dataclasses.replace(one, source=1)], "its source must be a layer before it, not n"),
+        ([dataclasses.replace(one, residual=-1)], "its residual must be a layer before it, not n"),
+        ([one, dataclasses.replace(one, residual=0)], "how its residual is added must be given"),
+        ([one, other], "wide: its residual must be .1, 1, 3, 3, 4. like its output, not .1, 1, 5"),
+    ):
+        with pytest.raises(MappingError, match=message):
+            chain_layers(machine, chain)
     with pytest.raises(MappingError, match=r"which the design cannot; post.add: true is needed$"):
-        chain_layers(machine, chain)
+        plain = small_machine("weight_stationary", 4, 4)
+        chain_layers(plain, [one, dataclasses.replace(one, residual=0, addition=how)])
