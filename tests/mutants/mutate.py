@@ -299,6 +299,16 @@ COMPONENTS = {
             ),
         },
     ),
+    "region": Component(
+        modules=("rtl_gen.hw.buffer.region", "rtl_gen.hw.buffer.activation_memories"),
+        tests=("tests/hw/buffer/test_region.py",),
+        equivalent={},
+    ),
+    "adder": Component(
+        modules=("rtl_gen.hw.post.residual", "rtl_gen.hw.post.residual_add"),
+        tests=("tests/hw/post/test_residual.py",),
+        equivalent={},
+    ),
     "requantizer": Component(
         modules=("rtl_gen.hw.post.requantize",),
         tests=("tests/hw/post/test_requantize.py",),

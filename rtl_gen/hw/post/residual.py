@@ -58,7 +58,7 @@ class Rescale(wiring.Component):
             half.eq((1 << self.right) >> 1),
             away.eq(high[-1] & ~self.single_rounding & (self.right != 0)),
         ]
-        m.d.sync += self.o.eq((high + half.as_signed() - away) >> self.right)
+        m.d.sync += self.o.eq((high + half - away) >> self.right)
         return m
 
 

@@ -7,8 +7,9 @@ import pytest
 from amaranth.sim import Simulator
 
 from rtl_gen.golden.elementwise import AddFactors, add_factors
+from rtl_gen.golden.quantize import requantize
 from rtl_gen.hw.buffer.buffet import BuffetParams
-from rtl_gen.hw.post.residual import AddLane
+from rtl_gen.hw.post.residual import AddLane, Rescale
 from rtl_gen.hw.post.residual_add import ResidualAdd
 from rtl_gen.mapping.addition import Addition
 
@@ -19,8 +20,11 @@ def additions(count):
     """Random factors and zero points; some factors that scales never give, but fields hold."""
     rng = random.Random("additions")
     for n in range(count):
-        if n % 3:
+        if n % 3 == 1:
             factors = add_factors(*(rng.uniform(0.001, 1) for _ in range(3)))
+        elif n % 3 == 2:  # so coarse that the roundings of the sum are seen
+            shifts = rng.randint(-24, -18), rng.randint(-24, -18), rng.randint(-4, 2)
+            factors = AddFactors(*((rng.randrange(1 << 30, 1 << 31), shift) for shift in shifts))
         else:
             shifts = rng.choice([0, -1, -2, -10, -31]), rng.choice([0, -3, -29, -31]), -17
             factors = AddFactors(*((rng.getrandbits(31), shift) for shift in shifts))
@@ -34,6 +38,40 @@ def additions(count):
             act_max=high if n % 2 else 127,
             rounding="single" if n % 4 == 0 else "double",
         )
+
+
+def rescale_cases(count):
+    """Values that the sum is too coarse to tell apart, and every number to shift by."""
+    rng = random.Random("rescale")
+    for n in range(count):
+        value, zero = (rng.choice((*EXTREMES, rng.randint(-128, 127))) for _ in range(2))
+        multiplier = rng.choice((0, 1, 1 << 30, (1 << 31) - 1, rng.getrandbits(31)))
+        yield value, zero, multiplier, n % 32, rng.getrandbits(1)
+
+
+def test_an_operand_is_rescaled_to_its_last_bit():
+    dut, expected = Rescale(), []
+
+    async def testbench(ctx):
+        for value, zero, multiplier, right, single in rescale_cases(4_000):
+            ctx.set(dut.value, value)
+            ctx.set(dut.zero, zero)
+            ctx.set(dut.multiplier, multiplier)
+            ctx.set(dut.right, right)
+            ctx.set(dut.single_rounding, single)
+            rounding = "single" if single else "double"
+            right_value = requantize((value - zero) << 20, multiplier, -right, rounding)
+            await ctx.tick()
+            await ctx.tick()
+            where = f"({value} - {zero}) * {multiplier} >> {right}, {rounding}"
+            assert ctx.get(dut.o) == right_value, where
+            expected.append(int(right_value))
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    assert len(set(expected)) > 500
 
 
 def test_a_lane_adds_as_tflite():
@@ -91,6 +129,7 @@ def test_words_pass_in_a_fixed_time_whether_something_is_added_or_not(resident):
                     word = int.from_bytes(words[asked].tobytes(), "little")
                     ctx.set(dut.response.payload.data, word)
                 asked = None
+                assert ctx.get(dut.response.ready)
                 assert ctx.get(dut.request.valid) == (sends and addition is not None)
                 if ctx.get(dut.request.valid):
                     asked = ctx.get(dut.request.payload.index)
