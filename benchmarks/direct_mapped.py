@@ -5,8 +5,9 @@ that the descriptors encode, walked with numpy. A cache has no tiles, so it need
 engine nor room for a tile; what it lacks is knowledge of what comes next: a miss stops its feeder
 for the memory's latency and the beats of a line.
 
-The model flatters the cache where it has to choose: a hit takes no cycle beyond the read, the port
-to memory is always free, and stores take nothing away.
+For the cache: a hit takes no cycle beyond the read, the port to memory is always free, fills and
+stores take nothing away. Against it: it has one miss at a time, waits for the whole line, and
+fetches nothing ahead.
 """
 
 from dataclasses import dataclass

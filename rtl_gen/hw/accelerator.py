@@ -151,7 +151,7 @@ class Accelerator(wiring.Component):
             store.drain.eq(host.failed),
             host.in_flight.eq(~arbiter.idle | ~store.idle),
         ]
-        self._elaborate_errors(m, host, controls, arbiter, loads, store)
+        self._elaborate_errors(m, host, controls, arbiter, loads, store, activations)
         self._elaborate_fetch_error(m, host, arbiter, fetch)
         return m
 
@@ -318,7 +318,7 @@ class Accelerator(wiring.Component):
         ]
         return store
 
-    def _elaborate_errors(self, m, host, controls, arbiter, loads, store):
+    def _elaborate_errors(self, m, host, controls, arbiter, loads, store, activations):
         """The error of each engine: of its descriptor, or of its accesses to memory."""
         causes = {
             "store": [
@@ -333,6 +333,14 @@ class Accelerator(wiring.Component):
             ]
         for name, engine in (loads | {"store": store}).items():
             causes[name].append((engine.unaligned, errors.UNALIGNED))
+        for region, engine in (
+            ("compute", "compute"),
+            ("input", "load_input"),
+            ("residual", "load_residual"),
+        ):
+            if engine in controls:
+                outside = getattr(activations, f"{region}_illegal")
+                causes.setdefault(engine, []).append((outside, errors.OUTSIDE_MEMORY))
         for n, engine in enumerate(self._params.engines):
             error = controls[engine].error
             for happened, code in causes.get(engine, ()):

@@ -2,7 +2,7 @@
 
 from dataclasses import astuple
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -36,7 +36,8 @@ class Activations(wiring.Component):
         Of the descriptors of load_input, load_residual, compute: bits of the fields that say where
         the region lies, of compute also how a residual is added.
     input_start, residual_start, compute_start : ``In(1)``
-        The engine should start; ``*_pass_on``: ``Out(1)``, it starts; ``*_waiting``: ``Out(1)``.
+        The engine should start; ``*_pass_on``: ``Out(1)``, it starts; ``*_waiting``: ``Out(1)``;
+        ``*_illegal``: ``Out(1)``, it never will, as the region would not lie in its memory.
     input_working, residual_working, compute_working : ``In(1)``
         Words are on their way to the region.
     input, output, residual
@@ -126,14 +127,19 @@ class Activations(wiring.Component):
         """Let the writer of a region wait until the region is where it wants it; what it holds."""
         wanted = getattr(self, f"{name}_place")
         claim = place(m, platform, f"{name}_claim", Claim, len(wanted), tied={"wanted": wanted})
-        bits = region.place.shape().size
+        bits, asked = region.place.shape().size, Signal(region.place.shape(), name=f"{name}_asked")
+        depths = Array(self._params.region("output").depths)
         m.d.comb += [
             claim.start.eq(getattr(self, f"{name}_start")),
             claim.empty.eq((region.filled == 0) & ~getattr(self, f"{name}_working")),
             getattr(self, f"{name}_pass_on").eq(claim.pass_on),
             getattr(self, f"{name}_waiting").eq(claim.waiting),
             region.claim.eq(claim.changes),
-            Value.cast(region.place).eq(wanted[:bits]),
+            Value.cast(asked).eq(wanted[:bits]),
+            Value.cast(region.place).eq(Value.cast(asked)),
+            claim.anew.eq(wanted[bits]),
+            claim.illegal.eq(asked.first + asked.size > depths[asked.memory]),
+            getattr(self, f"{name}_illegal").eq((claim.start | claim.waiting) & claim.illegal),
         ]
         return claim.present
 
@@ -156,5 +162,6 @@ def _claim_members(name: str, bits: int) -> dict:
         f"{name}_start": In(1),
         f"{name}_pass_on": Out(1),
         f"{name}_waiting": Out(1),
+        f"{name}_illegal": Out(1),
         f"{name}_working": In(1),
     }

@@ -134,11 +134,16 @@ def header(engine: str, words: int) -> int:
 
 
 def region_fields(widths: Widths) -> tuple[Field, ...]:
-    """Where a region of an activation memory lies: 0 is the input's memory, 1 the output's."""
+    """Where a region of an activation memory lies: 0 is the input's memory, 1 the output's.
+
+    A region that is where the layer before had it goes on behind that layer's words. With
+    ``region_anew`` it begins at its first word, for who reads by address what lies there.
+    """
     return (
         Field("region_memory", 1),
         Field("region_first", max(1, (widths.activation_words - 1).bit_length())),
         Field("region_size", _amount_bits(widths.activation_words)),
+        Field("region_anew", 1),
     )
 
 

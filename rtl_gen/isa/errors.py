@@ -13,6 +13,7 @@ __all__ = [
     "ERROR_BITS",
     "EXPLANATIONS",
     "NONE",
+    "OUTSIDE_MEMORY",
     "OUTSIDE_WINDOWS",
     "READ_RESPONSE",
     "TRUNCATED_PROGRAM",
@@ -34,6 +35,7 @@ ABORTED = 8
 BAD_CHECKSUM = 9
 BAD_ENGINE = 10
 TRUNCATED_PROGRAM = 11
+OUTSIDE_MEMORY = 12
 
 ERROR_BITS = 4
 """Bits of an error code in hardware."""
@@ -48,6 +50,7 @@ EXPLANATIONS = {
     UNALIGNED: "a load or store would begin at an address that is not a multiple of a word, or a "
     "program not at one of the bus width",
     OUTSIDE_WINDOWS: "a burst would lie outside the windows that the host opened",
+    OUTSIDE_MEMORY: "a region would not lie within its activation memory",
     ABORTED: "the host asked for it",
     BAD_CHECKSUM: "a descriptor in memory differs from its checksum",
     BAD_ENGINE: "a descriptor's header names an engine that is not there, or not the queue's",

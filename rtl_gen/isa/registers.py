@@ -229,9 +229,10 @@ def _control_registers() -> tuple[Register, ...]:
             BitField("error_engine", 12, 4, "its engine, in the order of ENGINES; "
                      f"{FETCH}: the fetch of a program; {NO_ENGINE}: none"),
             BitField("error_descriptor", 16, DESCRIPTOR_BITS, "which descriptor of that engine in "
-                     "the run, from 0: the one refused, the one whose write failed, or the latest "
-                     "begun, to which a load that runs ahead may have come; of a fetch, which "
-                     "packet of the program"),
+                     "the run, from 0: the one refused, the one whose write failed, or, of a read "
+                     "that failed and of a burst outside the windows, the latest begun, to which "
+                     "an engine that runs ahead may have come; of a fetch, which packet of the "
+                     "program"),
         ), "What it is doing and what went wrong.", NO_ENGINE << 12),
         Register("INTERRUPT", 0x048, "read/clear", _EVENTS, "What happened; write 1 to clear."),
         Register("INTERRUPT_ENABLE", 0x04C, "read/write", _EVENTS,
@@ -242,7 +243,8 @@ def _control_registers() -> tuple[Register, ...]:
         _whole("WATCHDOG", 0x054, "read/write",
                "Cycles without progress that end a run with an error; 0: never.", WATCHDOG_RESET),
         _whole("REFUSED", 0x06C, "read",
-               "Bursts refused outside the windows, since reset, modulo 2^32."),
+               "Runs that ended with a burst outside the windows, since the port's reset, modulo "
+               "2^32."),
         _whole("PROGRAM_LOW", 0x070, "read/write",
                "Address of the program, a multiple of the bus width, low half; whole words of the "
                "bus are read."),
@@ -250,8 +252,8 @@ def _control_registers() -> tuple[Register, ...]:
         Register("PROGRAM_WORDS", 0x078, "read/write", (
             BitField("words", 0, PROGRAM_WORDS_BITS, "its length in words of 32 bits"),
         ), "A start with a program fetches its descriptors into the queues, behind what is there; "
-           "until that is done pushes wait. 0: none. The three stay over runs and resets, and may "
-           "be written for the next start while a run is on. A longer program is refused."),
+           "until that is done pushes are refused. 0: none. The three stay over runs and resets, "
+           "and may be written for the next start while a run is on. A longer program is refused."),
     )  # fmt: skip
 
 
@@ -279,8 +281,8 @@ def _engine_registers(number: int, engine: str) -> tuple[Register, ...]:
     base, name = ENGINE_BASE + ENGINE_SPACING * number, engine.upper()
     return (
         _whole(f"QUEUE_{name}", base, "write",
-               f"Pushes a descriptor word to {engine}. While the queue is full, or a program is "
-               "fetched, it waits if a run is on, else it is refused."),
+               f"Pushes a descriptor word to {engine}. While the queue is full it waits if a run "
+               "is on, else it is refused; also while a program is fetched."),
         _whole(f"ROOM_{name}", base + 0x4, "read", "Words the queue has room for.", None),
     )  # fmt: skip
 

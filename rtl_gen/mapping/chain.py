@@ -162,6 +162,7 @@ class _Chain:
         placing = Placing(
             source=source,
             whole=whole,
+            stored=self.store_all or not self._kept(n),
             adds=loads,
             input_words=input_place.words if input_place else None,
             output_words=tile_words,
@@ -267,7 +268,11 @@ class _Chain:
             free = self._free(at, taken)
             if free and max(p.words for p in free) >= max(words, self.machine.burst_words):
                 return max(free, key=lambda place: place.words)
-        if words and self._kept(n):
+        if self._kept(n):
             raise _DoesNotFit(n)
         self._spill(n)
-        raise MappingError(f"{self.layers[n].layer.name}: the activation memories are full")
+        raise MappingError(
+            f"{self.layers[n].layer.name}: the activation memories are full: its tiles need "
+            f"{max(words, self.machine.burst_words)} words side by side; larger buffers.input and "
+            f"buffers.output are needed"
+        )

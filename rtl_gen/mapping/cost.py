@@ -59,9 +59,11 @@ def estimate(mapping: Mapping) -> Cost:
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     beats = machine.block * 8 // machine.design.bus_bits
     words, runs = input_words(source)
-    stored, store_runs = result.tensor.words, _stored_runs(result)
+    outputs, store_runs = result.tensor.words, _stored_runs(result)
     if mapping.placing.adds:
-        words += stored
+        words, runs = words + outputs, runs + store_runs
+    stored = outputs if mapping.placing.stored else 0
+    store_runs = store_runs if mapping.placing.stored else 0
     weight_words, parameter_words = linear_words(weights), linear_words(parameters)
     bus = beats * (words + weight_words + parameter_words + stored)
     # What lies before the first step and behind the last: words of the first tile, of the last.

@@ -93,7 +93,9 @@ def encode_layer(
             "act_max": quantization.act_max,
             "single_rounding": int(quantization.rounding == "single"),
         },
-        "compute": result.compute() | _region(output_place or whole_memory(mapping.machine, 1)),
+        "compute": result.compute()
+        | _region(output_place or whole_memory(mapping.machine, 1))
+        | {"region_anew": int(mapping.placing.whole)},
         "store": result.store()
         | {
             "base": output_address or 0,

@@ -68,6 +68,8 @@ class Placing:
         Its input, if that is on chip; else it is loaded tile by tile.
     whole
         Whether the output is one tile, as it is to stay on chip or meets a residual there.
+    stored
+        Whether the output is written to main memory.
     adds
         Whether a residual is added that is loaded tile by tile.
     input_words, output_words
@@ -76,6 +78,7 @@ class Placing:
 
     source: Resident | None = None
     whole: bool = False
+    stored: bool = True
     adds: bool = False
     input_words: int | None = None
     output_words: int | None = None

@@ -1,9 +1,10 @@
 """Fusing residual additions into the layers whose outputs they add."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from rtl_gen.mapping.addition import Addition
 from rtl_gen.mapping.chain import ChainedLayer
 from rtl_gen.nn.graph import ModelError
 from rtl_gen.nn.to_program import OperationNode
@@ -15,7 +16,7 @@ __all__ = ["fuse_additions"]
 def fuse_additions(
     nodes: Sequence[OperationNode],
     additions: Sequence[TracedAddition],
-    source: np.ndarray,
+    sources: Mapping[str, np.ndarray],
 ) -> list[ChainedLayer]:
     """A network's layers in their order, each with the addition that takes its output.
 
@@ -26,34 +27,41 @@ def fuse_additions(
     ----------
     nodes
         In the order in which they run.
-    source
-        What layers read whose input no other gives: the network's input, as the operation's
-        activation.
+    sources
+        By the names of the network's inputs, the arrays, as the operation's activation.
 
     Raises
     ------
     ModelError
-        If an operand of an addition is no layer's output, or something else reads it too.
+        If an operand of an addition is no layer's output, or something else reads it too; if a
+        layer reads what is neither an input nor given by a layer.
     """
     made = {node.node.output: n for n, node in enumerate(nodes)}
-    fused: dict[int, tuple[TracedAddition, str, bool]] = {}
-    for addition in sorted(additions, key=lambda a: max(made.get(x, -1) for x in a.inputs)):
+    fused: dict[int, tuple[int, Addition]] = {}
+    left = list(additions)
+    while left:
+        # One whose operands are there: the sum of another addition is there once that is fused.
+        ready = [one for one in left if all(name in made for name in one.inputs)]
+        if not ready:
+            lacking = next(name for name in left[0].inputs if name not in made)
+            raise ModelError(f"{left[0].name}: no layer gives its operand {lacking}")
+        addition = ready[0]
+        left.remove(addition)
         first, second = addition.inputs
-        for name in addition.inputs:
-            if name not in made:
-                raise ModelError(f"{addition.name}: no layer gives its operand {name}")
         swap = made[second] > made[first]
         own, residual = (second, first) if swap else (first, second)
-        if any(node.node.input == own for node in nodes):
-            raise ModelError(f"{addition.name}: another layer reads its operand {own} as well")
-        fused[made[own]] = (addition, residual, swap)
+        read = [node.node.input for node in nodes]
+        read += [name for other in additions if other is not addition for name in other.inputs]
+        if own in read or made[own] in fused:
+            raise ModelError(f"{addition.name}: something else reads its operand {own} as well")
+        how = addition.addition.swapped if swap else addition.addition
+        fused[made[own]] = (made[residual], how)
         made[addition.output] = made[own]
     layers = []
     for n, node in enumerate(nodes):
-        residual = how = None
-        if n in fused:
-            addition, name, swap = fused[n]
-            residual, how = made[name], addition.addition.swapped if swap else addition.addition
-        read = made.get(node.node.input, source)
-        layers.append(ChainedLayer(node.layer, node.data, read, residual, how))
+        name = node.node.input
+        if name not in made and name not in sources:
+            raise ModelError(f"{node.layer.name}: neither a layer nor an input gives {name}")
+        read = made[name] if name in made else sources[name]
+        layers.append(ChainedLayer(node.layer, node.data, read, *fused.get(n, (None, None))))
     return layers

@@ -25,7 +25,7 @@ _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?\\?(\S+?) ?;", re.M)
 _MEMORY = re.compile(r"^  reg (?:\[(\d+):0\] )?\\?(\S+) \[(\d+):(\d+)\];", re.M)
 _SRAM = re.compile(rf"^  {SRAM_MODULE} #\((.*?)\) \S+ \(", re.M | re.S)
 _PARAMETER = re.compile(r"\.(\w+)\(32'd(\d+)\)")
-_GRANULE = re.compile(r"_g(\d+)")  # of a memory's name: bits that are written alone
+_GRANULE = re.compile(r"_memory_\d+x\d+_g(\d+)")  # of a memory's name: bits that are written alone
 _INSTANCE = re.compile(r"^  (\w+) \\?\S+ \($", re.M)
 
 

@@ -80,6 +80,10 @@ class Case:
             | {address: bytes([0xA5]) * size for address, size in regions.values()},
             regions=regions,
             windows=list(regions.values()),
+            readable=[
+                (0x1000, self.image_address - 0x1000),
+                (self.image_address, IMAGE_BYTES),
+            ],
             timing=MemoryTiming(**({"latency": 30} | timing), error=error),
             reset=True,
             seed=3,

@@ -40,7 +40,9 @@ def resnet8(shared_data):
         node = diagonal(layer.node, machine.block) if depthwise else layer.node
         nodes.append(to_operation(node, machine.operation))
     additions = read_additions(folder)
-    chain = fuse_additions(nodes, additions, nodes[0].source(traced[0].inputs[:1]))
+    chain = fuse_additions(
+        nodes, additions, {nodes[0].node.input: nodes[0].source(traced[0].inputs[:1])}
+    )
     expected = [layer.outputs[0] for layer in traced]
     for addition in additions:
         own = max(n for n, node in enumerate(nodes) if node.node.output in addition.inputs)
@@ -98,14 +100,15 @@ def random_chain(machine: Machine, seed: int, length: int) -> list[ChainedLayer]
     shapes: list[tuple[int, ...]] = []
     for n in range(length):
         source: int | np.ndarray = int(rng.integers(max(0, n - 2), n)) if n else -1
-        if n == 0:
+        fresh = n == 0 or rng.random() < 0.25  # an input of its own
+        if fresh:
             h, w, c = (int(x) for x in rng.integers(3, 11, 3))
         else:
             _, _, h, w, c = shapes[source]
         r, s = (int(x) for x in rng.choice([1, 3], 2))
         layer = conv2d(
             name=f"seed{seed}_{n}",
-            k=int(rng.choice([4, 13, 16, 28])) if n == 0 or n % 3 == 2 else shapes[-1][-1],
+            k=int(rng.choice([4, 13, 16, 28])) if n == 0 or n % 3 == 2 else int(shapes[-1][-1]),
             c=c,
             h=h,
             w=w,
@@ -128,7 +131,7 @@ def random_chain(machine: Machine, seed: int, length: int) -> list[ChainedLayer]
             if residual is None:
                 residual = rng.integers(-128, 128, shape).astype(np.int8)
         addition = None if residual is None else random_addition(rng)
-        layers.append(ChainedLayer(layer, data, array if n == 0 else source, residual, addition))
+        layers.append(ChainedLayer(layer, data, array if fresh else source, residual, addition))
         shapes.append(shape)
     return layers
 
@@ -157,13 +160,21 @@ def run_chains(machine: Machine, seeds: range, tell) -> None:
     golden = [golden_chain(machine, chain) for chain in chains]
     programs = [chain_layers(machine, c, store_all=s) for c in chains for s in (True, False)]
     steps = [step for program in programs for step in program.steps]
+    every = [layer for chain in chains for _ in (True, False) for layer in chain]
     resident = sum(step.mapping.placing.source is not None for step in steps)
     loaded = sum(step.added is not None and step.added.address is not None for step in steps)
     added = sum(step.added is not None for step in steps)
+    # Loads that wait for no input of theirs, but for what lies where they would write.
+    held = sum(isinstance(c.source, np.ndarray) and s.after > 0 for c, s in zip(every, steps))
     tell(
         f"{machine.design.name}: {len(steps)} layers in {len(programs)} chains, {resident} read "
-        f"on chip, {added} add a residual, {loaded} of them load it"
+        f"on chip, {held} loads held from it, {added} add a residual, {loaded} of them load it"
     )
+    assert loaded
+    if machine.design.buffers.input == SMALL:
+        assert resident < len(steps) / 2 and any(s.input_address and s.after for s in steps)
+    else:
+        assert held and resident > len(steps) / 3 and added > loaded
     build, failures = build_machine(machine), []
     for n, conditions in enumerate(CONDITIONS):
         chosen = list(range(n, len(programs), len(CONDITIONS)))
@@ -200,6 +211,33 @@ def test_chains_that_do_not_fit_go_through_memory(tell):
 @pytest.mark.parametrize("dataflow", DATAFLOW_NAMES)
 def test_many_random_chains(dataflow, buffers, tell):
     run_chains(chain_machine(dataflow, buffers, 3, 5), range(100, 140), tell)
+
+
+def one_by_one(name: str, size: int, c: int, k: int, filter_size: int = 1) -> Layer:
+    r = filter_size
+    return conv2d(name=name, h=size, w=size, c=c, k=k, r=r, s=r)
+
+
+def test_an_output_that_fills_its_memory_begins_at_its_first_word(tell):
+    """Behind one whose tiles went round the same memory; and again, in a run without a reset."""
+    machine = chain_machine("weight_stationary", LARGE)
+    layers = [one_by_one("tiles", 20, 4, 16), one_by_one("whole", 20, 16, 16, 5)]
+    layers.append(one_by_one("reader", 16, 16, 4))
+    data = [random_data(machine.operation, layer, n) for n, layer in enumerate(layers)]
+    chain = [
+        ChainedLayer(layer, numbers, n - 1 if n else array)
+        for n, (layer, (array, numbers)) in enumerate(zip(layers, data))
+    ]
+    program = chain_layers(machine, chain)
+    tiles, whole, reader = program.steps
+    assert tiles.output_place == whole.output_place, "else the case is another"
+    assert tiles.output_address and not whole.output_address and reader.output_address
+    right = golden_chain(machine, chain)[-1]
+    named = [(f"run{n}", program) for n in range(3)]
+    simulation = Simulation(build_machine(machine), seed=1)
+    for done in run_programs(simulation, named, reset_every=3):
+        assert not done.problems
+        np.testing.assert_array_equal(done.outputs[-1], right)
 
 
 def test_chains_that_cannot_be_are_refused():

@@ -10,8 +10,8 @@ __all__ = ["Claim"]
 class Claim(wiring.Component):
     """Holds an engine's start back while what it wants is another than what is in use.
 
-    An engine that wants what the one before it had, starts at once, so layers overlap. Else it
-    waits until nothing of that is in use any more.
+    An engine that wants what the one before it had, starts at once, so layers overlap. Else, or if
+    it wants to begin anew, it waits until nothing of that is in use any more.
 
     Parameters
     ----------
@@ -22,7 +22,10 @@ class Claim(wiring.Component):
     -------
     start : ``In(1)``
         The engine should start; ``wanted`` is valid from now on.
-    wanted : ``In(bits)``
+    wanted : ``In(bits)``, anew : ``In(1)``
+        With ``anew`` it changes even if it is the same: a region begins at its first word.
+    illegal : ``In(1)``
+        What is wanted cannot be; the engine never starts.
     empty : ``In(1)``
         What is in use may change.
     present : ``Out(bits)``
@@ -41,6 +44,8 @@ class Claim(wiring.Component):
             {
                 "start": In(1),
                 "wanted": In(bits),
+                "anew": In(1),
+                "illegal": In(1),
                 "empty": In(1),
                 "present": Out(bits),
                 "pass_on": Out(1),
@@ -51,11 +56,11 @@ class Claim(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        known = Signal()  # anything was ever wanted
-        other = Signal()
+        known = Signal()  # anything is in use
+        other = Signal()  # another thing is wanted
         m.d.comb += [
-            other.eq(~known | (self.wanted != self.present)),
-            self.pass_on.eq((self.start | self.waiting) & (~other | self.empty)),
+            other.eq(~known | self.anew | (self.wanted != self.present)),
+            self.pass_on.eq((self.start | self.waiting) & (~other | self.empty) & ~self.illegal),
             self.changes.eq(self.pass_on & other),
         ]
         m.d.sync += self.waiting.eq((self.start | self.waiting) & ~self.pass_on)

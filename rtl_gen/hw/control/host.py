@@ -47,8 +47,9 @@ class HostPort(wiring.Component):
     and a start, wait until it is made.
 
     A word pushed into a full queue waits while a run is on, which the watchdog bounds. While none
-    is on, and after an error, it is dropped and answered SLVERR. So is every write that has no
-    effect. A read of what is not there gives 0.
+    is on, after an error, and while a program is fetched (a push that waited for that would keep
+    the host from aborting) it is dropped and answered SLVERR. So is every write that has no effect.
+    A read of what is not there gives 0.
 
     A run that begins while PROGRAM_WORDS is not 0 fetches that program; it goes on at least until
     the last word of it is in a queue.
@@ -194,7 +195,7 @@ class HostPort(wiring.Component):
 
         held, refused = self._elaborate_writes(m, bus, run, counters, enable, limit, pushed)
         m.d.comb += [
-            bus.write_ready.eq(~(waiting & run.running) & ~held),
+            bus.write_ready.eq(~(waiting & run.running & ~self.fetching) & ~held),
             bus.write_error.eq(refused | (pushed & ~accepted)),
         ]
         values = identification(self._capabilities) | {

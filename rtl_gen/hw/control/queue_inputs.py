@@ -13,8 +13,6 @@ __all__ = ["QueueInputs"]
 class QueueInputs(wiring.Component):
     """Hands the words of both to the queues they are for; the host's wait while a fetch goes on.
 
-    So no descriptor has another's words in it.
-
     Parameters
     ----------
     engines

@@ -110,14 +110,18 @@ class ReadArbiter(wiring.Component):
         checked = place(m, platform, "checked", Fifo, ADDRESS.size, 2)
         address = data.View(ADDRESS, asked.payload[: ADDRESS.size])
         owner = asked.payload[ADDRESS.size :]
+        refused, stopped = Signal(), Signal()
         m.d.comb += [
             check.address.eq(address.address),
-            checked.i.valid.eq(asked.valid & check.allowed),
+            refused.eq(stopped | (asked.valid & ~check.allowed)),
+            checked.i.valid.eq(asked.valid & ~refused),
             checked.i.payload.eq(address.as_value()),
-            asked.ready.eq(checked.i.ready & check.allowed),
+            asked.ready.eq(checked.i.ready & ~refused),
         ]
+        # Whatever the windows become: a burst that was refused stays so, and all behind it.
+        m.d.sync += stopped.eq(refused)
         for n in range(self._engines):
-            m.d.comb += self.outside[n].eq(asked.valid & ~check.allowed & (owner == n))
+            m.d.comb += self.outside[n].eq(refused & (owner == n))
         join(m, checked.o, self.ar)
         return asked.valid & asked.ready
 

@@ -15,8 +15,10 @@ def test_an_engine_waits_for_what_is_in_use_unless_it_is_what_it_wants():
         for _ in range(300):
             wanted, delay = rng.randrange(3), rng.randrange(4)
             ctx.set(dut.wanted, wanted)
+            anew = rng.random() < 0.2
+            ctx.set(dut.anew, anew)
             ctx.set(dut.start, 1)
-            changes = wanted != present
+            changes = wanted != present or anew
             for cycle in range(delay + 1):
                 empty = cycle == delay
                 ctx.set(dut.empty, empty)
