@@ -108,6 +108,19 @@ def test_a_bad_header_stops_the_run_before_anything_of_it_takes_effect(case, eng
         assert not result.counters["write_bytes"]
 
 
+@pytest.mark.parametrize("engine", ["load_input", "compute", "load_residual"])
+@pytest.mark.parametrize("beyond", [1, 64])
+def test_a_region_outside_its_memory_is_refused(case, engine, beyond):
+    words = case.machine.buffer_words("output" if engine != "load_input" else "input")
+    size = case.field(engine, "region_size")
+    wrong = {"region_first": words - size + beyond}
+    if wrong["region_first"] >= words:
+        wrong = {"region_size": words + beyond}
+    result, seen = run(case, case.descriptors(**{engine: wrong}))
+    check_error(seen, errors.OUTSIDE_MEMORY, engine)
+    assert not result.counters["write_bytes"]
+
+
 @pytest.mark.parametrize("engine", MEMORY_ENGINES)
 def test_nothing_is_read_or_written_at_an_address_within_a_word(case, engine):
     wrong = {"base": case.field(engine, "base") + 8}

@@ -98,16 +98,10 @@ def test_the_next_program_may_be_named_while_one_is_fetched(case):
     assert case.right(result, 0) and case.right(result, 1)
 
 
-@pytest.mark.parametrize("when", ["before", "behind"])
-def test_what_the_host_pushes_keeps_its_place(case, when):
-    """Before the start it runs first. While a program is fetched it waits, and comes behind."""
-    program, pushed = case.program.steps[0].descriptors(last=False), case.descriptors(1)
-    image = image_of(program if when == "behind" else case.descriptors(0))
-    if when == "before":
-        pushed = case.program.steps[1].descriptors(last=False)
-    start = [write("CONTROL", START)]
-    script = [*begin(case), *case.point_at(image)]
-    script += [*push(pushed), *start] if when == "before" else [*start, *push(pushed)]
+def test_what_the_host_pushes_before_the_start_runs_first(case):
+    image = image_of(case.descriptors(0))
+    pushed = case.program.steps[1].descriptors(last=False)
+    script = [*begin(case), *case.point_at(image), *push(pushed), write("CONTROL", START)]
     script += [WaitInterrupt(), *read("STATUS", "COMPLETED")]
     [result] = case.simulation.run([case.job(script, image=image, latency=300)])
     assert not result.problems

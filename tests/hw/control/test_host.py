@@ -226,6 +226,22 @@ def test_a_push_waits_for_a_full_queue_until_the_watchdog_bites():
     bench.run(host, checks=[nothing_taken])
 
 
+def test_a_push_is_refused_at_once_while_a_program_is_fetched():
+    """The queue does not take it; a host that waited could not abort."""
+    bench = Bench()
+    dut = bench.dut
+
+    async def host(ctx):
+        await bench.write(ctx, "CONTROL", 1)
+        ctx.set(dut.fetching, 1)
+        response, cycles = await bench.master.write(ctx, BY_NAME["QUEUE_COMPUTE"].offset, 5)
+        assert response == SLVERR and cycles == 3
+        assert await bench.write(ctx, "CONTROL", 2) == OKAY
+        assert (await bench.status(ctx))["error_code"] == errors.ABORTED
+
+    bench.run(host)
+
+
 @pytest.mark.parametrize(
     "pin", ["progress", "step", "read_beat", "write_beat", "layer_done", "fetched", "push"]
 )

@@ -57,6 +57,9 @@ def test_no_read_is_sent_outside_nor_any_behind_it(outside):
         for beats in dut.beats:
             ctx.set(beats.ready, 1)
         told = samples[5]
+        if axi.now == 80:  # too late: a host that opens windows after an error reads nothing of it
+            for port in dut.windows:
+                ctx.set(port, window(0, 1 << 40, "r"))
         ctx.set(dut.drain, axi.now > 60)
         return axi.now == 120
 
