@@ -382,9 +382,9 @@ class Accelerator(wiring.Component):
         ]
         return fence
 
-    def _start_placed(self, m, activations, name, part, control, start, held, waits=0):
+    def _start_placed(self, m, activations, name, part, control, start, held, held_back=0):
         """Start an engine once its region lies where its descriptor wants it."""
-        waits = getattr(activations, f"{name}_waiting") | waits
+        waits = getattr(activations, f"{name}_waiting") | held_back
         m.d.comb += [
             getattr(activations, f"{name}_start").eq(start),
             getattr(activations, f"{name}_place").eq(fields_of(control.config, held)),

@@ -1,12 +1,15 @@
 """Layers chained on chip, residuals added where outputs leave, against golden and TFLite."""
 
 import dataclasses
+import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from designs import CONDITIONS, DATAFLOWS, small_machine
 
 from rtl_gen.golden.elementwise import add_factors
+from rtl_gen.isa.registers import BY_NAME
 from rtl_gen.mapping.addition import Addition
 from rtl_gen.mapping.chain import ChainedLayer, chain_layers
 from rtl_gen.mapping.mapping import MappingError
@@ -15,8 +18,14 @@ from rtl_gen.nn.to_program import diagonal, to_operation
 from rtl_gen.nn.traced import read_additions, read_traced
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import golden_output, random_data
-from rtl_gen.sim.programs import build_machine, run_programs
+from rtl_gen.sim.programs import (
+    build_machine,
+    host_script,
+    program_job,
+    run_programs,
+)
 from rtl_gen.sim.run import Simulation
+from rtl_gen.sim.script import Idle, Poll, Stamp, WaitInterrupt, Write
 from rtl_gen.spec.design import KIB
 from rtl_gen.spec.layer import Layer, Quantization, conv2d
 from rtl_gen.spec.parse import load_design
@@ -238,6 +247,37 @@ def test_an_output_that_fills_its_memory_begins_at_its_first_word(tell):
     for done in run_programs(simulation, named, reset_every=3):
         assert not done.problems
         np.testing.assert_array_equal(done.outputs[-1], right)
+
+
+def check_resets(seeds: range, cycles: int) -> None:
+    """Chains that are reset in the middle, and run behind that: kept words, claims that wait."""
+    machine = chain_machine("weight_stationary", LARGE)
+    chains = [random_chain(machine, seed, 4) for seed in seeds]
+    jobs, rights, rng = [], [], random.Random(5)
+    for chain in chains:
+        program = chain_layers(machine, chain)
+        again = host_script(program)
+        runs = [type(one) for one in again].index(WaitInterrupt)
+        for _ in range(cycles):
+            begin = [one for one in again[:runs] if not isinstance(one, Stamp)]
+            begin += [Idle(rng.randrange(3000)), Write(BY_NAME["CONTROL"].offset, 4)]
+            begin += [Poll(BY_NAME["CONTROL"].offset, 4, 0), Write(BY_NAME["INTERRUPT"].offset, 3)]
+            jobs.append(replace(program_job(program, "reset"), script=[*begin, *again]))
+            rights.append((program.steps[-1], golden_chain(machine, chain)[-1]))
+    results = Simulation(build_machine(machine), seed=1).run(jobs)
+    for (step, right), result in zip(rights, results, strict=True):
+        assert not [one for one in result.problems if "had no response" not in one]
+        last = f"output{len(result.regions) - 1}"
+        np.testing.assert_array_equal(step.output.tensor.unpack(result.regions[last]), right)
+
+
+def test_chains_are_right_behind_a_reset_in_the_middle():
+    check_resets(range(3), 4)
+
+
+@pytest.mark.long
+def test_many_chains_behind_a_reset():
+    check_resets(range(20, 30), 20)
 
 
 def test_chains_that_cannot_be_are_refused():

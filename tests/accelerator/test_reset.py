@@ -55,7 +55,7 @@ def test_reset_at_any_time(case):
 def test_reset_at_each_of_five_hundred_cycles(case, stalls):
     """Both together a thousand; with stalls on all channels bursts hang for long."""
     rng = random.Random(stalls)
-    cycles = [rng.randrange(3000) for _ in range(500)]
+    cycles = rng.sample(range(3000), 500)
     words = [rng.choice((0, rng.randrange(200))) for _ in cycles]
     stalled = {f"stall_{name}": stalls for name in ("ar", "r", "aw", "w", "b")}
     check_resets(case, cycles, words, **stalled)
@@ -72,6 +72,34 @@ def test_an_abort_ends_the_run_with_an_error_and_a_reset_makes_good(case, cycle)
     status = {"error": 1, "error_code": errors.ABORTED, "error_engine": NO_ENGINE}
     assert result.reads == [BY_NAME["STATUS"].pack(status), ERROR, AT_RESET, 1]
     assert case.right(result, 0)
+
+
+def check_aborts(case: Case, cycles: list[int], **timing) -> None:
+    """Aborts so many cycles after the start of two layers, then a reset and a layer."""
+    jobs = []
+    for cycle in cycles:
+        script = [*case.windows, *push(case.descriptors(0)), *push(case.descriptors(1))]
+        script += [write("CONTROL", START), Idle(cycle + 1), write("CONTROL", ABORT), at_rest()]
+        script += [*read("STATUS"), write("CONTROL", RESET), cleared()]
+        script += [write("INTERRUPT", DONE | ERROR), write("INTERRUPT_ENABLE", DONE | ERROR)]
+        jobs.append(case.job([*script, *good_layer(case, 1)], cycle_limit=200_000, **timing))
+    status = {"error": 1, "error_code": errors.ABORTED, "error_engine": NO_ENGINE}
+    for cycle, result in zip(cycles, case.simulation.run(jobs), strict=True):
+        where = f"abort {cycle} cycles after start"
+        assert not [one for one in result.problems if "had no response" not in one], where
+        assert result.reads == [BY_NAME["STATUS"].pack(status), AT_RESET, 1], where
+        assert case.right(result, 1), where
+
+
+def test_abort_at_any_time(case):
+    check_aborts(case, list(range(3, 900, 90)), latency=60)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stalls", [0, 400])
+def test_abort_at_each_of_five_hundred_cycles(case, stalls):
+    stalled = {f"stall_{name}": stalls for name in ("ar", "r", "aw", "w", "b")}
+    check_aborts(case, random.Random(stalls).sample(range(1000), 500), latency=60, **stalled)
 
 
 def test_an_abort_without_a_run_does_nothing(case):
