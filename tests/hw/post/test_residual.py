@@ -23,7 +23,7 @@ def additions(count):
         if n % 3 == 1:
             factors = add_factors(*(rng.uniform(0.001, 1) for _ in range(3)))
         elif n % 3 == 2:  # so coarse that the roundings of the sum are seen
-            shifts = rng.randint(-24, -18), rng.randint(-24, -18), rng.randint(-4, 2)
+            shifts = rng.randint(-24, -18), rng.randint(-24, -18), rng.randint(-5, 1)
             factors = AddFactors(*((rng.randrange(1 << 30, 1 << 31), shift) for shift in shifts))
         else:
             shifts = rng.choice([0, -1, -2, -10, -31]), rng.choice([0, -3, -29, -31]), -17
@@ -36,7 +36,7 @@ def additions(count):
             output_zero=rng.choice((*EXTREMES, rng.randint(-128, 127))),
             act_min=low if n % 2 else -128,
             act_max=high if n % 2 else 127,
-            rounding="single" if n % 4 == 0 else "double",
+            rounding="single" if n % 5 < 2 else "double",
         )
 
 
