@@ -130,6 +130,8 @@ def test_every_cycle_is_that_of_a_buffet_wherever_it_lies(gaps, busy):
             if request is not None and request["read"] and taken[1] == place[0] and ready[2]:
                 ready[2] = False
                 seen["waits"] += 1
+            wants = request is not None and request["read"]
+            assert wants or not ctx.get(region.load.valid), "nobody asked for it"
             assert ctx.get(region.space) == model.space
             assert ctx.get(region.filled) == model.filled
             assert ready == [bool(ctx.get(p.valid) and ctx.get(p.ready)) for p in ports]
@@ -239,4 +241,5 @@ def test_lanes_are_those_of_the_memories():
 
 
 def test_it_becomes_verilog():
-    assert emit(Region, 128, (8192, 4096), 16, 8, 16).count("endmodule") == 1
+    for lanes in (1, 16):
+        assert emit(Region, 128, (8192, 4096), 16, 8, lanes).count("endmodule") == 1
