@@ -38,6 +38,17 @@ class Harness(Elaboratable):
         self.free.append(Signal(shape, name=name))
         return self.free[-1]
 
+    def drive(self, m, dut, *names: str) -> None:
+        """Let the solver offer what it likes on streams of a component, and take what it gives."""
+        for name in names:
+            port = getattr(dut, name)
+            bits = self.any(len(port.payload.as_value()), f"{name}_payload")
+            m.d.comb += [
+                port.valid.eq(self.any(1, f"{name}_valid")),
+                port.payload.as_value().eq(bits),
+            ]
+        m.d.comb += dut.response.ready.eq(self.any(1, "response_ready"))
+
 
 def prove(harness: Harness, folder: Path, *, depth: int, induction: bool = False) -> None:
     """Prove all assertions of a harness, for ``depth`` cycles from reset or, by induction, for all.

@@ -44,14 +44,7 @@ class RegionHarness(Harness):
         # At once, so that its registers are there.
         m.submodules.dut, m.submodules.memory = dut.elaborate(platform), memory
         dut._MustUse__used = True
-        for name in ("write", "commit", "request"):
-            port = getattr(dut, name)
-            bits = self.any(len(port.payload.as_value()), f"{name}_payload")
-            m.d.comb += [
-                port.valid.eq(self.any(1, f"{name}_valid")),
-                port.payload.as_value().eq(bits),
-            ]
-        m.d.comb += dut.response.ready.eq(self.any(1, "response_ready"))
+        self.drive(m, dut, "write", "commit", "request")
         self._took = dut.request.valid & dut.request.ready
         self._retired = Mux(self._took, dut.request.payload.shrink, 0)
         self._place(m)
