@@ -2,7 +2,7 @@
 
 from dataclasses import astuple
 
-from amaranth.hdl import ClockDomain, ClockSignal, Module, Mux, ResetSignal
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Module, Mux, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -224,10 +224,11 @@ class Accelerator(wiring.Component):
             idiom, buffet = params.machine.idiom(name), params.buffet(name)
             parts = (load, control.config, feed.request)
             ties = tie_idiom(m, platform, name, idiom, buffet, *parts)
-            may_start = ~load.working if idiom in HELD_TILES else 1
+            # A load that hands over whole tiles begins when all of the one before has come.
+            unfinished = load.working if idiom in HELD_TILES else Const(0)
             if name == "input":
                 join(m, ties.pop("request"), activations.input_request)
-                parts = (load, control, host, activations, ties, may_start)
+                parts = (load, control, host, activations, ties, unfinished)
                 self._elaborate_region(m, platform, name, *parts)
                 self._elaborate_resident(m, platform, feed, feeding, host, activations)
                 continue
@@ -239,12 +240,12 @@ class Accelerator(wiring.Component):
                 *astuple(buffet),
                 tied=ties | {"response": getattr(compute, name)},
             )
-            self._start(m, load, control, may_start)
+            self._start(m, load, control, ~unfinished)
             self._start(m, feed, feeding)
         return arbiter, loads
 
     def _elaborate_region(
-        self, m, platform, name, load, control, host, activations, ties, may_start=1
+        self, m, platform, name, load, control, host, activations, ties, unfinished=0
     ):
         """A load engine that fills a region of the activation memories, behind its fence."""
         join(m, ties["write"], getattr(activations, f"{name}_write"))
@@ -255,7 +256,7 @@ class Accelerator(wiring.Component):
         m.d.comb += getattr(activations, f"{name}_working").eq(load.working)
         held = layout_of(region_fields(self._params.machine.widths))
         fence = self._fence(m, platform, f"{name}_fence", control, host)
-        waits = fence.waiting | ~may_start
+        waits = fence.waiting | unfinished
         self._start_placed(m, activations, name, load, control, fence.pass_on, held, waits)
 
     def _elaborate_resident(self, m, platform, feed, control, host, activations):
