@@ -17,6 +17,7 @@ from .flow.design import VerilogDesign, accelerator_verilog, array_verilog
 from .mapping.cost import estimate
 from .mapping.mapper import choose_mapping
 from .mapping.mapping import MappingError
+from .mapping.placing import OWN_INPUT
 from .operands import Operands, check_values, layer_on, random_operands, read_operands
 from .report.explain import explain, explanation_text, plain
 from .report.layer_result import LayerResult
@@ -195,7 +196,7 @@ class LoadedDesign:
         asked = [self.layer(layer) for layer in layers]
         seed = random.SystemRandom().randrange(1, 1 << 32) if seed is None else seed
         loaded = [self._operands(layer, seed, data) for layer in asked]
-        mappings = [choose_mapping(self.machine, operands.layer) for operands in loaded]
+        mappings = [choose_mapping(self.machine, operands.layer, OWN_INPUT) for operands in loaded]
         if data is not None:  # random numbers always have a result
             for mapping, operands in zip(mappings, loaded):
                 check_values(mapping, operands, data)
@@ -250,7 +251,7 @@ class LoadedDesign:
 
 def _fit(machine: Machine, layer: Layer) -> LayerFit:
     try:
-        mapping = choose_mapping(machine, layer_on(machine.operation, layer))
+        mapping = choose_mapping(machine, layer_on(machine.operation, layer), OWN_INPUT)
         return LayerFit(layer, estimate(mapping).cycles)
     except MappingError as error:
         return LayerFit(layer, None, str(error).removeprefix(f"{layer.name}: "))

@@ -91,6 +91,26 @@ module feed_cycles (
   );
 endmodule
 
+module unfold_cycles (
+    input  wire              aclk,
+    input  wire              clear,
+    input  wire              busy,
+    input  wire              made,   // a word stands before the region
+    input  wire              taken,  // and goes
+    output wire [4:0] [31:0] counts
+);
+  engine_cycles cycles (
+      .aclk,
+      .clear,
+      .busy,
+      .moved(made && taken),
+      .room(made && !taken),
+      .bus(1'b0),
+      .transfer(made && taken),
+      .counts
+  );
+endmodule
+
 module compute_cycles (
     input  wire              aclk,
     input  wire              clear,
@@ -164,7 +184,7 @@ endmodule
 module engine_counters (
     input  wire                   aclk,
     input  wire                   clear,
-    output wire [8:0][4:0] [31:0] counts
+    output wire [9:0][4:0] [31:0] counts
 );
 `define LOAD(NUMBER, NAME) \
   load_cycles NAME ( \
@@ -206,6 +226,19 @@ module engine_counters (
   `LOAD(8, load_residual)
 `else
   assign counts[8] = 0;
+`endif
+  // Only designs that hold rows of an image unfold any.
+`ifdef UNFOLD_INPUT
+  unfold_cycles unfold_input (
+      .aclk,
+      .clear,
+      .busy(watched.dut.unfold_input_control.busy),
+      .made(watched.dut.packed_input.unfolding && watched.dut.packed_input.write__valid),
+      .taken(watched.dut.packed_input.write__ready),
+      .counts(counts[9])
+  );
+`else
+  assign counts[9] = 0;
 `endif
 
   compute_cycles compute (

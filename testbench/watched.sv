@@ -78,7 +78,7 @@ module watched #(
     output wire [15:0] memory_writes_open,
     output wire [15:0] memory_violations,
     output wire [63:0] memory_violation_cycle,
-    output wire [8:0][4:0][31:0] memory_engines
+    output wire [9:0][4:0][31:0] memory_engines
 );
 
   logic [63:0] cycles;

@@ -29,6 +29,7 @@ from .memory.store import StoreEngine
 from .memory.streams import join
 from .noc.feeder import Feeder
 from .place import place
+from .unfold.packed_input import PackedInput
 
 __all__ = ["Accelerator"]
 
@@ -85,7 +86,7 @@ class Accelerator(wiring.Component):
             platform,
             "queue_inputs",
             QueueInputs,
-            len(params.engines),
+            tuple(ENGINES.index(engine) for engine in params.engines),
             tied={"host": host.queues},
         )
         for n, engine in enumerate(params.engines):
@@ -119,7 +120,7 @@ class Accelerator(wiring.Component):
         work = {engine: control.busy for engine, control in controls.items()}
         work["compute"] |= compute.working
         progress = {"compute": compute.moved}
-        _count(m, host, "compute", compute.write.valid, compute.waits_room)
+        self._count(m, host, "compute", compute.write.valid, compute.waits_room)
         parts = (m, platform, controls, host, compute, activations, progress)
         arbiter, loads = self._elaborate_loads(*parts)
         fetch = self._elaborate_fetch(m, platform, host, arbiter, inputs)
@@ -203,7 +204,7 @@ class Accelerator(wiring.Component):
             m.d.comb += arbiter.urgent[n].eq(load.urgent)
             loads[f"load_{name}"] = load
             progress[f"load_{name}"] = load.moved
-            _count(m, host, f"load_{name}", load.moved, load.waits_room, load.waits_bus)
+            self._count(m, host, f"load_{name}", load.moved, load.waits_room, load.waits_bus)
             if name == "residual":
                 ties = {"write": load.write, "commit": load.commit, "space": load.space}
                 self._elaborate_region(m, platform, name, load, control, host, activations, ties)
@@ -220,7 +221,7 @@ class Accelerator(wiring.Component):
             asked, answer = feed.request.valid & feed.request.ready, getattr(compute, name)
             progress[f"feed_{name}"] = asked
             reads, held = asked & feed.request.payload.read, answer.valid & ~answer.ready
-            _count(m, host, f"feed_{name}", reads, held)
+            self._count(m, host, f"feed_{name}", reads, held)
             idiom, buffet = params.machine.idiom(name), params.buffet(name)
             parts = (load, control.config, feed.request)
             ties = tie_idiom(m, platform, name, idiom, buffet, *parts)
@@ -228,7 +229,11 @@ class Accelerator(wiring.Component):
             unfinished = load.working if idiom in HELD_TILES else Const(0)
             if name == "input":
                 join(m, ties.pop("request"), activations.input_request)
-                parts = (load, control, host, activations, ties, unfinished)
+                packed = None
+                if params.machine.image_words:
+                    parts = (controls, host, load, ties, progress)
+                    packed = self._elaborate_unfold(m, platform, *parts)
+                parts = (load, control, host, activations, ties, unfinished, packed)
                 self._elaborate_region(m, platform, name, *parts)
                 self._elaborate_resident(m, platform, feed, feeding, host, activations)
                 continue
@@ -245,19 +250,50 @@ class Accelerator(wiring.Component):
         return arbiter, loads
 
     def _elaborate_region(
-        self, m, platform, name, load, control, host, activations, ties, unfinished=0
+        self, m, platform, name, load, control, host, activations, ties, unfinished=0, packed=None
     ):
-        """A load engine that fills a region of the activation memories, behind its fence."""
+        """A load engine that fills a region of the activation memories, behind its fence.
+
+        ``packed`` stands between the two where images are unfolded.
+        """
         join(m, ties["write"], getattr(activations, f"{name}_write"))
         join(m, ties["commit"], getattr(activations, f"{name}_commit"))
         for port in ("space", "filled"):
             if port in ties:
                 m.d.comb += ties[port].eq(getattr(activations, f"{name}_{port}"))
-        m.d.comb += getattr(activations, f"{name}_working").eq(load.working)
         held = layout_of(region_fields(self._params.machine.widths))
         fence = self._fence(m, platform, f"{name}_fence", control, host)
-        waits = fence.waiting | unfinished
-        self._start_placed(m, activations, name, load, control, fence.pass_on, held, waits)
+        start, working, waits = fence.pass_on, load.working, fence.waiting | unfinished
+        if packed:
+            m.d.comb += packed.load_start.eq(start)
+            start, waits = packed.load_pass_on, waits | packed.load_waiting
+            working |= packed.unfolding
+        m.d.comb += getattr(activations, f"{name}_working").eq(working)
+        self._start_placed(m, activations, name, load, control, start, held, waits)
+
+    def _elaborate_unfold(self, m, platform, controls, host, load, ties, progress):
+        """The unfold engine between the input's load engine and its region."""
+        params, control = self._params, controls["unfold_input"]
+        packed = place(
+            m,
+            platform,
+            "packed_input",
+            PackedInput,
+            params.unfold,
+            params.load("input"),
+            tied={"config": control.config, "fill": load.write, "fill_commit": load.commit},
+        )
+        m.d.comb += [
+            packed.packed.eq(controls["load_input"].config.packed),
+            packed.load_working.eq(load.working),
+            packed.start.eq(control.start),
+            control.idle.eq(~packed.busy & ~packed.waiting),
+            load.space.eq(packed.fill_space),
+        ]
+        ties |= {"write": packed.write, "commit": packed.commit, "space": packed.space}
+        progress["unfold_input"] = packed.moved
+        self._count(m, host, "unfold_input", packed.moved, packed.waits_room)
+        return packed
 
     def _elaborate_resident(self, m, platform, feed, control, host, activations):
         """The feeder of the input, which waits where its input is another layer's output."""
@@ -309,7 +345,7 @@ class Accelerator(wiring.Component):
         self._start(m, store, control, may_start=interrupts.i.ready)
         progress["store"] = store.moved
         beat = store.w.valid & store.w.ready
-        _count(m, host, "store", beat, bus=store.waits_bus)
+        self._count(m, host, "store", beat, bus=store.waits_bus)
         m.d.comb += [
             host.layer_done.eq(store.completed),
             host.layer_interrupt.eq(interrupts.o.payload),
@@ -400,12 +436,11 @@ class Accelerator(wiring.Component):
             control.idle.eq(~part.busy & may_start),
         ]
 
-
-def _count(m, host, engine, transfers, room=0, bus=0):
-    """Tell the host port what an engine's counters need: what it moves, and why it waits."""
-    n = ENGINES.index(engine)
-    m.d.comb += [
-        host.transfers[n].eq(transfers),
-        host.waits_room[n].eq(room),
-        host.waits_bus[n].eq(bus),
-    ]
+    def _count(self, m, host, engine, transfers, room=0, bus=0):
+        """Tell the host port what an engine's counters need: what it moves, and why it waits."""
+        n = self._params.engines.index(engine)
+        m.d.comb += [
+            host.transfers[n].eq(transfers),
+            host.waits_room[n].eq(room),
+            host.waits_bus[n].eq(bus),
+        ]

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
-from ..isa.descriptors import POST
+from ..isa.descriptors import ENGINES, POST
 from ..isa.registers import Capabilities
 from ..reuse.machine import BURST_BEATS, Machine
 from ..spec.design import Design
@@ -15,6 +15,8 @@ from .memory.descriptor_fetch import FetchParams
 from .memory.load_params import LoadParams
 from .memory.store_params import StoreParams
 from .noc.feeder import FeederParams
+from .unfold.image_rows import ImageParams
+from .unfold.unfold_params import UnfoldParams
 
 __all__ = ["AcceleratorParams", "design_hash"]
 
@@ -94,6 +96,16 @@ class AcceleratorParams:
         }[name]
 
     @property
+    def unfold(self) -> UnfoldParams:
+        machine = self.machine
+        return UnfoldParams(
+            record=machine.records["unfold_input"],
+            levels=machine.design.levels,
+            image=ImageParams(machine.block, machine.image_words),
+            buffet=self.buffet("input"),
+        )
+
+    @property
     def store(self) -> StoreParams:
         machine = self.machine
         return StoreParams(
@@ -111,7 +123,9 @@ class AcceleratorParams:
             bus_bits=machine.design.bus_bits,
             burst_beats=BURST_BEATS,
             queue_words=machine.design.queue_words,
-            lengths=tuple(machine.records[engine].words for engine in self.engines),
+            lengths=tuple(
+                machine.records[engine].words if engine in self.engines else 0 for engine in ENGINES
+            ),
         )
 
     @cached_property

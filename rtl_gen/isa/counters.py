@@ -64,6 +64,18 @@ _KINDS = {
         "bytes read from the buffer, a block for each word; padding is not read",
         False,
     ),
+    "unfold": _Kind(
+        "from a descriptor's start, its wait for the load of its image included, until its last "
+        "word is in the input's region",
+        "a word is written to the input's region",
+        {
+            "data": "the image's next bytes are not there yet, the slices of a word take more "
+            "cycles than it, or the load of its image has not begun",
+            "room": "a word is made, and has no room in the region or not its memory's port",
+        },
+        "bytes written to the input's region, a block for each word",
+        False,
+    ),
     "compute": _Kind(
         "from a descriptor's start until its last output is in the buffer",
         "a step or a drain tick goes, or outputs are written",

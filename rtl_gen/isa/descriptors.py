@@ -18,6 +18,7 @@ __all__ = [
     "HEADER",
     "IDIOMS",
     "POST",
+    "UNFOLD_MASKS",
     "VERSION",
     "Widths",
     "header",
@@ -25,7 +26,7 @@ __all__ = [
     "region_fields",
 ]
 
-VERSION = 2
+VERSION = 3
 """Version of the descriptor format, in every header."""
 
 ENGINES = (
@@ -38,6 +39,7 @@ ENGINES = (
     "compute",
     "store",
     "load_residual",
+    "unfold_input",
 )
 """The engines in the order of their queues."""
 
@@ -53,6 +55,9 @@ HEADER = Record("header", (Field("words", 16), Field("engine", 8), Field("versio
 
 COORDINATE_BITS = 18
 """A tensor coordinate, signed: images to 65,535 pixels with their padding."""
+
+ROW_BITS = 22
+"""A byte's place in a row of a packed image, signed."""
 
 OFFSET_BITS = 32
 """A byte offset into a tensor, signed."""
@@ -84,6 +89,8 @@ class Widths:
         Elements of a word.
     input_idiom, weight_idiom
         Of :data:`IDIOMS`.
+    image_words
+        Words of rows of a packed image; 0: images are not unfolded.
     """
 
     levels: int
@@ -101,6 +108,7 @@ class Widths:
     residual_checks: int = 0
     input_idiom: str = "buffet"
     weight_idiom: str = "buffet"
+    image_words: int = 0
 
     def __post_init__(self):
         for name in (self.input_idiom, self.weight_idiom):
@@ -111,6 +119,11 @@ class Widths:
     def adds(self) -> bool:
         """Whether a residual can be added to the outputs."""
         return self.residual_checks > 0
+
+    @property
+    def row_checks(self) -> int:
+        """Ranks of a packed image beside that along which its rows lie."""
+        return max(0, self.feed_checks - 1)
 
     @property
     def activation_words(self) -> int:
@@ -178,6 +191,31 @@ def _feed(name: str, widths: Widths, words: int, forms: Mapping[str, int], head=
         events={"shrink": _amount_bits(words)},
     )
     return Record(name, (*head, *nest))
+
+
+UNFOLD_MASKS = ("pixel", "image")
+"""Sets of levels of the unfolding nest: over the slices of a pixel's window; of an image."""
+
+
+def _unfold(widths: Widths) -> Record:
+    """Slices of image rows: bytes from ``at`` on, up to ``left``; ``x`` bytes behind the start of
+    the row, whose other coordinates are ``y0``, ...; ``tap`` is the row's number in the window.
+    What lies before ``keep`` is not needed any more. See :mod:`rtl_gen.hw.unfold`."""
+    rows = [f"y{n}" for n in range(widths.row_checks)]
+    head = [
+        Field("pad_value", 8, signed=True),
+        Field("words", 8),
+        Field("taps", 8),
+        Field("pair_offset", OFFSET_BITS, signed=True),
+        Field("pair_move", COORDINATE_BITS, signed=True),
+        Field("pairs", OFFSET_BITS - 1 - widths.block.bit_length()),
+        Field("x_limit", ROW_BITS - 1),
+        *(Field(f"{name}_limit", COORDINATE_BITS - 1) for name in rows),
+    ]
+    forms = {"at": OFFSET_BITS, "keep": OFFSET_BITS, "x": ROW_BITS, "left": ROW_BITS, "tap": 9}
+    forms |= dict.fromkeys(rows, COORDINATE_BITS)
+    nest = nest_fields(levels=widths.levels, forms=forms, events={}, masks=UNFOLD_MASKS)
+    return Record("unfold_input", (*head, *nest))
 
 
 def _compute(widths: Widths) -> Record:
@@ -259,6 +297,8 @@ def records(widths: Widths) -> dict[str, Record]:
     resident = (Field("resident", 1), Field("resident_memory", 1))
     feed_input = (pad, *FENCE, *resident, *limits)
     checks, input_tile = widths.load_checks, _tile(widths.input_idiom, widths.activation_words)
+    if widths.image_words:
+        input_tile += (Field("packed", 1),)
     weight_tile = _tile(widths.weight_idiom, widths.weight_words)
     found = {
         "load_input": _load("load_input", widths, checks, region=True, tile=input_tile),
@@ -275,4 +315,6 @@ def records(widths: Widths) -> dict[str, Record]:
     if widths.adds:
         name = "load_residual"
         found[name] = _load(name, widths, widths.residual_checks, region=True)
+    if widths.image_words:
+        found["unfold_input"] = _unfold(widths)
     return found

@@ -37,7 +37,7 @@ __all__ = [
 ADDRESS_BITS = 12
 MAGIC = 0x5254_4C47
 """Value of IDENTITY: "RTLG" in ASCII, the R highest."""
-REGISTERS_VERSION = 3
+REGISTERS_VERSION = 4
 """Version of this map; grows when a register moves or changes its meaning."""
 
 WATCHDOG_RESET = 1 << 20
@@ -198,6 +198,8 @@ def _identification_registers() -> tuple[Register, ...]:
         _whole("OUTPUT_WORDS", 0x034, "read", "Words of the output buffer.", None),
         _whole("ACCUMULATORS", 0x038, "read",
                "Accumulators behind each exit of the array; 0 where the PEs accumulate.", None),
+        _whole("IMAGE_WORDS", 0x03C, "read",
+               "Words of rows of a packed image; 0: images are not unfolded.", None),
     )  # fmt: skip
 
 
@@ -390,6 +392,7 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
         },
         "ENGINES": {name: 1 for name in c.engines},
         "QUEUE_WORDS": {"value": c.queue_words},
+        "IMAGE_WORDS": {"value": widths.image_words},
         "INPUT_WORDS": {"value": widths.input_words},
         "WEIGHT_WORDS": {"value": widths.weight_words},
         "PARAMETER_WORDS": {"value": widths.parameter_words},

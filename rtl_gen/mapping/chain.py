@@ -164,6 +164,7 @@ class _Chain:
             whole=whole,
             stored=self.store_all or not self._kept(n),
             adds=loads,
+            free_input=not isinstance(chained.source, int),
             input_words=input_place.words if input_place else None,
             output_words=tile_words,
         )

@@ -8,6 +8,7 @@ from .linear_engines import LinearEngines, parameter_engines, weight_engines
 from .mapping import Mapping
 from .nest import product
 from .output_engines import OutputEngines
+from .unfold_engine import UnfoldEngine
 
 __all__ = ["Cost", "estimate", "input_words", "linear_words", "trips"]
 
@@ -56,9 +57,12 @@ def estimate(mapping: Mapping) -> Cost:
     source, result = InputEngines(mapping), OutputEngines(mapping)
     source.check()
     result.check()
+    unfold = UnfoldEngine(source) if source.image else None
+    if unfold:
+        unfold.check()
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     beats = machine.block * 8 // machine.design.bus_bits
-    words, runs = input_words(source)
+    words, runs = (unfold.words, 1) if unfold else input_words(source)
     outputs, store_runs = result.tensor.words, _stored_runs(result)
     if mapping.placing.adds:
         words, runs = words + outputs, runs + store_runs
@@ -67,7 +71,7 @@ def estimate(mapping: Mapping) -> Cost:
     weight_words, parameter_words = linear_words(weights), linear_words(parameters)
     bus = beats * (words + weight_words + parameter_words + stored)
     # What lies before the first step and behind the last: words of the first tile, of the last.
-    tile = 0 if source.resident else min(source.tile_words, words)
+    tile = 0 if source.resident else min(unfold.first_words if unfold else source.tile_words, words)
     first = beats * (tile + weights.set_words + parameters.set_words)
     last = beats * -(-result.tile_words * stored // _padded(result))
     exposed = FIXED + 2 * LATENCY + first + last
@@ -78,7 +82,8 @@ def estimate(mapping: Mapping) -> Cost:
     ):
         if machine.idiom(name) == "scratchpad":
             coupled += times * (LATENCY + REFILL) + beats * filled
-    return Cost(_compute(mapping), max(bus, runs * RUN, store_runs * RUN), exposed, coupled)
+    compute = max(_compute(mapping), unfold.cycles if unfold else 0)
+    return Cost(compute, max(bus, runs * RUN, store_runs * RUN), exposed, coupled)
 
 
 def _stored_runs(result: OutputEngines) -> int:

@@ -7,6 +7,7 @@ from math import gcd
 from ..spec.operation import Rank
 from .levels import Level
 from .mapping import Mapping, MappingError
+from .packed_image import PackedImage
 from .nest import Loop, NestWriter, check_levels, product, tile_field
 from .placing import Resident
 from .tensors import BlockedTensor
@@ -25,6 +26,9 @@ class InputEngines:
     a double buffer and a scratchpad hold whole tiles. A FIFO holds no tile: each word is loaded
     for every read of it, in the order of the reads, and a tile is only what one walk of the
     loading engine's inner loops brings.
+
+    Where windows of a packed image are folded, the words of a window lie side by side
+    (:class:`~rtl_gen.mapping.unfold_engine.UnfoldEngine` has the loading).
 
     An input that an earlier layer left on chip is not loaded: the tile is the tensor as it lies
     there, without borders, and nothing is given back.
@@ -46,6 +50,10 @@ class InputEngines:
     @property
     def resident(self) -> Resident | None:
         return self.mapping.placing.source
+
+    @property
+    def image(self) -> PackedImage | None:
+        return self.mapping.placing.image
 
     @property
     def _levels(self):
@@ -156,6 +164,8 @@ class InputEngines:
         rest = [n for n in names if n not in (self.slides, contiguous, self.tensor.tensor.blocked)]
         first = [self.slides] if self.slides else []
         last = [contiguous] if contiguous else []
+        if self.image:
+            return (*first, *rest, *last, self.tensor.tensor.blocked)
         return (*first, *rest, self.tensor.tensor.blocked, *last)
 
     @cached_property
@@ -174,6 +184,11 @@ class InputEngines:
             pitches[name] = step
             step *= self.pieces(name)
         return pitches
+
+    @property
+    def window_words(self) -> int:
+        """Words of a pixel."""
+        return self.pieces(self.tensor.tensor.blocked)
 
     @property
     def tile_words(self) -> int:
@@ -228,6 +243,8 @@ class InputEngines:
                 f"{self.mapping.layer.name}: an input tile of {need} words does not fit {what} "
                 f"of {room}"
             )
+        if self.image:
+            return
         self._check_unchecked()
         check_levels(self.mapping, "load_input", self._load_levels, self.mapping.machine.dma_levels)
 

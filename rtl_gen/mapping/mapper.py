@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Container
+from dataclasses import replace
 
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
@@ -9,6 +10,7 @@ from .cost import estimate
 from .encode import encode_layer
 from .levels import blocked_dimensions, tile_step
 from .mapping import Mapping, MappingError
+from .packed_image import packed_image
 from .placing import Placing
 
 __all__ = ["choose_mapping", "loop_orders", "tile_choices"]
@@ -36,11 +38,29 @@ def choose_mapping(machine: Machine, layer: Layer, placing: Placing = ANYWHERE) 
     orders, the dataflow's own first, and takes another only where it gains more than :data:`GAIN`.
     So a mapping that lies off the grid, or in a later stage, may take fewer cycles.
 
+    Where the input may lie as the mapping likes, and the design can unfold images, the layer is also
+    mapped with its windows folded, and the cheaper one is taken.
+
     Raises
     ------
     MappingError
         If no mapping tried fits the design; the message is that of the smallest tiles.
     """
+    image = packed_image(machine, layer) if placing.free_input else None
+    if image is None:
+        return _choose(machine, layer, placing)
+    found = []
+    for chosen, at in ((layer, placing), (image.folded, replace(placing, image=image))):
+        try:
+            found.append(_choose(machine, chosen, at))
+        except MappingError as error:
+            reason = error
+    if not found:
+        raise reason
+    return min(found, key=lambda mapping: estimate(mapping).cycles)
+
+
+def _choose(machine: Machine, layer: Layer, placing: Placing) -> Mapping:
     Mapping(machine, layer, placing=placing)  # refuses what does not belong to this design at all
     reduced = set(machine.operation.reduced)
     window = reduced - blocked_dimensions(machine)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from ..reuse.machine import Machine
+from .packed_image import PackedImage
 from .tensors import BlockedTensor
 
-__all__ = ["Place", "Placing", "Resident", "whole_memory"]
+__all__ = ["OWN_INPUT", "Place", "Placing", "Resident", "whole_memory"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,10 @@ class Placing:
         Whether the output is written to main memory.
     adds
         Whether a residual is added that is loaded tile by tile.
+    image
+        Its input as a packed image whose windows are folded; the layer is then the folded one.
+    free_input
+        Whether the input may lie in main memory as the mapping likes: a network's own input.
     input_words, output_words
         Words for tiles of the input and of the output; None: the whole memory.
     """
@@ -80,5 +85,11 @@ class Placing:
     whole: bool = False
     stored: bool = True
     adds: bool = False
+    image: PackedImage | None = None
+    free_input: bool = False
     input_words: int | None = None
     output_words: int | None = None
+
+
+OWN_INPUT = Placing(free_input=True)
+"""Nothing is on chip, and the input is laid out for this layer alone."""

@@ -1,5 +1,6 @@
 """A program: what the host writes for each layer, and what lies in memory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -195,11 +196,14 @@ class Program:
         ValueError
             If the array holds other numbers than int8 does.
         """
-        engines, address = InputEngines(mapping), None
-        weights = BlockedTensor(mapping.machine, mapping.layer, mapping.machine.operation.weight)
+        engines, address, image = InputEngines(mapping), None, mapping.placing.image
+        layer = image.layer if image else mapping.layer
+        weights = BlockedTensor(mapping.machine, layer, mapping.machine.operation.weight)
         _check_shape(weights, "weights", data.weights)
         _check_channels(mapping, data)
-        if isinstance(source, Step):
+        if image:
+            address, data = self._place(image.tensor, image.pack, source), image.fold(data)
+        elif isinstance(source, Step):
             _check_chain(source, mapping.layer.name, engines.tensor)
             address, after = source.output_address, max(after, self.steps.index(source) + 1)
         else:
@@ -230,9 +234,12 @@ class Program:
         ValueError
             If it holds other numbers than int8 does.
         """
+        return self._place(tensor, tensor.pack, array)
+
+    def _place(self, tensor: BlockedTensor, pack: Callable, array: np.ndarray) -> int:
         _check_shape(tensor, "input", array)
         _check_range("input", array)
-        packed = tensor.pack(array)
+        packed = pack(array)
         address = self.allocate(len(packed))
         self.inputs[address] = packed
         return address

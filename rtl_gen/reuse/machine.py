@@ -380,9 +380,15 @@ class Machine:
             accumulators=self.accumulators,
             block=self.block,
             residual_checks=self.residual_checks,
+            image_words=self.image_words,
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
         )
+
+    @property
+    def image_words(self) -> int:
+        """Words of rows of a packed image, an even number; 0: images are not unfolded."""
+        return self.design.buffers.image // self.block // 2 * 2
 
     @property
     def residual_checks(self) -> int:

@@ -32,7 +32,9 @@ def explain(check: LayerCheck, source: np.ndarray, data: LayerData, limit: int =
     limit
         Steps that are listed: half of them the first, the others the last.
     """
-    layer = check.mapping.layer
+    layer, image = check.mapping.layer, check.mapping.placing.image
+    if image:
+        source, data = image.unfold(source), image.fold(data)
     lines = [f"{layer.name}: {problem}" for problem in check.done.problems]
     if check.first is None:
         lines += [] if lines else [f"{layer.name}: all outputs are right"]

@@ -9,6 +9,7 @@ from ..golden.einsum import IndexForm, affine_einsum
 from ..golden.quantize import output_int8
 from ..mapping.mapper import choose_mapping
 from ..mapping.mapping import Mapping
+from ..mapping.placing import OWN_INPUT
 from ..mapping.program import LayerData, Program
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
@@ -161,7 +162,7 @@ def check_layers(
         If a layer does not fit the design.
     """
     layers = list(layers)
-    mappings = list(mappings or (choose_mapping(machine, layer) for layer, _, _ in layers))
+    mappings = list(mappings or (choose_mapping(machine, layer, OWN_INPUT) for layer, _, _ in layers))
     programs, golden = [], []
     for mapping, (layer, source, data) in zip(mappings, layers):
         program = Program()

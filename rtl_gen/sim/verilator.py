@@ -224,7 +224,11 @@ class Recipe:
                     # macros: a parameter of the top would change its name, which bench.vlt needs
                     defines={"DUT": self.top, "DATA_WIDTH": self.data_width}
                     | ({"ENGINES": 1} if self.engines else {})
-                    | ({"LOAD_RESIDUAL": 1} if "load_residual" in self.engines else {}),
+                    | {
+                        name.upper(): 1
+                        for name in ("load_residual", "unfold_input")
+                        if name in self.engines
+                    },
                     timescale=("1ns", "1ps"),
                     log_file=log,
                 )

@@ -21,6 +21,7 @@ LIMITS = {
     "buffers.weights": ByteLimit(range(256, 16 * MIB + 1)),
     "buffers.output": ByteLimit(range(256, 16 * MIB + 1)),
     "buffers.parameters": ByteLimit(range(256, 16 * MIB + 1)),
+    "buffers.image": ByteLimit(range(256, MIB + 1)),
     "buffers.accumulators": Limit(range(1, 65537), "entries"),
     "bus.width": Limit((64, 128, 256), "bits"),
     "post.lanes": Limit((1, 2, 4, 8, 16, 32, 64), "lanes"),
@@ -94,6 +95,9 @@ class Buffers:
 
     Parameters
     ----------
+    image
+        Bytes of rows of a packed image, from which windows are folded (:mod:`rtl_gen.hw.unfold`);
+        0: none are.
     input_idiom, weights_idiom
         How a buffer hands words over: ``buffet``, ``fifo``, ``double_buffer`` or ``scratchpad``.
     """
@@ -103,17 +107,26 @@ class Buffers:
     output: int = 128 * KIB
     parameters: int = 16 * KIB
     accumulators: int = 1024
+    image: int = 0
     input_idiom: str = "buffet"
     weights_idiom: str = "buffet"
 
     def __post_init__(self):
         for name in ("input", "weights", "output", "parameters", "accumulators"):
             LIMITS[f"buffers.{name}"].check(getattr(self, name), f"buffers.{name}")
+        if self.image:
+            LIMITS["buffers.image"].check(self.image, "buffers.image")
         for name in ("input", "weights"):
             if (idiom := self.idiom(name)) not in IDIOMS:
                 raise SpecError(
                     f"must be {either(IDIOMS)}, not {shown(idiom)}", key=f"buffers.{name}.idiom"
                 )
+        if self.image and self.input_idiom != "buffet":
+            raise SpecError(
+                f"unfolded images are handed over word by word: the input's idiom must be buffet, "
+                f"not {self.input_idiom}",
+                key="buffers.image",
+            )
 
     def idiom(self, name: str) -> str:
         """The storage idiom of a buffer; parameters and outputs lie in buffets."""

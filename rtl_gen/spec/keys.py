@@ -152,6 +152,11 @@ BUFFERS = {
     "weights": ("bytes of weight memory", Buffers.weights),
     "output": ("bytes of output memory", Buffers.output),
     "parameters": ("bytes for biases, multipliers and shifts", Buffers.parameters),
+    "image": (
+        "bytes of rows of a packed image: layers whose input has few channels fold their windows "
+        "(default: none)",
+        None,
+    ),
     "accumulators": ("accumulators of each exit of the array", Buffers.accumulators),
 }
 BUS = {"width": ("data bits of the AXI4 port", Design.bus_bits)}

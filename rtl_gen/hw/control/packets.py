@@ -42,7 +42,7 @@ class PacketReader(wiring.Component):
     Parameters
     ----------
     lengths
-        Per engine, in the order of their numbers: words of its record.
+        Per engine, in the order of their numbers: words of its record; 0 of one that is not there.
 
     Members
     -------
@@ -121,10 +121,11 @@ class PacketReader(wiring.Component):
         """What is wrong with the word, seen as a header."""
         header = Signal(layout_of(HEADER.fields))
         longest = Array(self._lengths)[header.engine]
+        absent = Array(int(not words) for words in self._lengths)[header.engine]
         m.d.comb += header.eq(self.i.payload)
         with m.If(header.version != VERSION):
             m.d.comb += illegal.eq(errors.BAD_VERSION)
-        with m.Elif(header.engine >= len(self._lengths)):
+        with m.Elif((header.engine >= len(self._lengths)) | absent):
             m.d.comb += illegal.eq(errors.BAD_ENGINE)
         with m.Elif(header.words > longest):
             m.d.comb += illegal.eq(errors.DESCRIPTOR_TOO_LONG)

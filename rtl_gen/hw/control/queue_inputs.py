@@ -16,7 +16,7 @@ class QueueInputs(wiring.Component):
     Parameters
     ----------
     engines
-        Number of queues.
+        The number of the engine behind each queue.
 
     Members
     -------
@@ -27,22 +27,22 @@ class QueueInputs(wiring.Component):
     queues : ``Out(stream.Signature(32)).array(engines)``
     """
 
-    def __init__(self, engines: int):
+    def __init__(self, engines: tuple[int, ...]):
         self._engines = engines
-        self.module_name = f"queue_inputs_{engines}"
+        self.module_name = "queue_inputs"
         super().__init__(
             {
-                "host": In(stream.Signature(WORD_BITS)).array(engines),
+                "host": In(stream.Signature(WORD_BITS)).array(len(engines)),
                 "packets": In(stream.Signature(PACKET_WORD)),
                 "fetching": In(1),
-                "queues": Out(stream.Signature(WORD_BITS)).array(engines),
+                "queues": Out(stream.Signature(WORD_BITS)).array(len(engines)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         packet = self.packets.payload
-        for n, (host, queue) in enumerate(zip(self.host, self.queues, strict=True)):
+        for n, host, queue in zip(self._engines, self.host, self.queues, strict=True):
             with m.If(self.fetching):
                 m.d.comb += [
                     queue.payload.eq(packet.word),

@@ -35,7 +35,7 @@ class FetchParams:
     queue_words
         Words of each descriptor queue.
     lengths
-        Per engine, in the order of their numbers: words of its record.
+        Per engine, in the order of their numbers: words of its record; 0 of one that is not there.
 
     Raises
     ------
