@@ -82,7 +82,9 @@ def estimate(mapping: Mapping) -> Cost:
     ):
         if machine.idiom(name) == "scratchpad":
             coupled += times * (LATENCY + REFILL) + beats * filled
-    compute = max(_compute(mapping), unfold.cycles if unfold else 0)
+    compute = _compute(mapping)
+    if unfold:
+        compute = max(compute + unfold.exposed_cycles, unfold.cycles)
     return Cost(compute, max(bus, runs * RUN, store_runs * RUN), exposed, coupled)
 
 

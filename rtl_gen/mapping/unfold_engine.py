@@ -113,6 +113,17 @@ class UnfoldEngine:
             pixels *= self.source.pieces(name)
         return self.times * pixels * max(image.slices, self.source.window_words)
 
+    @property
+    def exposed_cycles(self) -> int:
+        """Of these, cycles in which the array waits, as a tile in use leaves no room for the next."""
+        source = self.source
+        if not source.boundary:
+            return 0
+        comes = source.slide_words if source.slides else source.tile_words
+        room = self._mapping.machine.tile_room("input", self._mapping.placing.input_words)
+        late = max(0, comes - (room - source.tile_words))
+        return self.cycles * late // comes
+
     # Descriptors
 
     def load(self) -> dict[str, int]:

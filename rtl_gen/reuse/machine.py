@@ -98,6 +98,11 @@ class Machine:
                 f"needed",
                 key="queue_words",
             )
+        if self.image_words and not self.checked_ranks:
+            raise SpecError(
+                f"{self.operation.name} has no windows to fold; without buffers.image it is built",
+                key="buffers.image",
+            )
         _ = (self.input_lanes, self.output_lanes)
         for name, tile in self.smallest_tiles.items():
             burst = 0 if name == "output" else self.burst_words

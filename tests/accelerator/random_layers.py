@@ -54,11 +54,14 @@ class Case:
 
     @property
     def layer(self) -> Layer:
-        return self.mapping.layer
+        """What is computed; where its windows are folded, the mapping has another."""
+        image = self.mapping.placing.image
+        return image.layer if image else self.mapping.layer
 
     def __str__(self) -> str:
         layer, mapping = self.layer, self.mapping
-        cut = {d: mapping.tile(d) for d, size in layer.sizes.items() if mapping.tile(d) < size}
+        sizes = mapping.layer.sizes
+        cut = {d: mapping.tile(d) for d, size in sizes.items() if mapping.tile(d) < size}
         return (
             f"seed {self.seed}: {layer.sizes} {layer.symbols} {layer.extents} "
             f"{layer.quantization}, tiles {cut}, order {''.join(mapping.order)}"

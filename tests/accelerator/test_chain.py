@@ -36,9 +36,9 @@ LARGE, SMALL = 4 * KIB, 512  # bytes of each activation memory: most outputs fit
 
 def resnet8(shared_data):
     """ResNet-8's layers up to its average pool, additions fused, and TFLite's tensors for them."""
-    machine = Machine(
-        dataclasses.replace(load_design(DATAFLOWS / "weight_stationary.yaml"), post_add=True)
-    )
+    design = load_design(DATAFLOWS / "weight_stationary.yaml")
+    buffers = replace(design.buffers, image=4 * KIB)
+    machine = Machine(replace(design, post_add=True, buffers=buffers))
     folder = shared_data / "ic_resnet8"
     traced = [
         layer for layer in read_traced(folder, pools=True) if layer.node.layer.operation == "conv2d"
@@ -73,8 +73,9 @@ def test_resnet8_runs_as_one_chained_program(shared_data, tell):
     assert [output is not None for output in done.outputs] == [False] * 9 + [True]
     np.testing.assert_array_equal(nodes[-1].result(done.outputs[-1])[0], expected[-1])
 
-    # All that crosses the port, counted there: nothing between the layers.
+    # All that crosses the port, counted there: the image as it is, and nothing between the layers.
     (image,) = program.inputs.values()
+    assert len(image) == 32 * 32 * 3
     constants = sum(len(data) for step in program.steps for data in step.images.values())
     result = program.steps[-1].output.tensor.bytes
     bus = machine.design.bus_bits // 8
