@@ -13,6 +13,7 @@ from pathlib import Path
 import area
 import buffet
 import bus_use
+import first_layers
 import generation
 import idioms
 import mac_use
@@ -28,6 +29,7 @@ BENCH_JSON = Path(__file__).resolve().parents[1] / "build" / "bench.json"
 MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "generation": generation.measures,
     "mac_use": mac_use.measures,
+    "first_layers": first_layers.measures,
     "simulation": simulation.measures,
     "area": area.measures,
     "buffet": buffet.measures,

@@ -19,6 +19,7 @@ import area  # noqa: E402
 import buffet  # noqa: E402
 import bus_use  # noqa: E402
 import direct_mapped  # noqa: E402
+import first_layers  # noqa: E402
 import generation  # noqa: E402
 import idioms  # noqa: E402
 import mac_use  # noqa: E402
@@ -216,6 +217,15 @@ def test_a_cache_that_holds_all_fetches_all_once():
     assert done.fetched == words
     slower = direct_mapped.run_caches(mapping, (64, 1 << 14), (1, 1))
     assert slower.fetched > done.fetched and slower.cycles > done.cycles
+
+
+def test_first_layers_at_a_small_size():
+    design = small_machine("weight_stationary", 3, 5).design
+    found = {x.name: x for x in first_layers.measures(design=design, layers=("dscnn",))}
+    assert found["first_layers_wrong"].value == 0
+    # 40 taps in 3 words of 16, on rows 3 and 1: 14 pieces of 15 PEs each; 64 channels in 16 + 4.
+    assert 50 < found["mac_use_first_dscnn"].value < 100
+    assert 0.9 < found["estimated_first_dscnn"].value < 1.1
 
 
 @pytest.mark.shared_data

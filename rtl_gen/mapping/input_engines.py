@@ -7,8 +7,8 @@ from math import gcd
 from ..spec.operation import Rank
 from .levels import Level
 from .mapping import Mapping, MappingError
-from .packed_image import PackedImage
 from .nest import Loop, NestWriter, check_levels, product, tile_field
+from .packed_image import PackedImage
 from .placing import Resident
 from .tensors import BlockedTensor
 

@@ -38,8 +38,8 @@ def choose_mapping(machine: Machine, layer: Layer, placing: Placing = ANYWHERE) 
     orders, the dataflow's own first, and takes another only where it gains more than :data:`GAIN`.
     So a mapping that lies off the grid, or in a later stage, may take fewer cycles.
 
-    Where the input may lie as the mapping likes, and the design can unfold images, the layer is also
-    mapped with its windows folded, and the cheaper one is taken.
+    Where the input may lie as the mapping likes, and the design can unfold images, the layer is
+    also mapped with its windows folded, and the cheaper one is taken.
 
     Raises
     ------

@@ -113,7 +113,9 @@ class PackedImage:
 
     @property
     def channel(self) -> str:
-        return self._operation.activation.rank(self._operation.activation.blocked).terms[0].dimension
+        return (
+            self._operation.activation.rank(self._operation.activation.blocked).terms[0].dimension
+        )
 
     @property
     def channels(self) -> int:

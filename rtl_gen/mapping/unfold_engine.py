@@ -41,9 +41,7 @@ class UnfoldEngine:
         moving = {self.image.output(rank) for rank in self.image.ranks} | {self.image.channel}
         cut = [level.dimension for _, level in self._walks if level.dimension in moving]
         whole = all(
-            self.source.pieces(rank.name) == 1
-            for rank in tensor.ranks
-            if self.image.is_batch(rank)
+            self.source.pieces(rank.name) == 1 for rank in tensor.ranks if self.image.is_batch(rank)
         )
         if cut or not whole or self.source.slides not in (None, self.image.ranks[0]):
             raise MappingError(
@@ -115,7 +113,7 @@ class UnfoldEngine:
 
     @property
     def exposed_cycles(self) -> int:
-        """Of these, cycles in which the array waits, as a tile in use leaves no room for the next."""
+        """Cycles of these in which the array waits: a tile in use leaves no room for the next."""
         source = self.source
         if not source.boundary:
             return 0

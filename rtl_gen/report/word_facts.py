@@ -193,6 +193,15 @@ def buffer_facts(machine: Machine) -> tuple[BufferFacts, ...]:
         found.append(
             BufferFacts(name=name, words=machine.buffer_words(name), bits=bits, holds=holds)
         )
+    if machine.image_words:
+        found.append(
+            BufferFacts(
+                name="image",
+                words=machine.image_words,
+                bits=bits,
+                holds="rows of a packed image, twice, from which windows are folded",
+            )
+        )
     if machine.accumulators:
         wide = machine.sum_bits * len(machine.output_lanes)
         found.append(

@@ -162,7 +162,9 @@ def check_layers(
         If a layer does not fit the design.
     """
     layers = list(layers)
-    mappings = list(mappings or (choose_mapping(machine, layer, OWN_INPUT) for layer, _, _ in layers))
+    mappings = list(
+        mappings or (choose_mapping(machine, layer, OWN_INPUT) for layer, _, _ in layers)
+    )
     programs, golden = [], []
     for mapping, (layer, source, data) in zip(mappings, layers):
         program = Program()

@@ -23,6 +23,7 @@ WIDTHS = Widths(
     accumulators=1024,
     block=16,
     residual_checks=4,
+    image_words=512,
 )
 MIXED = Record(
     "mixed",
@@ -101,7 +102,9 @@ def test_fields_that_cannot_be(bits):
 
 def test_every_engine_has_a_record_whose_length_a_header_can_say():
     assert tuple(records(WIDTHS)) == ENGINES
-    assert tuple(records(replace(WIDTHS, residual_checks=0))) == ENGINES[:-1]
+    for left_out, engine in (("residual_checks", "load_residual"), ("image_words", "unfold_input")):
+        rest = tuple(name for name in ENGINES if name != engine)
+        assert tuple(records(replace(WIDTHS, **{left_out: 0}))) == rest
     for name, record in records(WIDTHS).items():
         assert record.name == name
         assert HEADER.unpack([header(name, record.words)]) == {

@@ -2,7 +2,7 @@
 
 import random
 
-from rtl_gen.isa.descriptors import ENGINES, header
+from rtl_gen.isa.descriptors import ENGINES, VERSION, header
 from rtl_gen.isa.packets import PACKET_OVERHEAD, checksum, packet, program_image
 
 
@@ -24,7 +24,7 @@ def test_an_image_is_packets_without_gaps_the_lowest_byte_first():
     image = program_image([first, second])
     assert len(image) == 4 * (3 + 2)
     assert image[8:12] == bytes([1, 2, 3, 4])
-    assert image[:4] == bytes([1, 0, ENGINES.index("store"), 2])
+    assert image[:4] == bytes([1, 0, ENGINES.index("store"), VERSION])
     assert image[12:] == program_image([second])
 
 

@@ -41,6 +41,7 @@ WIDTHS = {
     "residual_checks": 4,
     "input_idiom": "scratchpad",
     "weight_idiom": "fifo",
+    "image_words": 512,
 }
 DESIGN = {
     "rows": 12,

@@ -311,6 +311,16 @@ COMPONENTS = {
             ),
         },
     ),
+    "unfold": Component(
+        modules=(
+            "rtl_gen.hw.unfold.slices",
+            "rtl_gen.hw.unfold.image_rows",
+            "rtl_gen.hw.unfold.gather",
+            "rtl_gen.hw.unfold.unfold",
+        ),
+        tests=("tests/hw/unfold/test_unfold.py",),
+        equivalent={},
+    ),
     "adder": Component(
         modules=("rtl_gen.hw.post.residual", "rtl_gen.hw.post.residual_add"),
         tests=("tests/hw/post/test_residual.py",),

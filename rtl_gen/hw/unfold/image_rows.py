@@ -184,9 +184,7 @@ class ImageRows(wiring.Component):
         shape = self._params.bank.write
         with m.If(self.words.valid & self.words.ready):
             m.d.sync += odd.eq(~odd)
-        fills = [
-            place(m, platform, f"fill{n}", Multicast, shape, SLICES) for n in range(BANKS)
-        ]
+        fills = [place(m, platform, f"fill{n}", Multicast, shape, SLICES) for n in range(BANKS)]
         for n, fill in enumerate(fills):
             m.d.comb += [
                 fill.i.valid.eq(self.words.valid & (odd == n)),

@@ -92,7 +92,9 @@ class PackedInput(wiring.Component):
             theirs = self.fill if name == "write" else self.fill_commit
             m.d.comb += [
                 mine.valid.eq(Mux(unfolding, inner.valid, theirs.valid)),
-                mine.payload.eq(Mux(unfolding, inner.payload.as_value(), theirs.payload.as_value())),
+                mine.payload.eq(
+                    Mux(unfolding, inner.payload.as_value(), theirs.payload.as_value())
+                ),
                 inner.ready.eq(unfolding & mine.ready),
             ]
         return m

@@ -11,6 +11,7 @@ from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.control.host import HostPort
 from rtl_gen.isa import errors
 from rtl_gen.isa.counters import COUNTERS
+from rtl_gen.isa.counters import COUNTERS
 from rtl_gen.isa.descriptors import ENGINES
 from rtl_gen.isa.registers import (
     BY_NAME,
@@ -32,6 +33,7 @@ def test_every_register_after_reset(engines):
     async def host(ctx):
         for n, room in enumerate(rooms.values()):
             ctx.set(bench.dut.room[n], room)
+        await ctx.tick().repeat(2 * len(COUNTERS))  # CONTROL says until then that they are cleared
         for offset in range(0, 4096, 4):
             register = next((r for r in REGISTERS if r.offset == offset), None)
             want = 0

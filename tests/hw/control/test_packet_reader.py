@@ -14,14 +14,15 @@ from rtl_gen.isa import errors
 from rtl_gen.isa.descriptors import ENGINES, HEADER, VERSION, header
 from rtl_gen.isa.packets import packet
 
-LENGTHS = (9, 3, 5, 1, 12, 7, 20, 25, 6)
+LENGTHS = (9, 3, 5, 1, 12, 7, 20, 25, 0, 6)
+PRESENT = [n for n, words in enumerate(LENGTHS) if words]
 
 
 def draw(rng, count):
     """Descriptors of random engines, shorter than their records or not, some of headers alone."""
     found = []
     for _ in range(count):
-        n = rng.randrange(len(ENGINES))
+        n = rng.choice(PRESENT)
         length = rng.choice([0, LENGTHS[n], rng.randint(0, LENGTHS[n])])
         body = [rng.getrandbits(32) for _ in range(length)]
         found.append([header(ENGINES[n], length), *body])
@@ -139,6 +140,7 @@ ILLEGAL = {
     "version": (with_header(GOOD, version=VERSION + 1), errors.BAD_VERSION),
     "version 0": (with_header(GOOD, version=0), errors.BAD_VERSION),
     "engine": (with_header(GOOD, engine=len(ENGINES)), errors.BAD_ENGINE),
+    "an engine that is not there": (with_header(GOOD, engine=8), errors.BAD_ENGINE),
     "engine far": (with_header(GOOD, engine=128 + 6), errors.BAD_ENGINE),
     "length": (with_header([*GOOD, 5], words=21), errors.DESCRIPTOR_TOO_LONG),
     "length far": (with_header(GOOD, words=1 << 15), errors.DESCRIPTOR_TOO_LONG),

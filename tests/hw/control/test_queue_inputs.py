@@ -8,13 +8,14 @@ from control_bench import stalls
 
 from rtl_gen.hw.control.queue_inputs import QueueInputs
 
-QUEUES = 3
+ENGINES = (0, 2, 5)
+QUEUES = len(ENGINES)
 
 
 @pytest.mark.parametrize("stall", [0, 0.5])
 def test_each_word_reaches_its_queue_and_the_hosts_wait_for_the_program(stall):
     """A program of 40 words in the middle of the host's; each has queues that take now and then."""
-    dut, rng = QueueInputs(QUEUES), random.Random(stall)
+    dut, rng = QueueInputs(ENGINES), random.Random(stall)
     packets = [(rng.getrandbits(32), rng.randrange(QUEUES)) for _ in range(40)]
     pushed = [(rng.getrandbits(32), rng.randrange(QUEUES)) for _ in range(40)]
     got, order = [[] for _ in range(QUEUES)], []
@@ -26,7 +27,7 @@ def test_each_word_reaches_its_queue_and_the_hosts_wait_for_the_program(stall):
             ctx.set(dut.fetching, fetching)
             ctx.set(dut.packets.valid, fetching and not next(waits))
             if left:
-                ctx.set(dut.packets.payload, dict(zip(("word", "engine"), left[0])))
+                ctx.set(dut.packets.payload, {"word": left[0][0], "engine": ENGINES[left[0][1]]})
             for n, host in enumerate(dut.host):
                 ctx.set(host.valid, bool(words) and words[0][1] == n)
                 ctx.set(host.payload, words[0][0] if words else 0)

@@ -12,7 +12,7 @@ from rtl_gen.isa import errors
 from rtl_gen.isa.descriptors import ENGINES, HEADER, header
 from rtl_gen.isa.packets import program_image
 
-LENGTHS = (9, 3, 5, 1, 12, 7, 20, 25, 6)
+LENGTHS = (9, 3, 5, 1, 12, 7, 20, 25, 6, 11)
 BURST_BEATS = 16
 PAGE = 4096
 
