@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -96,55 +97,46 @@ def unfold(machine, jobs, *, stalls: float, rng, limit=60_000) -> int:
     dut, block = Unfold(params), machine.block
     words = [word for image, _, _, array in jobs for word in words_of(image.pack(array), block)]
     wanted = [w for image, engine, _, array in jobs for w in expected_words(image, engine, array)]
-    spent = 0
+    left, waiting, got, cycles = deque(words), deque(job[2] for job in jobs), [], 0
 
-    async def fill(ctx):
-        for word in words:
-            while rng.random() < stalls:
-                await ctx.tick()
-            ctx.set(dut.words.payload, word)
-            ctx.set(dut.words.valid, 1)
-            await ctx.tick().until(dut.words.ready)
-            ctx.set(dut.words.valid, 0)
-
-    async def control(ctx):
-        for _, _, fields, _ in jobs:
-            ctx.set(dut.config, fields)
-            ctx.set(dut.start, 1)
+    async def bench(ctx):
+        nonlocal cycles
+        offered = False  # a word stands until it is taken
+        for cycle in range(limit):
+            start = bool(waiting) and not ctx.get(dut.busy)
+            if start:
+                ctx.set(dut.config, waiting.popleft())
+            ctx.set(dut.start, start)
+            offered = bool(left) and (offered or rng.random() >= stalls)
+            ctx.set(dut.words.valid, offered)
+            ctx.set(dut.words.payload, left[0] if left else 0)
+            ctx.set(dut.write.ready, takes := rng.random() >= stalls)
+            made = ctx.get(dut.write.valid)
+            assert ctx.get(dut.moved) == ctx.get(dut.commit.valid) == (made and takes)
+            assert ctx.get(dut.waits_room) == (made and not takes)
+            if made and takes:
+                got.append(ctx.get(dut.write.payload.data))
+                cycles = cycle
+                assert ctx.get(dut.busy), "until the last word is written"
+            if offered and ctx.get(dut.words.ready):
+                left.popleft()
+                offered = False
+            if len(got) > len(wanted) or not (waiting or start or ctx.get(dut.busy)):
+                break
             await ctx.tick()
-            ctx.set(dut.start, 0)
-            await ctx.tick().until(~dut.busy)
-
-    async def take(ctx):
-        nonlocal spent
-        for number, word in enumerate(wanted):
-            while rng.random() < stalls:
-                await ctx.tick()
-                spent += 1
-            ctx.set(dut.write.ready, 1)
-            while True:
-                valid, payload = ctx.get(dut.write.valid), ctx.get(dut.write.payload.data)
-                assert ctx.get(dut.commit.valid) == valid
-                await ctx.tick()
-                spent += 1
-                assert spent < limit, f"word {number} of {len(wanted)} does not come"
-                if valid:
-                    break
-            ctx.set(dut.write.ready, 0)
-            got = list(payload.to_bytes(block, "little"))[: len(word)]
-            assert got == word, f"word {number} of {len(wanted)}"
-        for _ in range(20):
-            await ctx.tick()
-        assert not ctx.get(dut.busy) and not ctx.get(dut.write.valid)
+        await ctx.tick().repeat(10)
+        assert not ctx.get(dut.write.valid) and not ctx.get(dut.busy)
         assert ctx.get(dut.space) == params.image.words, "all rows are given back"
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)
-    simulator.add_testbench(take)
-    for process in (fill, control):
-        simulator.add_testbench(process, background=True)
+    simulator.add_testbench(bench)
     simulator.run()
-    return spent
+    assert not left and len(got) == len(wanted)
+    for number, (word, bytes_) in enumerate(zip(got, wanted)):
+        made = list(word.to_bytes(block, "little"))[: len(bytes_)]
+        assert made == bytes_, f"word {number} of {len(wanted)}"
+    return cycles
 
 
 @pytest.mark.parametrize("stalls", [0, 0.4])
