@@ -13,6 +13,7 @@ __all__ = [
     "ADDRESS_BITS",
     "ID_BITS",
     "PAGE_BYTES",
+    "READ_ADDRESS",
     "RESPONSE",
     "connect_flat",
     "flat_ports",
@@ -32,16 +33,24 @@ PROTECTION = 0b000
 """AxPROT: data, secure, unprivileged (A4.7). An SoC that wants otherwise ties it at the port."""
 
 ADDRESS = data.StructLayout({"address": unsigned(ADDRESS_BITS), "length": unsigned(8)})
-"""AR and AW: ``length`` is the number of beats less one. Every burst is INCR, its beats are as
-wide as the bus, and its id is 0, so that responses come back in order."""
+"""AW: ``length`` is the number of beats less one. Every burst is INCR, its beats are as wide as the
+bus. Writes have id 0, so that their responses come back in order."""
+
+READ_ADDRESS = data.StructLayout(
+    {"address": unsigned(ADDRESS_BITS), "length": unsigned(8), "id": unsigned(ID_BITS)}
+)
+"""AR: the same, and an id. Bursts of one id come back in order, those of different ids may come in
+any order, and their beats between each other (A5.3)."""
 
 RESPONSE = data.StructLayout({"response": unsigned(2)})
 """B: the upper bit is set for SLVERR and DECERR."""
 
 
 def read_data(bus_bits: int) -> data.StructLayout:
-    """R: the same code for errors as B."""
-    return data.StructLayout({"data": unsigned(bus_bits), "response": unsigned(2), "last": 1})
+    """R: the same code for errors as B; the id of the burst."""
+    return data.StructLayout(
+        {"data": unsigned(bus_bits), "response": unsigned(2), "last": 1, "id": unsigned(ID_BITS)}
+    )
 
 
 def write_data(bus_bits: int) -> data.StructLayout:
@@ -73,7 +82,7 @@ def connect_flat(m, component, *, bus_bits: int, ar, r, aw, w, b, prefix: str = 
     Parameters
     ----------
     ar, aw, w
-        Streams that leave; payloads ``ADDRESS``, ``ADDRESS`` and ``write_data(bus_bits)``.
+        Streams that leave; payloads ``READ_ADDRESS``, ``ADDRESS``, ``write_data(bus_bits)``.
     r, b
         Streams that enter, as the part of the design that takes them shows them; payloads
         ``read_data(bus_bits)`` and ``RESPONSE``.
@@ -85,7 +94,7 @@ def connect_flat(m, component, *, bus_bits: int, ar, r, aw, w, b, prefix: str = 
     size = Const((bus_bits // 8).bit_length() - 1, 3)
     for channel, source in (("ar", ar), ("aw", aw)):
         m.d.comb += [
-            pin(f"{channel}id").eq(0),
+            pin(f"{channel}id").eq(source.payload.id if channel == "ar" else 0),
             pin(f"{channel}addr").eq(source.payload.address),
             pin(f"{channel}len").eq(source.payload.length),
             pin(f"{channel}size").eq(size),
@@ -106,6 +115,7 @@ def connect_flat(m, component, *, bus_bits: int, ar, r, aw, w, b, prefix: str = 
         r.payload.data.eq(pin("rdata")),
         r.payload.response.eq(pin("rresp")),
         r.payload.last.eq(pin("rlast")),
+        r.payload.id.eq(pin("rid")),
         r.valid.eq(pin("rvalid")),
         pin("rready").eq(r.ready),
         b.payload.response.eq(pin("bresp")),

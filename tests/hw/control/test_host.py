@@ -11,7 +11,6 @@ from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.control.host import HostPort
 from rtl_gen.isa import errors
 from rtl_gen.isa.counters import COUNTERS
-from rtl_gen.isa.counters import COUNTERS
 from rtl_gen.isa.descriptors import ENGINES
 from rtl_gen.isa.registers import (
     BY_NAME,

@@ -5,11 +5,11 @@ import random
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from memory_bench import ReadMemory, contents, items, raw, simulate
+from memory_bench import ReadMemory, ar_length, contents, items, raw, simulate
 
 from rtl_gen.hw.buffer.buffet import Buffet
 from rtl_gen.hw.layouts import layout_of
-from rtl_gen.hw.memory.axi import ADDRESS, read_data
+from rtl_gen.hw.memory.axi import READ_ADDRESS, read_data
 from rtl_gen.hw.memory.load import LoadEngine
 from rtl_gen.hw.memory.read_arbiter import ReadArbiter
 from rtl_gen.hw.memory.streams import join
@@ -25,7 +25,7 @@ class LoadSide(wiring.Component):
     def __init__(self, engines):
         self._engines = engines
         members = {
-            "ar": Out(stream.Signature(ADDRESS)),
+            "ar": Out(stream.Signature(READ_ADDRESS)),
             "r": In(stream.Signature(read_data(engines[0].bus_bits))),
             "error": Out(len(engines)),
             "drain": In(1),
@@ -209,7 +209,7 @@ def run(engines, descriptors, *, cycles=20_000, stalls=0.0, opens=None, shrink=1
         for n, (params, values) in enumerate(zip(engines, descriptors))
     ]
     per_reader = len(readers[0].signals)
-    signals = raw(dut.ar.valid, dut.ar.payload.address, dut.ar.payload.length, dut.r.ready)
+    signals = raw(dut.ar.valid, dut.ar.payload.address, ar_length(dut), dut.r.ready)
     error = raw(dut.error)
     for reader in readers:
         signals += reader.signals

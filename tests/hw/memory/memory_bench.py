@@ -7,7 +7,7 @@ behind it.
 import random
 from collections import deque
 
-from amaranth.hdl import Value
+from amaranth.hdl import Cat, Value
 from amaranth.sim import Simulator
 
 from rtl_gen.isa.fields import Field, Record, nest_fields
@@ -62,6 +62,11 @@ def contents(address, size):
     return int.from_bytes(bytes(whole), "little")
 
 
+def ar_length(dut):
+    """The length of what stands on AR, and the id above it: one sample for both."""
+    return Cat(dut.ar.payload.length, dut.ar.payload.id)
+
+
 class Axi:
     """A memory that checks each burst, with a latency and random stalls."""
 
@@ -84,11 +89,15 @@ class Axi:
 
 
 class ReadMemory(Axi):
-    """Answers requests in order."""
+    """Answers requests of one id in order; those of others before, behind or between.
+
+    What it samples as the length has the id above it (:func:`ar_length`).
+    """
 
     def __init__(self, bus_bits, **options):
         super().__init__(bus_bits, **options)
-        self.queue, self.ready, self.valid = deque(), 0, 0
+        self.queues, self.ready, self.valid = {}, 0, 0
+        self.serves = None  # the id whose beat stands
         self.times = []  # of beats
         self.waited = None  # request that was valid and not taken
 
@@ -103,24 +112,30 @@ class ReadMemory(Axi):
             assert (valid, address, length) == self.waited, "a waiting request changed"
         self.waited = (1, address, length) if valid and not self.ready else None
         if valid and self.ready:
-            self.check(address, length)
-            for beat in range(length + 1):
-                self.queue.append(
-                    (self.now + self.latency, address + beat * self.bus, beat == length)
-                )
+            self.check(address, length & 255)
+            queue = self.queues.setdefault(length >> 8, deque())
+            for beat in range((length & 255) + 1):
+                at = address + beat * self.bus
+                queue.append((self.now + self.latency, at, beat == length & 255))
         if self.valid and r_ready:
-            self.queue.popleft()
+            self.queues[self.serves].popleft()
             self.times.append(self.now)
         waits = self.valid and not r_ready
-        self.valid = int(
-            bool(self.queue) and self.queue[0][0] <= self.now + 1 and (waits or self.runs())
-        )
+        if not waits:
+            self.serves = self.choice()
+        self.valid = int(self.serves is not None and (waits or self.runs()))
         self.ready = int(self.runs())
         ctx.set(ar.ready, self.ready)
         ctx.set(r.valid, self.valid)
         if self.valid and not waits:
-            _, at, last = self.queue[0]
-            ctx.set(r.payload, {"data": contents(at, self.bus), "response": 0, "last": last})
+            _, at, last = self.queues[self.serves][0]
+            beat = {"data": contents(at, self.bus), "response": 0, "last": last, "id": self.serves}
+            ctx.set(r.payload, beat)
+
+    def choice(self):
+        """The id of the next beat, of those whose time has come."""
+        ready = [n for n, queue in self.queues.items() if queue and queue[0][0] <= self.now + 1]
+        return self.rng.choice(ready) if ready else None
 
 
 class WriteMemory(Axi):

@@ -11,6 +11,7 @@ from amaranth.sim import Simulator
 from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.memory.axi import (
     ADDRESS,
+    READ_ADDRESS,
     RESPONSE,
     connect_flat,
     flat_ports,
@@ -20,7 +21,7 @@ from rtl_gen.hw.memory.axi import (
 from rtl_gen.hw.memory.streams import join
 
 BUS_BITS = 64
-OUTGOING = {"ar": ADDRESS, "aw": ADDRESS, "w": write_data(BUS_BITS)}
+OUTGOING = {"ar": READ_ADDRESS, "aw": ADDRESS, "w": write_data(BUS_BITS)}
 INCOMING = {"r": read_data(BUS_BITS), "b": RESPONSE}
 
 
@@ -48,7 +49,8 @@ def test_every_signal_has_its_port():
 
     async def testbench(ctx):
         for name, port in (("ar", dut.ar), ("aw", dut.aw)):
-            ctx.set(port.payload, {"address": 0x1234_5678_9ABC_DEF0, "length": 15})
+            number = {"id": 11} if name == "ar" else {}
+            ctx.set(port.payload, {"address": 0x1234_5678_9ABC_DEF0, "length": 15} | number)
             ctx.set(port.valid, 1)
             for pin in address:
                 seen[name + pin] = ctx.get(getattr(dut, f"m_axi_{name}{pin}"))
@@ -57,7 +59,7 @@ def test_every_signal_has_its_port():
         ctx.set(dut.w.payload, {"data": 0xFEDC_BA98_7654_3210, "strobe": 0x81, "last": 1})
         for pin in ("data", "strb", "last", "valid"):
             seen["w" + pin] = ctx.get(getattr(dut, f"m_axi_w{pin}"))
-        for pin, value in (("rdata", 0x55AA), ("rresp", 2), ("rlast", 1), ("bresp", 3)):
+        for pin, value in (("rdata", 0x55AA), ("rresp", 2), ("rlast", 1), ("rid", 9), ("bresp", 3)):
             ctx.set(getattr(dut, f"m_axi_{pin}"), value)
         seen["r"] = tuple(ctx.get(dut.r.payload[name]) for name in INCOMING["r"].members)
         seen["b"] = ctx.get(dut.b.payload.response)
@@ -77,10 +79,11 @@ def test_every_signal_has_its_port():
     simulator.add_testbench(testbench)
     simulator.run()
     for channel in ("ar", "aw"):
-        assert {pin: seen[channel + pin] for pin in address} == address
+        number = {"id": 11} if channel == "ar" else {}
+        assert {pin: seen[channel + pin] for pin in address} == address | number
     assert seen["wdata"] == 0xFEDC_BA98_7654_3210
     assert (seen["wstrb"], seen["wlast"], seen["wvalid"]) == (0x81, 1, 0)
-    assert seen["r"] == (0x55AA, 2, 1)
+    assert seen["r"] == (0x55AA, 2, 1, 9)
     assert seen["b"] == 3
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 from load_bench import LoadSide, expected_words, run
-from memory_bench import ReadMemory, load_record, raw, simulate
+from memory_bench import ReadMemory, ar_length, load_record, raw, simulate
 
 from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.memory.load import LoadEngine, LoadParams
@@ -185,7 +185,7 @@ def test_it_is_urgent_while_less_than_the_watermark_is_there_or_coming():
         seen.append(samples[4:])
         return axi.now == 175
 
-    ar = raw(dut.ar.valid, dut.ar.payload.address, dut.ar.payload.length, dut.r.ready)
+    ar = raw(dut.ar.valid, dut.ar.payload.address, ar_length(dut), dut.r.ready)
     simulate(dut, 200, [*ar, dut.urgent0, dut.space0, dut.working0], step)
     requested = next(n for n, (urgent, _, _) in enumerate(seen[5:], 5) if not urgent)
     assert all(urgent for urgent, _, _ in seen[2:requested])
@@ -213,7 +213,7 @@ def test_nothing_is_loaded_from_within_a_word(wrong, clips):
         seen.append(samples[4:])
         return axi.now == 100
 
-    ar = raw(dut.ar.valid, dut.ar.payload.address, dut.ar.payload.length, dut.r.ready)
+    ar = raw(dut.ar.valid, dut.ar.payload.address, ar_length(dut), dut.r.ready)
     simulate(dut, 120, [*ar, dut.unaligned0, dut.working0], step)
     first = next(n for n, (unaligned, _) in enumerate(seen) if unaligned)
     assert first < 15

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from memory_bench import ReadMemory, contents, raw, simulate
+from memory_bench import ReadMemory, ar_length, contents, raw, simulate
 
 from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.memory.axi import ADDRESS
@@ -87,7 +87,7 @@ def test_each_gets_its_turn_and_its_beats(count, stalls):
         assert not samples[4]
         return all(engine.got == len(engine.expected) for engine in engines)
 
-    signals = raw(dut.ar.valid, dut.ar.payload.address, dut.ar.payload.length, dut.r.ready)
+    signals = raw(dut.ar.valid, dut.ar.payload.address, ar_length(dut), dut.r.ready)
     signals += raw(dut.error)
     for engine in engines:
         signals += engine.signals
@@ -111,7 +111,9 @@ def test_a_bus_error_is_remembered_of_the_engine_it_is_for(response):
         for beats in dut.beats:
             ctx.set(beats.ready, 1)
         ctx.set(dut.r.valid, now in (9, 10))
-        ctx.set(dut.r.payload, {"data": 0, "response": response * (now == 10), "last": 1})
+        fails = now == 10
+        beat = {"data": 0, "response": response * fails, "last": 1, "id": 1 + fails}
+        ctx.set(dut.r.payload, beat)
         return now == 30
 
     simulate(dut, 40, raw(dut.error), step)
@@ -141,7 +143,7 @@ def test_draining_ends_what_is_in_flight_and_begins_nothing():
             assert not idle or axi.now < 5
         return axi.now == 400
 
-    signals = raw(dut.ar.valid, dut.ar.payload.address, dut.ar.payload.length, dut.r.ready)
+    signals = raw(dut.ar.valid, dut.ar.payload.address, ar_length(dut), dut.r.ready)
     signals += raw(dut.idle, *(beats.valid for beats in dut.beats))
     simulate(dut, 500, signals, step)
     assert idle_at is not None

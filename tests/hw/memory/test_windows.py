@@ -4,7 +4,7 @@ import random
 
 import pytest
 from amaranth.sim import Simulator
-from memory_bench import ReadMemory, raw, simulate
+from memory_bench import ReadMemory, ar_length, raw, simulate
 
 from rtl_gen.hw.memory.read_arbiter import ReadArbiter
 from rtl_gen.hw.memory.windows import WindowCheck
@@ -63,7 +63,7 @@ def test_no_read_is_sent_outside_nor_any_behind_it(outside):
         ctx.set(dut.drain, axi.now > 60)
         return axi.now == 120
 
-    signals = raw(dut.ar.valid, dut.ar.payload.address, dut.ar.payload.length, dut.r.ready)
+    signals = raw(dut.ar.valid, dut.ar.payload.address, ar_length(dut), dut.r.ready)
     taken = dut.request[1].valid & dut.request[1].ready
     simulate(dut, 200, [*signals, *raw(taken, dut.outside)], step, [window(5, 6, "r")])
     assert [address for address, _ in axi.bursts] == asked[:2]
