@@ -155,7 +155,7 @@ def test_draining_ends_what_is_in_flight_and_begins_nothing():
 def test_no_engine_is_refused():
     arbiter = ReadArbiter.__new__(ReadArbiter)
     arbiter._MustUse__silence = True
-    with pytest.raises(ValueError, match=r"^engines must be at least 1, not 0$"):
+    with pytest.raises(ValueError, match=r"^engines must be 1\.\.16, an id each, not 0$"):
         arbiter.__init__(0, BUS_BITS)
 
 
