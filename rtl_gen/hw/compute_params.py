@@ -40,7 +40,9 @@ class ComputeParams:
         if name == "input":
             tag_bits = PAD_BITS + dict(self.forms("feed_input")).get("byte", 0)
         lanes = machine.block if name == "output" else 1
-        return RegionParams(8 * machine.block, depths, machine.block, tag_bits, lanes)
+        reads = machine.input_reads if name == "input" else 1
+        block, banks = machine.block, machine.banks
+        return RegionParams(8 * block, depths, block, tag_bits, lanes, reads, banks)
 
     @cached_property
     def input_buffet(self) -> BuffetParams:

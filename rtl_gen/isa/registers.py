@@ -198,6 +198,8 @@ def _identification_registers() -> tuple[Register, ...]:
         _whole("OUTPUT_WORDS", 0x034, "read", "Words of the output buffer.", None),
         _whole("ACCUMULATORS", 0x038, "read",
                "Accumulators behind each exit of the array; 0 where the PEs accumulate.", None),
+        _whole("INPUT_READS", 0x03C, "read",
+               "Input words that are read together; feed_input says where they lie.", None),
     )  # fmt: skip
 
 
@@ -395,6 +397,7 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
         "PARAMETER_WORDS": {"value": widths.parameter_words},
         "OUTPUT_WORDS": {"value": widths.output_words},
         "ACCUMULATORS": {"value": widths.accumulators},
+        "INPUT_READS": {"value": widths.input_reads},
     }
     return {name: BY_NAME[name].pack(values) for name, values in fields.items()}
 

@@ -78,7 +78,7 @@ def estimate(mapping: Mapping) -> Cost:
     ):
         if machine.idiom(name) == "scratchpad":
             coupled += times * (LATENCY + REFILL) + beats * filled
-    return Cost(_compute(mapping), max(bus, runs * RUN, store_runs * RUN), exposed, coupled)
+    return Cost(_compute(source), max(bus, runs * RUN, store_runs * RUN), exposed, coupled)
 
 
 def _stored_runs(result: OutputEngines) -> int:
@@ -110,9 +110,12 @@ def trips(mapping: Mapping, chosen) -> int:
     return total
 
 
-def _compute(mapping: Mapping) -> int:
+def _compute(source: InputEngines) -> int:
+    mapping = source.mapping
     machine, levels = mapping.machine, mapping.levels
     cycles = steps = trips(mapping, levels)
+    if not machine.input_held:
+        cycles = max(cycles, trips(mapping, levels[: source.kept]) * source.read_cycles)
     for held, operand, dimensions in (
         (machine.weights_held, machine.weight_operand, mapping.weight_dimensions),
         (machine.input_held, machine.input_operand, machine.operation.activation.dimensions),

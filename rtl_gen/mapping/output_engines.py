@@ -7,6 +7,7 @@ from .input_engines import InputEngines
 from .linear_engines import changes_channel_block
 from .mapping import Mapping, MappingError
 from .nest import Loop, NestWriter, check_levels, product
+from .pitches import pitches_of
 from .tensors import BlockedTensor
 
 __all__ = ["OutputEngines"]
@@ -48,7 +49,33 @@ class OutputEngines:
         return len(self._levels)
 
     def pieces(self, name: str) -> int:
-        """Positions of a rank (or blocks) in a tile."""
+        """Positions of a rank (or blocks) that a tile takes, those without an output included."""
+        return self._used(name) + self._spread.get(name, 0)
+
+    @cached_property
+    def _spread(self) -> dict[str, int]:
+        """Positions by which the rows of an output that stays on chip are lengthened.
+
+        Who reads them finds the words of a step in as many banks as can be: as many as at stride
+        and dilation 1, or at odd ones, if the words of a step lie in rows.
+        """
+        machine = self.mapping.machine
+        read = [r.name for r in machine.operation.activation.ranks]
+        if machine.input_reads == 1 or not self.mapping.placing.whole:
+            return {}
+        if len(read) != len(self.tensor.order):
+            return {}
+        reader = InputEngines(self.mapping)
+        used = [self._used(name) for name in self.tensor.order]
+        *outer, run = reader.tensor.order
+        costs = {}
+        for more in range(machine.banks):
+            counts = dict(zip(outer, used)) | {run: used[-1] + more}
+            costs[more] = reader.unit_crowded(pitches_of(counts))
+        return {self.tensor.order[-1]: min(costs, key=costs.get)}
+
+    def _used(self, name: str) -> int:
+        """Positions of a rank (or blocks) in a tile that outputs are written to."""
         covered = self.mapping.covered(self._dimension(name), self.boundary)
         return -(-covered // self.mapping.machine.block) if name == self._blocked else covered
 
@@ -61,11 +88,7 @@ class OutputEngines:
 
     @cached_property
     def pitches(self) -> dict[str, int]:
-        pitches, step = {}, 1
-        for name in reversed(self.tensor.order):
-            pitches[name] = step
-            step *= self.pieces(name)
-        return pitches
+        return pitches_of({name: self.pieces(name) for name in self.tensor.order})
 
     @property
     def tile_words(self) -> int:

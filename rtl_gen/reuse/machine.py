@@ -204,6 +204,27 @@ class Machine:
         return max(lane.word for lane in self.input_lanes) + 1
 
     @property
+    def input_steps(self) -> int:
+        """Steps that the words of one serve at most: the inner loop may walk within words."""
+        blocked = self.blocked_dimension(self.operation.activation)
+        if self.design.dataflow.inner != blocked:
+            return 1
+        return max(1, -(-self.block // self.spatial_size(blocked)))
+
+    @property
+    def input_reads(self) -> int:
+        """Words that the feeder reads together: all of a step, where steps use them up faster than
+        one a cycle. A FIFO gives one at a time.
+        """
+        faster = not self.input_held and self.input_words > self.input_steps
+        return self.input_words if faster and self.idiom("input") != "fifo" else 1
+
+    @property
+    def banks(self) -> int:
+        """Banks of each activation memory, by the lowest bits of a word's address."""
+        return 1 << (self.input_reads - 1).bit_length()
+
+    @property
     def input_byte_moves(self) -> bool:
         """Whether the byte of a lane depends on the step: a word has more channels than lanes."""
         blocked = self.blocked_dimension(self.operation.activation)
@@ -380,6 +401,7 @@ class Machine:
             accumulators=self.accumulators,
             block=self.block,
             residual_checks=self.residual_checks,
+            input_reads=self.input_reads,
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
         )

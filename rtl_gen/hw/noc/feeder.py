@@ -42,6 +42,11 @@ class FeederParams:
     tags: tuple[str, ...] = ()
 
     @property
+    def reads(self) -> int:
+        """Words of a request."""
+        return getattr(self.buffet, "reads", 1)
+
+    @property
     def nest(self) -> NestParams:
         amount = self.buffet.amount.width
         return NestParams(levels=self.levels, forms=self.forms, events=(("shrink", amount),))
@@ -52,6 +57,9 @@ class Feeder(wiring.Component):
 
     A word whose coordinate lies outside the tensor is asked for with ``read`` low: padding takes no
     room in memory, and the reader puts its own value in.
+
+    Where a request asks for several words, the nest gives index and coordinates of the first; those
+    of the others lie at constant offsets, ``index_word1``, ``y0_word1``, ... of the configuration.
 
     Members
     -------
@@ -79,21 +87,31 @@ class Feeder(wiring.Component):
         fields = fields_of(self.config, params.nest.config)
         nest = place(m, platform, "nest", Nest, params.nest, tied={"config": fields})
         item, request = nest.item.payload, self.request.payload
-        checks = [name for name, _ in params.forms if name.startswith("y")]
-        inside = [
-            (item[name] >= 0) & (item[name] < self.config[f"{name}_limit"]) for name in checks
-        ]
         forms = dict(params.forms)
+        reads = [self._inside(item, word) for word in range(params.reads)]
+        indices = request.index if params.reads > 1 else [request.index]
         m.d.comb += [
             nest.start.eq(self.start),
             self.busy.eq(nest.busy),
             self.request.valid.eq(nest.item.valid),
             nest.item.ready.eq(self.request.ready),
-            request.index.eq(item.index),
-            request.read.eq(Cat(inside).all() if inside else 1),
+            *(index.eq(self._form(item, "index", word)) for word, index in enumerate(indices)),
+            request.read.eq(Cat(reads) if params.reads > 1 else reads[0]),
             request.shrink.eq(item.shrink),
         ]
         if params.tags:
             tags = [item[name] if name in forms else self.config[name] for name in params.tags]
             m.d.comb += request.tag.eq(Cat(tags))
         return m
+
+    def _form(self, item, name, word):
+        """A form's value of a word of the request."""
+        return item[name] + self.config[f"{name}_word{word}"] if word else item[name]
+
+    def _inside(self, item, word):
+        """Whether a word of the request lies in the tensor."""
+        inside = []
+        for name in (name for name, _ in self._params.forms if name.startswith("y")):
+            at = self._form(item, name, word)
+            inside.append((at >= 0) & (at < self.config[f"{name}_limit"]))
+        return Cat(inside).all() if inside else 1
