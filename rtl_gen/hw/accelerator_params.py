@@ -83,6 +83,7 @@ class AcceleratorParams:
             buffet=self.buffet(name),
             forms=self.compute.forms(f"feed_{name}"),
             tags=tags[name],
+            words=self.machine.input_read_sizes if name == "input" else (),
         )
 
     def buffet(self, name: str) -> BuffetParams:

@@ -83,7 +83,9 @@ class Widths:
     block
         Elements of a word.
     input_reads
-        Input words that the feeder reads together; all but the first lie at offsets from it.
+        Input words that the feeder reads together.
+    input_loops
+        Spatial loops over these words; none where it reads one.
     input_idiom, weight_idiom
         Of :data:`IDIOMS`.
     """
@@ -102,6 +104,7 @@ class Widths:
     block: int
     residual_checks: int = 0
     input_reads: int = 1
+    input_loops: int = 0
     input_idiom: str = "buffet"
     weight_idiom: str = "buffet"
 
@@ -183,12 +186,15 @@ def _feed(name: str, widths: Widths, words: int, forms: Mapping[str, int], head=
     return Record(name, (*head, *nest))
 
 
-def _word_offsets(widths: Widths) -> tuple[Field, ...]:
-    """How far index and coordinates of the other words of a step lie from those of the first."""
+def _word_strides(widths: Widths) -> tuple[Field, ...]:
+    """What each loop over the words of a step adds to their index and coordinates."""
     bits = {"index": _index_bits(widths.activation_words)}
     bits |= {f"y{n}": COORDINATE_BITS for n in range(widths.feed_checks)}
-    words = range(1, widths.input_reads)
-    return tuple(Field(f"{form}_word{k}", bits[form], signed=True) for k in words for form in bits)
+    return tuple(
+        Field(f"{form}_word{loop}", bits[form], signed=True)
+        for loop in range(widths.input_loops)
+        for form in bits
+    )
 
 
 def _compute(widths: Widths) -> Record:
@@ -268,7 +274,7 @@ def records(widths: Widths) -> dict[str, Record]:
     )
     pad = Field("pad_value", 8, signed=True)
     resident = (Field("resident", 1), Field("resident_memory", 1))
-    feed_input = (pad, *FENCE, *resident, *limits, *_word_offsets(widths))
+    feed_input = (pad, *FENCE, *resident, *limits, *_word_strides(widths))
     checks, input_tile = widths.load_checks, _tile(widths.input_idiom, widths.activation_words)
     weight_tile = _tile(widths.weight_idiom, widths.weight_words)
     found = {

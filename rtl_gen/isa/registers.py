@@ -198,8 +198,10 @@ def _identification_registers() -> tuple[Register, ...]:
         _whole("OUTPUT_WORDS", 0x034, "read", "Words of the output buffer.", None),
         _whole("ACCUMULATORS", 0x038, "read",
                "Accumulators behind each exit of the array; 0 where the PEs accumulate.", None),
-        _whole("INPUT_READS", 0x03C, "read",
-               "Input words that are read together; feed_input says where they lie.", None),
+        Register("INPUT_READS", 0x03C, "read", (
+            BitField("input_reads", 0, 16, "input words that are read together"),
+            BitField("input_loops", 16, 8, "spatial loops over these words; 0 for one word"),
+        ), "What a step takes of the input buffer at once.", None),
     )  # fmt: skip
 
 
@@ -397,7 +399,7 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
         "PARAMETER_WORDS": {"value": widths.parameter_words},
         "OUTPUT_WORDS": {"value": widths.output_words},
         "ACCUMULATORS": {"value": widths.accumulators},
-        "INPUT_READS": {"value": widths.input_reads},
+        "INPUT_READS": {"input_reads": widths.input_reads, "input_loops": widths.input_loops},
     }
     return {name: BY_NAME[name].pack(values) for name, values in fields.items()}
 

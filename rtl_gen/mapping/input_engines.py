@@ -203,10 +203,11 @@ class InputEngines:
 
     def _crowded(self, pitches: dict[str, int]) -> int:
         """Words of a step in the bank that has most of them."""
-        return crowded(
-            (offsets["index"] for offsets in self._word_offsets(pitches)),
-            self.mapping.machine.banks,
-        )
+        offsets = [0]
+        for loop in self._word_loops(pitches):
+            step = loop.strides["index"]
+            offsets = [at + n * step for at in offsets for n in range(loop.bound)]
+        return crowded(offsets, self.mapping.machine.banks)
 
     def unit_crowded(self, pitches: dict[str, int]) -> int:
         """The same, were all strides and dilations 1."""
@@ -217,7 +218,7 @@ class InputEngines:
 
     @property
     def read_cycles(self) -> int:
-        """Cycles in which the words of a step are read."""
+        """Cycles in which the words that a step uses are read."""
         machine = self.mapping.machine
         if machine.input_reads > 1:
             return self._crowded(self.pitches)
@@ -394,8 +395,8 @@ class InputEngines:
             writer.add(loop)
         values = writer.fields(bases=bases, ends={"shrink": tile})
         if machine.input_reads > 1:
-            for k, offsets in enumerate(self._word_offsets(self.pitches)[1:], start=1):
-                values |= {f"{name}_word{k}": by for name, by in offsets.items()}
+            for k, loop in enumerate(self._word_loops(self.pitches)):
+                values |= {f"{name}_word{k}": step for name, step in loop.strides.items()}
         for n, name in enumerate(machine.checked_ranks):
             values[f"y{n}_limit"] = self.tensor.count(name)
         return values
@@ -430,18 +431,6 @@ class InputEngines:
         size = machine.reuse.placement.sizes[n]
         piece = Level(dimension, machine.reuse.placement.units[n], size, size)
         return Loop(size, strides=self._feed_strides(piece, inside=True, pitches=pitches))
-
-    def _word_offsets(self, pitches: dict[str, int]) -> list[dict[str, int]]:
-        """How far the words of one step lie from the first, in each form."""
-        offsets = [{}]
-        for loop in self._word_loops(pitches):
-            offsets = [
-                {name: at.get(name, 0) + n * step for name, step in loop.strides.items()}
-                | {name: value for name, value in at.items() if name not in loop.strides}
-                for at in offsets
-                for n in range(loop.bound)
-            ]
-        return offsets
 
     @property
     def _blocked(self) -> str:

@@ -213,11 +213,22 @@ class Machine:
 
     @property
     def input_reads(self) -> int:
-        """Words that the feeder reads together: all of a step, where steps use them up faster than
-        one a cycle. A FIFO gives one at a time.
+        """Words that the feeder reads together: all of a step, where each step takes new ones.
+
+        Words that are walked within come one by one, as do held ones and those of a FIFO.
         """
-        faster = not self.input_held and self.input_words > self.input_steps
-        return self.input_words if faster and self.idiom("input") != "fifo" else 1
+        walked = self.input_held or self.input_steps > 1
+        return 1 if walked or self.idiom("input") == "fifo" else self.input_words
+
+    @property
+    def input_read_sizes(self) -> tuple[int, ...]:
+        """Sizes of the loops over the words that are read together, the last fastest."""
+        if self.input_reads == 1:
+            return ()
+        blocked = self.blocked_dimension(self.operation.activation)
+        wide = -(-self.spatial_size(blocked) // self.block)
+        sizes = tuple(self.reuse.placement.sizes[n] for n in self.input_word_loops)
+        return sizes + ((wide,) if wide > 1 else ())
 
     @property
     def banks(self) -> int:
@@ -402,6 +413,7 @@ class Machine:
             block=self.block,
             residual_checks=self.residual_checks,
             input_reads=self.input_reads,
+            input_loops=len(self.input_read_sizes),
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
         )

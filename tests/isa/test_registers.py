@@ -39,6 +39,8 @@ WIDTHS = {
     "accumulators": 1024,
     "block": 16,
     "residual_checks": 4,
+    "input_reads": 9,
+    "input_loops": 2,
     "input_idiom": "scratchpad",
     "weight_idiom": "fifo",
 }

@@ -74,9 +74,7 @@ class Counters(wiring.Component):
         As those of :class:`~rtl_gen.hw.control.tally.Tally`; in the order of ``COUNTERS``.
     """
 
-    def __init__(
-        self, engines: tuple[str, ...], bus_bytes: int, block: int, input_reads: int = 1
-    ):
+    def __init__(self, engines: tuple[str, ...], bus_bytes: int, block: int, input_reads: int = 1):
         self._engines, self._bus_bytes, self._block = engines, bus_bytes, block
         self._input_reads = input_reads
         self.module_name = "counters"

@@ -1,5 +1,6 @@
 """Feeders: what reads operands from their buffets in the order of their use."""
 
+import itertools
 from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module
@@ -33,6 +34,8 @@ class FeederParams:
         that must lie in the tensor (below ``y0_limit``, ...), else the word is not read.
     tags
         Fields of the configuration, or forms, that go with every word.
+    words
+        Sizes of the loops over the words of a request, the last fastest; none for one word.
     """
 
     record: Record
@@ -40,16 +43,20 @@ class FeederParams:
     buffet: BuffetParams
     forms: tuple[tuple[str, int], ...]
     tags: tuple[str, ...] = ()
-
-    @property
-    def reads(self) -> int:
-        """Words of a request."""
-        return getattr(self.buffet, "reads", 1)
+    words: tuple[int, ...] = ()
 
     @property
     def nest(self) -> NestParams:
         amount = self.buffet.amount.width
         return NestParams(levels=self.levels, forms=self.forms, events=(("shrink", amount),))
+
+
+def _times(value, number: int):
+    """A small multiple, of shifts and additions."""
+    if number == 1:
+        return value
+    half = _times(value, number // 2) << 1
+    return half + value if number % 2 else half
 
 
 class Feeder(wiring.Component):
@@ -58,8 +65,8 @@ class Feeder(wiring.Component):
     A word whose coordinate lies outside the tensor is asked for with ``read`` low: padding takes no
     room in memory, and the reader puts its own value in.
 
-    Where a request asks for several words, the nest gives index and coordinates of the first; those
-    of the others lie at constant offsets, ``index_word1``, ``y0_word1``, ... of the configuration.
+    Where a request asks for several words, the nest gives index and coordinates of the first. Loops
+    over the words add to them ``index_word0``, ``y0_word0``, ... of the configuration a trip.
 
     Members
     -------
@@ -88,15 +95,16 @@ class Feeder(wiring.Component):
         nest = place(m, platform, "nest", Nest, params.nest, tied={"config": fields})
         item, request = nest.item.payload, self.request.payload
         forms = dict(params.forms)
-        reads = [self._inside(item, word) for word in range(params.reads)]
-        indices = request.index if params.reads > 1 else [request.index]
+        words = list(itertools.product(*map(range, params.words)))  # trips of the loops over them
+        reads = [self._inside(item, word) for word in words]
+        indices = request.index if params.words else [request.index]
         m.d.comb += [
             nest.start.eq(self.start),
             self.busy.eq(nest.busy),
             self.request.valid.eq(nest.item.valid),
             nest.item.ready.eq(self.request.ready),
-            *(index.eq(self._form(item, "index", word)) for word, index in enumerate(indices)),
-            request.read.eq(Cat(reads) if params.reads > 1 else reads[0]),
+            *(index.eq(self._form(item, "index", word)) for word, index in zip(words, indices)),
+            request.read.eq(Cat(reads) if params.words else reads[0]),
             request.shrink.eq(item.shrink),
         ]
         if params.tags:
@@ -106,7 +114,11 @@ class Feeder(wiring.Component):
 
     def _form(self, item, name, word):
         """A form's value of a word of the request."""
-        return item[name] + self.config[f"{name}_word{word}"] if word else item[name]
+        value = item[name]
+        for loop, trip in enumerate(word):
+            if trip:
+                value = value + _times(self.config[f"{name}_word{loop}"], trip)
+        return value
 
     def _inside(self, item, word):
         """Whether a word of the request lies in the tensor."""
