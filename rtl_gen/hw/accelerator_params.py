@@ -73,7 +73,7 @@ class AcceleratorParams:
 
     def feed(self, name: str) -> FeederParams:
         tags = {
-            "input": ("pad_value", *(["byte"] if self.machine.input_held else [])),
+            "input": ("pad_value", *(["byte"] if self.machine.widths.byte_with_word else [])),
             "weights": (),
             "parameters": tuple(field.name for field in POST),
         }

@@ -201,6 +201,7 @@ def _identification_registers() -> tuple[Register, ...]:
         Register("INPUT_READS", 0x03C, "read", (
             BitField("input_reads", 0, 16, "input words that are read together"),
             BitField("input_loops", 16, 8, "spatial loops over these words; 0 for one word"),
+            BitField("input_taps", 24, 8, "PEs through which an input word moves; 0: none"),
         ), "What a step takes of the input buffer at once.", None),
     )  # fmt: skip
 
@@ -399,7 +400,8 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
         "PARAMETER_WORDS": {"value": widths.parameter_words},
         "OUTPUT_WORDS": {"value": widths.output_words},
         "ACCUMULATORS": {"value": widths.accumulators},
-        "INPUT_READS": {"input_reads": widths.input_reads, "input_loops": widths.input_loops},
+        "INPUT_READS": {"input_reads": widths.input_reads, "input_loops": widths.input_loops}
+        | {"input_taps": widths.input_taps},
     }
     return {name: BY_NAME[name].pack(values) for name, values in fields.items()}
 

@@ -1,6 +1,6 @@
 """What a mapping costs, estimated from its loops: the measure by which the mapper chooses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .input_engines import InputEngines
 from .levels import Level
@@ -114,7 +114,9 @@ def _compute(source: InputEngines) -> int:
     mapping = source.mapping
     machine, levels = mapping.machine, mapping.levels
     cycles = steps = trips(mapping, levels)
-    if not machine.input_held:
+    if source.ticks:
+        cycles = max(cycles, _ticks(source) * source.read_cycles)
+    elif not machine.input_held:
         cycles = max(cycles, trips(mapping, levels[: source.kept]) * source.read_cycles)
     for held, operand, dimensions in (
         (machine.weights_held, machine.weight_operand, mapping.weight_dimensions),
@@ -130,6 +132,17 @@ def _compute(source: InputEngines) -> int:
     if machine.drains:
         return steps + complete * (machine.drains * each + 1)
     return max(cycles, steps + complete * (each - 1))
+
+
+def _ticks(source: InputEngines) -> int:
+    """Ticks of an input that moves from PE to PE."""
+    levels, ticks = list(source.mapping.levels), source.ticks
+    if ticks.level is None:
+        return trips(source.mapping, levels) * ticks.words(1) + ticks.flush
+    inner = levels[ticks.level]
+    words = replace(inner, bound=ticks.words(inner.bound), last=ticks.words(inner.last))
+    levels[ticks.level] = words
+    return trips(source.mapping, levels) + ticks.flush
 
 
 def input_words(source: InputEngines) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from .nest import Loop, NestWriter, check_levels, product, tile_field
 from .pitches import crowded, pitches_of
 from .placing import Resident
 from .tensors import BlockedTensor
+from .ticks import Ticks, ticks_of
 
 __all__ = ["InputEngines"]
 
@@ -352,6 +353,8 @@ class InputEngines:
     @cached_property
     def kept(self) -> int:
         """Levels outside the innermost ones over which a step's words stay the same."""
+        if self.ticks:
+            return len(self._levels)
         if self.mapping.machine.input_held:
             return self.mapping.suffix(lambda level: not self._indexes(level))
         blocked = self.mapping.machine.blocked_dimension(self.tensor.tensor)
@@ -359,14 +362,36 @@ class InputEngines:
             lambda level: not self._indexes(level) or (level.in_word and level.dimension == blocked)
         )
 
+    @cached_property
+    def ticks(self) -> Ticks | None:
+        """How words follow each other where they move from PE to PE."""
+        return ticks_of(self.mapping)
+
+    def _words_loop(self, level: Level | None, parent: Loop | None) -> Loop:
+        """The loop over the words of a run of the array's inner loop."""
+        words, last = (
+            self.ticks.words(n) for n in ((level.bound, level.last) if level else (1, 1))
+        )
+        return Loop(words, last, parent, self._word_moves(self.ticks.stride))
+
+    def _word_moves(self, coordinates: int) -> dict[str, int]:
+        """What so many coordinates along the rank on which words move add to each form."""
+        machine, name = self.mapping.machine, self.mapping.machine.moving.rank
+        step = self.step(self.tensor.tensor.rank(name))
+        strides = {"index": coordinates // step * self.pitches[name]}
+        return strides | {f"y{machine.checked_ranks.index(name)}": coordinates}
+
     def feed(self) -> dict[str, int]:
         """Fields of the feeding engine, without the pad value."""
-        machine = self.mapping.machine
+        machine, ticks = self.mapping.machine, self.ticks
         writer = NestWriter(self.mapping, "feed_input", machine.design.levels)
         made: dict[int, Loop] = {}
         fifo = self.idiom == "fifo"
         tile = 0 if self.resident else 1 if fifo else self.tile_words
         for n, level in enumerate(self._levels[: self.kept]):
+            if ticks and n == ticks.level:
+                writer.add(self._words_loop(level, made.get(self.mapping.chain(n))))
+                continue
             amount = int(fifo)
             if n < self.boundary:
                 sliding = self.slides and n == self.boundary - 1
@@ -386,6 +411,11 @@ class InputEngines:
             bases["index"] = self.resident.place.first + sum(
                 self.origin(name) * self.pitches[name] for name in self.order
             )
+        if ticks:
+            if ticks.level is None:
+                writer.add(self._words_loop(None, None))
+            for name, by in self._word_moves(ticks.skip * ticks.stride).items():
+                bases[name] += by
         for loop, backwards in self._step_loops:
             if backwards:  # what is shifted in first goes farthest
                 for name, step in loop.strides.items():
@@ -394,9 +424,12 @@ class InputEngines:
                 loop.strides["index"], loop.events["shrink"] = 0, 1
             writer.add(loop)
         values = writer.fields(bases=bases, ends={"shrink": tile})
+        if ticks:
+            values["flush"] = ticks.flush
         if machine.input_reads > 1:
             for k, loop in enumerate(self._word_loops(self.pitches)):
-                values |= {f"{name}_word{k}": step for name, step in loop.strides.items()}
+                moved = {name: step for name, step in loop.strides.items() if name != "byte"}
+                values |= {f"{name}_word{k}": step for name, step in moved.items()}
         for n, name in enumerate(machine.checked_ranks):
             values[f"y{n}_limit"] = self.tensor.count(name)
         return values
@@ -452,7 +485,7 @@ class InputEngines:
                 strides["index"] += moved // self.step(rank) * pitches[name]
         for n, name in enumerate(machine.checked_ranks):
             strides[f"y{n}"] = self.moves(level, name)
-        if machine.input_held:
+        if machine.widths.byte_with_word:
             own = level.in_word and level.dimension == self._blocked
             strides["byte"] = level.unit if own else 0
         return strides

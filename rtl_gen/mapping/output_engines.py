@@ -131,6 +131,7 @@ class OutputEngines:
     def compute(self) -> dict[str, int]:
         """Fields of the computing engine."""
         mapping, machine = self.mapping, self.mapping.machine
+        source = InputEngines(mapping)
         writer = NestWriter(mapping, "compute", machine.design.levels)
         made: dict[int, Loop] = {}
         sums, step = {}, 1
@@ -145,10 +146,13 @@ class OutputEngines:
             strides = {"out": 0 if outside else self._index(level.dimension, level.unit)}
             if own:
                 strides |= {"out": 0, "channel": level.unit}
-            if not machine.input_held and level.in_word and level.dimension == activation:
+            carried = machine.widths.byte_with_word
+            if not carried and level.in_word and level.dimension == activation:
                 strides["byte"] = level.unit
             if machine.accumulators:
                 strides["accumulator"] = sums.get(n, 0)
+            if machine.moving:
+                strides["x"] = source.moves(level, machine.moving.rank)
             events = {"commit": self.tile_words if outside else 0}
             loop = Loop(
                 level.bound,
@@ -159,9 +163,26 @@ class OutputEngines:
                 self._masks(n),
             )
             made[n] = writer.add(loop)
-        values = writer.fields(ends={"commit": self.tile_words})
+        moved, bases = {}, {}
+        if machine.moving:
+            moved, bases = self._ticks(source), {"x": source.origin(machine.moving.rank)}
+        values = writer.fields(bases=bases, ends={"commit": self.tile_words})
         values["tile_words"] = self.tile_words
-        return values | self._piece_strides()
+        return values | self._piece_strides() | moved
+
+    def _ticks(self, source: InputEngines) -> dict[str, int]:
+        """Fields of an input that moves: ticks without a step, and which taps lie outside."""
+        ticks, rank = source.ticks, self.mapping.machine.moving.rank
+        tap = self.mapping.machine.moving.tap
+        symbols = self.mapping.layer.symbols
+        return {
+            "ticks_begin": ticks.begin,
+            "ticks_run": ticks.run,
+            "ticks_step": ticks.every - 1,
+            "pad_value": self.mapping.layer.quantization.input_zero,
+            "x_tap": source.tensor.tensor.rank(rank).coefficient(tap, symbols),
+            "x_limit": source.tensor.count(rank),
+        }
 
     def _piece_strides(self) -> dict[str, int]:
         """How the words of one step, or of one drain, are spread over the tile."""
@@ -188,6 +209,8 @@ class OutputEngines:
             masks.append("weight_run")
         if n >= self._input_kept:
             masks.append("input")
+        if machine.moving and n == InputEngines(mapping).ticks.level:
+            masks.append("run")
         if not mapping.reduces(level) and n >= self._parameters_kept:
             masks.append("parameters")
         if not mapping.reduces(level) and n >= self._words_kept:

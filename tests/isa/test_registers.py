@@ -41,6 +41,7 @@ WIDTHS = {
     "residual_checks": 4,
     "input_reads": 9,
     "input_loops": 2,
+    "input_taps": 3,
     "input_idiom": "scratchpad",
     "weight_idiom": "fifo",
 }

@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,6 +68,8 @@ class Feeder(wiring.Component):
     Where a request asks for several words, the nest gives index and coordinates of the first. Loops
     over the words add to them ``index_word0``, ``y0_word0``, ... of the configuration a trip.
 
+    Where the configuration has ``flush``, so many requests that read nothing follow the last.
+
     Members
     -------
     config : ``In(layout_of(record.fields))``
@@ -110,7 +112,24 @@ class Feeder(wiring.Component):
         if params.tags:
             tags = [item[name] if name in forms else self.config[name] for name in params.tags]
             m.d.comb += request.tag.eq(Cat(tags))
+        if "flush" in self.config.shape().members:
+            self._elaborate_flush(m, nest.item)
         return m
+
+    def _elaborate_flush(self, m, item):
+        """Requests behind the last: ticks in which the words before them move on."""
+        left = Signal.like(self.config.flush)
+        with m.If(item.valid & item.ready & item.payload.end):
+            m.d.sync += left.eq(self.config.flush)
+        with m.If(left != 0):
+            m.d.comb += [
+                self.busy.eq(1),
+                self.request.valid.eq(1),
+                self.request.payload.read.eq(0),
+                self.request.payload.shrink.eq(0),
+            ]
+            with m.If(self.request.ready):
+                m.d.sync += left.eq(left - 1)
 
     def _form(self, item, name, word):
         """A form's value of a word of the request."""
