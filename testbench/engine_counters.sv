@@ -14,7 +14,7 @@ module engine_cycles (
     input  wire              moved,
     input  wire              room,
     input  wire              bus,
-    input  wire              transfer,
+    input  wire       [31:0] transfer,
     output reg  [4:0] [31:0] counts     // busy, for data, for room, for the bus; transfers
 );
   logic [31:0] in_all, for_data, for_room, for_bus, transfers;
@@ -28,7 +28,7 @@ module engine_cycles (
         else for_data <= for_data + 1;
       end
     end
-    if (!clear && transfer) transfers <= transfers + 1;
+    if (!clear) transfers <= transfers + transfer;
     if (!busy) counts <= {transfers, for_bus, for_room, for_data, in_all};
   end
 endmodule
@@ -65,7 +65,7 @@ module load_cycles (
       .moved(beat),
       .room(stands && needs > available),
       .bus(asks || beats_open != 0),
-      .transfer(beat),
+      .transfer(32'(beat)),
       .counts
   );
 endmodule
@@ -75,7 +75,7 @@ module feed_cycles (
     input  wire              clear,
     input  wire              busy,
     input  wire              asked,  // a word
-    input  wire              reads,  // it is no padding
+    input  wire       [31:0] reads,  // words of it that are no padding
     input  wire              held,   // the word before it is not taken
     output wire [4:0] [31:0] counts
 );
@@ -86,7 +86,7 @@ module feed_cycles (
       .moved(asked),
       .room(held),
       .bus(1'b0),
-      .transfer(asked && reads),
+      .transfer(asked ? reads : 0),
       .counts
   );
 endmodule
@@ -142,7 +142,7 @@ module compute_cycles (
       .moved(step || tick || writes),
       .room(supplied && !step && !tick),
       .bus(1'b0),
-      .transfer(writes),
+      .transfer(32'(writes)),
       .counts
   );
 endmodule
@@ -175,7 +175,7 @@ module store_cycles (
       .moved(wvalid && wready || keeps),
       .room(1'b0),
       .bus(awvalid || wvalid || word_held || (!asks && !read && bursts_open != 0)),
-      .transfer(wvalid && wready),
+      .transfer(32'(wvalid && wready)),
       .counts
   );
 endmodule
@@ -210,7 +210,7 @@ module engine_counters (
       .clear, \
       .busy(watched.dut.NAME``_control.busy), \
       .asked(watched.dut.NAME.request__valid && watched.dut.NAME.request__ready), \
-      .reads(watched.dut.NAME.\request__payload.read ), \
+      .reads($countones(watched.dut.NAME.\request__payload.read )), \
       .held(watched.dut.RESPONSE``__valid && !watched.dut.RESPONSE``__ready), \
       .counts(counts[NUMBER]) \
   );

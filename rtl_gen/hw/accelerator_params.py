@@ -75,7 +75,7 @@ class AcceleratorParams:
 
     def feed(self, name: str) -> FeederParams:
         tags = {
-            "input": ("pad_value", *(["byte"] if self.machine.input_held else [])),
+            "input": ("pad_value", *(["byte"] if self.machine.widths.byte_with_word else [])),
             "weights": (),
             "parameters": tuple(field.name for field in POST),
         }
@@ -85,6 +85,7 @@ class AcceleratorParams:
             buffet=self.buffet(name),
             forms=self.compute.forms(f"feed_{name}"),
             tags=tags[name],
+            words=self.machine.input_read_sizes if name == "input" else (),
         )
 
     def buffet(self, name: str) -> BuffetParams:

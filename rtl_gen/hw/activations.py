@@ -94,20 +94,25 @@ class Activations(wiring.Component):
             ActivationMemories,
             params.region("output"),
             len(writers),
-            len(readers),
+            tuple(params.region(name).reads for name in readers),
         )
         regions = {}
         for n, name in enumerate(writers):
             region = place(m, platform, name, Region, *astuple(params.region(name)))
-            reader = readers.index(name)
             join(m, region.store, memories.store[n])
-            join(m, region.load, memories.load[reader])
+            reads = params.region(name).reads
+            first = sum(params.region(other).reads for other in readers[: readers.index(name)])
+            loads, loaded = [region.load], [region.loaded]
+            if reads > 1:
+                loads, loaded = region.load, region.loaded
+            for k, load in enumerate(loads, start=first):
+                join(m, load, memories.load[k])
             join(m, getattr(self, f"{name}_write"), region.write)
             join(m, getattr(self, f"{name}_commit"), region.commit)
             join(m, getattr(self, f"{name}_request"), region.request)
             join(m, region.response, getattr(self, f"{name}_response"))
             m.d.comb += [
-                region.loaded.eq(memories.loaded[reader]),
+                *(word.eq(memories.loaded[k]) for k, word in enumerate(loaded, start=first)),
                 getattr(self, f"{name}_space").eq(region.space),
                 getattr(self, f"{name}_filled").eq(region.filled),
             ]

@@ -1,5 +1,8 @@
 """The computing engine: operands in step, the array, accumulators, post-processing, collector."""
 
+from functools import reduce
+from operator import and_
+
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -98,7 +101,11 @@ class Compute(wiring.Component):
             self._elaborate_input(m, platform, issue, array),
             self._elaborate_weights(m, platform, issue, array),
         ]
-        m.d.comb += issue.operands_ready.eq(ready[0] & ready[1])
+        if params.machine.moving:
+            ready.append(issue.due)
+            m.d.comb += issue.input_ready.eq(ready[0])
+            self._elaborate_moving(m, issue, array)
+        m.d.comb += issue.operands_ready.eq(reduce(and_, ready))
         if params.array.pe.accumulators:
             m.d.sync += array.control.first.eq(issue.go & issue.step.first)
         if params.array.pe.drain is not None:
@@ -132,6 +139,10 @@ class Compute(wiring.Component):
             tied={"words": words.words},
         )
         number = machine.input_number
+        if machine.moving:
+            m.d.comb += [lanes.byte.eq(words.tag[PAD_BITS:]), words.done.eq(issue.tick)]
+            self._stream(m, array, number, lanes.o, issue.tick)
+            return words.valid
         if not machine.input_held:
             m.d.comb += [
                 lanes.byte.eq(issue.step.byte),
@@ -146,6 +157,17 @@ class Compute(wiring.Component):
             ticks.done.eq(issue.go & issue.step.input_done),
         ]
         return ticks.ready
+
+    def _elaborate_moving(self, m, issue, array):
+        """What PEs through which inputs move are told beside their operands."""
+        n, control = self._params.machine.input_number, array.control
+        m.d.sync += [
+            control[f"tick{n}"].eq(issue.tick),
+            control[f"outside{n}"].eq(issue.step.outside),
+            control[f"pad{n}"].eq(self.config.pad_value),
+        ]
+        if self._params.array.pe.gated:
+            m.d.sync += control.step.eq(issue.go)
 
     def _elaborate_weights(self, m, platform, issue, array):
         """Words to weight lanes; returns whether the next step's weights are there."""

@@ -26,7 +26,10 @@ class ComputeParams:
 
     @cached_property
     def array(self) -> ArrayParams:
-        return ArrayParams(self.machine.reuse, self.machine.design.multiplier_registers)
+        moving = self.machine.moving
+        masked = (self.machine.input_number, moving.loop) if moving else None
+        registers = self.machine.design.multiplier_registers
+        return ArrayParams(self.machine.reuse, registers, masked)
 
     def forms(self, engine: str) -> tuple[tuple[str, int], ...]:
         """(name, bits) of the linear forms of an engine's nest."""
@@ -40,7 +43,9 @@ class ComputeParams:
         if name == "input":
             tag_bits = PAD_BITS + dict(self.forms("feed_input")).get("byte", 0)
         lanes = machine.block if name == "output" else 1
-        return RegionParams(8 * machine.block, depths, machine.block, tag_bits, lanes)
+        reads = machine.input_reads if name == "input" else 1
+        block, banks = machine.block, machine.banks
+        return RegionParams(8 * block, depths, block, tag_bits, lanes, reads, banks)
 
     @cached_property
     def input_buffet(self) -> BuffetParams:
@@ -80,6 +85,7 @@ class ComputeParams:
             gathered_words=machine.output_words,
             gather_loops=len(machine.output_word_loops) if machine.gathers else 0,
             adds=bool(machine.residual_checks),
+            taps=machine.moving.size if machine.moving else 0,
         )
 
     @cached_property

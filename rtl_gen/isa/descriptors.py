@@ -18,9 +18,11 @@ __all__ = [
     "HEADER",
     "IDIOMS",
     "POST",
+    "TICK_BITS",
     "UNFOLD_MASKS",
     "VERSION",
     "Widths",
+    "compute_masks",
     "header",
     "records",
     "region_fields",
@@ -87,6 +89,12 @@ class Widths:
         Entries behind each exit; 0 where the PEs accumulate.
     block
         Elements of a word.
+    input_reads
+        Input words that the feeder reads together.
+    input_loops
+        Spatial loops over these words; none where it reads one.
+    input_taps
+        PEs through which an input word moves, a tick each; 0: inputs do not move.
     input_idiom, weight_idiom
         Of :data:`IDIOMS`.
     image_words
@@ -106,6 +114,9 @@ class Widths:
     accumulators: int
     block: int
     residual_checks: int = 0
+    input_reads: int = 1
+    input_loops: int = 0
+    input_taps: int = 0
     input_idiom: str = "buffet"
     weight_idiom: str = "buffet"
     image_words: int = 0
@@ -114,6 +125,11 @@ class Widths:
         for name in (self.input_idiom, self.weight_idiom):
             if name not in IDIOMS:
                 raise ValueError(f"idiom must be one of {', '.join(IDIOMS)}, not {name!r}")
+
+    @property
+    def byte_with_word(self) -> bool:
+        """Whether the byte of the input lanes goes with the read: steps need not know it."""
+        return self.input_held or self.input_taps > 0
 
     @property
     def adds(self) -> bool:
@@ -218,17 +234,31 @@ def _unfold(widths: Widths) -> Record:
     return Record("unfold_input", (*head, *nest))
 
 
+def _word_strides(widths: Widths) -> tuple[Field, ...]:
+    """What each loop over the words of a step adds to their index and coordinates."""
+    bits = {"index": _index_bits(widths.activation_words)}
+    bits |= {f"y{n}": COORDINATE_BITS for n in range(widths.feed_checks)}
+    return tuple(
+        Field(f"{form}_word{loop}", bits[form], signed=True)
+        for loop in range(widths.input_loops)
+        for form in bits
+    )
+
+
 def _compute(widths: Widths) -> Record:
     words = widths.activation_words
     out, byte = _index_bits(words), widths.block.bit_length() + 1
     forms = {"out": out, "channel": byte}
-    if not widths.input_held:
+    if not widths.byte_with_word:
         forms["byte"] = byte
     if widths.accumulators:
         forms["accumulator"] = _index_bits(widths.accumulators)
+    if widths.input_taps:
+        forms["x"] = COORDINATE_BITS
     head = [
         *region_fields(widths),
         *(ADDITION if widths.adds else ()),
+        *(TICKS if widths.input_taps else ()),
         Field("tile_words", _amount_bits(words)),
         Field("start", out, signed=True),
     ]
@@ -237,7 +267,7 @@ def _compute(widths: Widths) -> Record:
         levels=widths.levels,
         forms=forms,
         events={"commit": _amount_bits(words)},
-        masks=COMPUTE_MASKS,
+        masks=compute_masks(widths.input_taps > 0),
     )
     return Record("compute", (*head, *nest))
 
@@ -246,6 +276,25 @@ COMPUTE_MASKS = ("reduce", "input", "weights", "weight_run", "parameters", "word
 """Sets of levels of the computing nest: over which a sum is taken; a set of input words is used; a
 vector of weights is used; weights follow each other without a gap in their words; the parameters
 of a channel block are used; an output word is gathered."""
+
+TICK_BITS = 16
+"""Of a number of ticks without a step."""
+
+TICKS = (
+    *(Field(f"ticks_{when}", TICK_BITS) for when in ("begin", "run", "step")),
+    Field("pad_value", 8, signed=True),
+    Field("x_tap", COORDINATE_BITS, signed=True),
+    Field("x_limit", COORDINATE_BITS - 1),
+)
+"""Of inputs that move: ticks without a step before the first step, before the first of every other
+run of the inner loop, before any other; what stands in for a tap outside the tensor, where tap n
+of a step lies at ``x + n x_tap`` and the tensor from 0 to below ``x_limit``."""
+
+
+def compute_masks(moves: bool) -> tuple[str, ...]:
+    """The sets of the computing nest; where inputs move also the runs of the inner loop."""
+    return (*COMPUTE_MASKS, "run") if moves else COMPUTE_MASKS
+
 
 POST = (
     Field("output_zero", 8, signed=True),
@@ -285,7 +334,7 @@ loaded tile by tile."""
 def records(widths: Widths) -> dict[str, Record]:
     """The record of each engine that a design has."""
     feed = {f"y{n}": COORDINATE_BITS for n in range(widths.feed_checks)}
-    if widths.input_held:
+    if widths.byte_with_word:
         feed["byte"] = widths.block.bit_length() + 1
     limits = [Field(f"y{n}_limit", COORDINATE_BITS - 1) for n in range(widths.feed_checks)]
     store = nest_fields(
@@ -295,7 +344,9 @@ def records(widths: Widths) -> dict[str, Record]:
     )
     pad = Field("pad_value", 8, signed=True)
     resident = (Field("resident", 1), Field("resident_memory", 1))
-    feed_input = (pad, *FENCE, *resident, *limits)
+    feed_input = (pad, *FENCE, *resident, *limits, *_word_strides(widths))
+    if widths.input_taps:
+        feed_input += (Field("flush", TICK_BITS),)
     checks, input_tile = widths.load_checks, _tile(widths.input_idiom, widths.activation_words)
     if widths.image_words:
         input_tile += (Field("packed", 1),)

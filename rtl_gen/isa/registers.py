@@ -198,8 +198,11 @@ def _identification_registers() -> tuple[Register, ...]:
         _whole("OUTPUT_WORDS", 0x034, "read", "Words of the output buffer.", None),
         _whole("ACCUMULATORS", 0x038, "read",
                "Accumulators behind each exit of the array; 0 where the PEs accumulate.", None),
-        _whole("IMAGE_WORDS", 0x03C, "read",
-               "Words of rows of a packed image; 0: images are not unfolded.", None),
+        Register("INPUT_READS", 0x03C, "read", (
+            BitField("input_reads", 0, 16, "input words that are read together"),
+            BitField("input_loops", 16, 8, "spatial loops over these words; 0 for one word"),
+            BitField("input_taps", 24, 8, "PEs through which an input word moves; 0: none"),
+        ), "What a step takes of the input buffer at once.", None),
     )  # fmt: skip
 
 
@@ -256,6 +259,9 @@ def _control_registers() -> tuple[Register, ...]:
         ), "A start with a program fetches its descriptors into the queues, behind what is there; "
            "until that is done pushes are refused. 0: none. The three stay over runs and resets, "
            "and may be written for the next start while a run is on. A longer program is refused."),
+        # Of the identification, for which there is no room before.
+        _whole("IMAGE_WORDS", 0x07C, "read",
+               "Words of rows of a packed image; 0: images are not unfolded.", None),
     )  # fmt: skip
 
 
@@ -398,6 +404,8 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
         "PARAMETER_WORDS": {"value": widths.parameter_words},
         "OUTPUT_WORDS": {"value": widths.output_words},
         "ACCUMULATORS": {"value": widths.accumulators},
+        "INPUT_READS": {"input_reads": widths.input_reads, "input_loops": widths.input_loops}
+        | {"input_taps": widths.input_taps},
     }
     return {name: BY_NAME[name].pack(values) for name, values in fields.items()}
 

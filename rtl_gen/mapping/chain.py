@@ -1,7 +1,7 @@
 """Chaining layers on chip: outputs stay in the activation memories until their last reader."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .encode import AddedTensor
 from .mapper import choose_mapping
 from .mapping import Mapping, MappingError
 from .output_engines import OutputEngines
+from .pitches import rounded
 from .placing import Place, Placing, whole_memory
 from .program import LayerData, Program, Step
 from .tensors import BlockedTensor
@@ -212,8 +213,10 @@ class _Chain:
             place = self._largest(n, taken, memory)
             # Beside its tiles lie those of a residual that is loaded.
             shared = self.layers[n].residual is not None
-            return Place(place.memory, place.first, place.words // 2) if shared else place
+            half = self._in_banks(place.words // 2)
+            return Place(place.memory, place.first, half) if shared else place
         words = OutputEngines(Mapping(self.machine, layer, placing=Placing(whole=True))).tile_words
+        words = rounded(words, self.machine.banks)
         for at in (memory, 1 - memory):
             for free in self._free(at, taken):
                 if free.words >= words:
@@ -263,10 +266,14 @@ class _Chain:
             found.append(Place(memory, first, whole - first))
         return found
 
+    def _in_banks(self, words: int) -> int:
+        """So many of some words that a region of them ends with the last bank."""
+        return words - words % self.machine.banks
+
     def _largest(self, n: int, taken: list[Place], memory: int, words: int = 0) -> Place:
         """The largest free part of a memory, or of the other if less is left than needed."""
         for at in (memory, 1 - memory):
-            free = self._free(at, taken)
+            free = [replace(p, words=self._in_banks(p.words)) for p in self._free(at, taken)]
             if free and max(p.words for p in free) >= max(words, self.machine.burst_words):
                 return max(free, key=lambda place: place.words)
         if self._kept(n):

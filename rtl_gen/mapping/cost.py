@@ -1,6 +1,6 @@
 """What a mapping costs, estimated from its loops: the measure by which the mapper chooses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .input_engines import InputEngines
 from .levels import Level
@@ -82,7 +82,7 @@ def estimate(mapping: Mapping) -> Cost:
     ):
         if machine.idiom(name) == "scratchpad":
             coupled += times * (LATENCY + REFILL) + beats * filled
-    compute = _compute(mapping)
+    compute = _compute(source)
     if unfold:
         compute = max(compute + unfold.exposed_cycles, unfold.cycles)
     return Cost(compute, max(bus, runs * RUN, store_runs * RUN), exposed, coupled)
@@ -117,9 +117,14 @@ def trips(mapping: Mapping, chosen) -> int:
     return total
 
 
-def _compute(mapping: Mapping) -> int:
+def _compute(source: InputEngines) -> int:
+    mapping = source.mapping
     machine, levels = mapping.machine, mapping.levels
     cycles = steps = trips(mapping, levels)
+    if source.ticks:
+        cycles = max(cycles, _ticks(source) * source.read_cycles)
+    elif not machine.input_held:
+        cycles = max(cycles, trips(mapping, levels[: source.kept]) * source.read_cycles)
     for held, operand, dimensions in (
         (machine.weights_held, machine.weight_operand, mapping.weight_dimensions),
         (machine.input_held, machine.input_operand, machine.operation.activation.dimensions),
@@ -134,6 +139,17 @@ def _compute(mapping: Mapping) -> int:
     if machine.drains:
         return steps + complete * (machine.drains * each + 1)
     return max(cycles, steps + complete * (each - 1))
+
+
+def _ticks(source: InputEngines) -> int:
+    """Ticks of an input that moves from PE to PE."""
+    levels, ticks = list(source.mapping.levels), source.ticks
+    if ticks.level is None:
+        return trips(source.mapping, levels) * ticks.words(1) + ticks.flush
+    inner = levels[ticks.level]
+    words = replace(inner, bound=ticks.words(inner.bound), last=ticks.words(inner.last))
+    levels[ticks.level] = words
+    return trips(source.mapping, levels) + ticks.flush
 
 
 def input_words(source: InputEngines) -> tuple[int, int]:

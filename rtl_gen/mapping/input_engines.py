@@ -1,6 +1,7 @@
 """How the input is loaded tile by tile, and read in the order of the steps."""
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd
 
@@ -9,8 +10,10 @@ from .levels import Level
 from .mapping import Mapping, MappingError
 from .nest import Loop, NestWriter, check_levels, product, tile_field
 from .packed_image import PackedImage
+from .pitches import crowded, pitches_of
 from .placing import Resident
 from .tensors import BlockedTensor
+from .ticks import Ticks, ticks_of
 
 __all__ = ["InputEngines"]
 
@@ -134,7 +137,11 @@ class InputEngines:
         return common or 1
 
     def pieces(self, name: str) -> int:
-        """Positions of a rank (or blocks) that a tile holds."""
+        """Positions of a rank (or blocks) that a tile takes, those that nothing reads included."""
+        return self._used(name) + self._spread.get(name, 0)
+
+    def _used(self, name: str) -> int:
+        """Positions of a rank (or blocks) of a tile that are read."""
         rank = self.tensor.tensor.rank(name)
         if name == self.tensor.tensor.blocked:
             return -(-self.covered(rank.terms[0].dimension) // self.mapping.machine.block)
@@ -159,14 +166,16 @@ class InputEngines:
     @cached_property
     def order(self) -> tuple[str, ...]:
         """Ranks in the buffer, the slowest first: the sliding one, others, blocks, the run."""
-        contiguous = self.mapping.machine.contiguous_rank
+        contiguous, blocked = self.mapping.machine.contiguous_rank, self.tensor.tensor.blocked
         names = [r.name for r in self.tensor.tensor.ranks]
-        rest = [n for n in names if n not in (self.slides, contiguous, self.tensor.tensor.blocked)]
+        rest = [n for n in names if n not in (self.slides, contiguous, blocked)]
         first = [self.slides] if self.slides else []
         last = [contiguous] if contiguous else []
         if self.image:
-            return (*first, *rest, *last, self.tensor.tensor.blocked)
-        return (*first, *rest, self.tensor.tensor.blocked, *last)
+            return (*first, *rest, *last, blocked)
+        if self.mapping.machine.banks > 1:  # rows side by side, whatever the number of blocks
+            return (*first, blocked, *rest, *last)
+        return (*first, *rest, blocked, *last)
 
     @cached_property
     def pitches(self) -> dict[str, int]:
@@ -179,11 +188,52 @@ class InputEngines:
                     f"{self.mapping.layer.name}: cannot read the tensor on chip, which is {written}"
                 )
             return pitches
-        pitches, step = {}, 1
-        for name in reversed(self.order):
-            pitches[name] = step
-            step *= self.pieces(name)
-        return pitches
+        return pitches_of({name: self.pieces(name) for name in self.order})
+
+    @cached_property
+    def _spread(self) -> dict[str, int]:
+        """Positions by which a tile's ranks are lengthened, so that the words of a step lie in as
+        many banks as can be; as few as that takes.
+
+        A longer run brings words that lie behind the tile's columns, where the tensor has them.
+        """
+        machine, blocked = self.mapping.machine, self.tensor.tensor.blocked
+        if machine.input_reads == 1 or self.resident or self.image:
+            return {}
+        known = (blocked, machine.contiguous_rank)
+        ranks = [name for name in known if name not in (None, self.slides)]
+        used = {name: self._used(name) for name in self.order}
+        best, least = {}, None
+        for added in itertools.product(range(machine.banks), repeat=len(ranks)):
+            more = dict(zip(ranks, added))
+            counts = {name: count + more.get(name, 0) for name, count in used.items()}
+            cost = self._crowded(pitches_of(counts)), product(counts.values())
+            if least is None or cost < least:
+                best, least = more, cost
+        return best
+
+    def _crowded(self, pitches: dict[str, int]) -> int:
+        """Words of a step in the bank that has most of them."""
+        offsets = [0]
+        for loop in self._word_loops(pitches):
+            step = loop.strides["index"]
+            offsets = [at + n * step for at in offsets for n in range(loop.bound)]
+        return crowded(offsets, self.mapping.machine.banks)
+
+    def unit_crowded(self, pitches: dict[str, int]) -> int:
+        """The same, were all strides and dilations 1."""
+        mapping = self.mapping
+        symbols = dict.fromkeys(mapping.layer.symbols, 1)
+        layer = replace(mapping.layer, symbols=symbols)
+        return InputEngines(replace(mapping, layer=layer))._crowded(pitches)
+
+    @property
+    def read_cycles(self) -> int:
+        """Cycles in which the words that a step uses are read."""
+        machine = self.mapping.machine
+        if machine.input_reads > 1:
+            return self._crowded(self.pitches)
+        return machine.input_words
 
     @property
     def window_words(self) -> int:
@@ -320,6 +370,8 @@ class InputEngines:
     @cached_property
     def kept(self) -> int:
         """Levels outside the innermost ones over which a step's words stay the same."""
+        if self.ticks:
+            return len(self._levels)
         if self.mapping.machine.input_held:
             return self.mapping.suffix(lambda level: not self._indexes(level))
         blocked = self.mapping.machine.blocked_dimension(self.tensor.tensor)
@@ -327,14 +379,36 @@ class InputEngines:
             lambda level: not self._indexes(level) or (level.in_word and level.dimension == blocked)
         )
 
+    @cached_property
+    def ticks(self) -> Ticks | None:
+        """How words follow each other where they move from PE to PE."""
+        return ticks_of(self.mapping)
+
+    def _words_loop(self, level: Level | None, parent: Loop | None) -> Loop:
+        """The loop over the words of a run of the array's inner loop."""
+        words, last = (
+            self.ticks.words(n) for n in ((level.bound, level.last) if level else (1, 1))
+        )
+        return Loop(words, last, parent, self._word_moves(self.ticks.stride))
+
+    def _word_moves(self, coordinates: int) -> dict[str, int]:
+        """What so many coordinates along the rank on which words move add to each form."""
+        machine, name = self.mapping.machine, self.mapping.machine.moving.rank
+        step = self.step(self.tensor.tensor.rank(name))
+        strides = {"index": coordinates // step * self.pitches[name]}
+        return strides | {f"y{machine.checked_ranks.index(name)}": coordinates}
+
     def feed(self) -> dict[str, int]:
         """Fields of the feeding engine, without the pad value."""
-        machine = self.mapping.machine
+        machine, ticks = self.mapping.machine, self.ticks
         writer = NestWriter(self.mapping, "feed_input", machine.design.levels)
         made: dict[int, Loop] = {}
         fifo = self.idiom == "fifo"
         tile = 0 if self.resident else 1 if fifo else self.tile_words
         for n, level in enumerate(self._levels[: self.kept]):
+            if ticks and n == ticks.level:
+                writer.add(self._words_loop(level, made.get(self.mapping.chain(n))))
+                continue
             amount = int(fifo)
             if n < self.boundary:
                 sliding = self.slides and n == self.boundary - 1
@@ -354,6 +428,11 @@ class InputEngines:
             bases["index"] = self.resident.place.first + sum(
                 self.origin(name) * self.pitches[name] for name in self.order
             )
+        if ticks:
+            if ticks.level is None:
+                writer.add(self._words_loop(None, None))
+            for name, by in self._word_moves(ticks.skip * ticks.stride).items():
+                bases[name] += by
         for loop, backwards in self._step_loops:
             if backwards:  # what is shifted in first goes farthest
                 for name, step in loop.strides.items():
@@ -362,45 +441,68 @@ class InputEngines:
                 loop.strides["index"], loop.events["shrink"] = 0, 1
             writer.add(loop)
         values = writer.fields(bases=bases, ends={"shrink": tile})
+        if ticks:
+            values["flush"] = ticks.flush
+        if machine.input_reads > 1:
+            for k, loop in enumerate(self._word_loops(self.pitches)):
+                moved = {name: step for name, step in loop.strides.items() if name != "byte"}
+                values |= {f"{name}_word{k}": step for name, step in moved.items()}
         for n, name in enumerate(machine.checked_ranks):
             values[f"y{n}_limit"] = self.tensor.count(name)
         return values
 
     @property
     def _step_loops(self) -> list[tuple[Loop, bool]]:
-        """Loops over the words of one step, or of all load ticks; these are walked backwards."""
+        """Loops of the nest over the words of one step, or of all load ticks; these are walked
+        backwards.
+        """
         machine, found = self.mapping.machine, []
-        ticks = machine.input_tick_loops
-        for n in (*ticks, *machine.input_word_loops):
-            spatial = machine.design.dataflow.spatial[n]
-            size = machine.reuse.placement.sizes[n]
-            piece = Level(spatial.dimension, machine.reuse.placement.units[n], size, size)
-            strides = self._feed_strides(piece, inside=True)
-            if n in ticks:
-                strides = {name: -step for name, step in strides.items()}
-            found.append((Loop(size, strides=strides), n in ticks))
+        for n in machine.input_tick_loops:
+            loop = self._spatial_loop(n, self.pitches)
+            back = {name: -step for name, step in loop.strides.items()}
+            found.append((Loop(loop.bound, strides=back), True))
+        if machine.input_reads == 1:
+            found += [(loop, False) for loop in self._word_loops(self.pitches)]
+        return found
+
+    def _word_loops(self, pitches: dict[str, int]) -> list[Loop]:
+        """Loops over the words of one step, or load tick; the last fastest."""
+        machine = self.mapping.machine
+        found = [self._spatial_loop(n, pitches) for n in machine.input_word_loops]
         wide = -(-machine.spatial_size(self._blocked) // machine.block)
         if wide > 1:
-            pitch = self.pitches[self.tensor.tensor.blocked]
-            found.append((Loop(wide, strides={"index": pitch}), False))
+            found.append(Loop(wide, strides={"index": pitches[self.tensor.tensor.blocked]}))
         return found
+
+    def _spatial_loop(self, n: int, pitches: dict[str, int]) -> Loop:
+        """One of the array's loops, with what a PE along it adds to each form."""
+        machine = self.mapping.machine
+        dimension = machine.design.dataflow.spatial[n].dimension
+        size = machine.reuse.placement.sizes[n]
+        piece = Level(dimension, machine.reuse.placement.units[n], size, size)
+        return Loop(size, strides=self._feed_strides(piece, inside=True, pitches=pitches))
 
     @property
     def _blocked(self) -> str:
         return self.mapping.machine.blocked_dimension(self.tensor.tensor)
 
-    def _feed_strides(self, level: Level, *, inside: bool) -> dict[str, int]:
-        """What a trip adds to the index in the buffer, the coordinates and the byte."""
+    def _feed_strides(self, level: Level, *, inside: bool, pitches=None) -> dict[str, int]:
+        """What a trip adds to the index in the buffer, the coordinates and the byte.
+
+        ``pitches``: those of the buffer, where they are not :attr:`pitches`.
+        """
         machine = self.mapping.machine
         strides = {"index": 0}
+        if inside and pitches is None:
+            pitches = self.pitches
         if inside:
             for name in self.order:
                 rank = self.tensor.tensor.rank(name)
                 moved = self.moves(level, name)
-                strides["index"] += moved // self.step(rank) * self.pitches[name]
+                strides["index"] += moved // self.step(rank) * pitches[name]
         for n, name in enumerate(machine.checked_ranks):
             strides[f"y{n}"] = self.moves(level, name)
-        if machine.input_held:
+        if machine.widths.byte_with_word:
             own = level.in_word and level.dimension == self._blocked
             strides["byte"] = level.unit if own else 0
         return strides

@@ -7,6 +7,7 @@ from .input_engines import InputEngines
 from .linear_engines import changes_channel_block
 from .mapping import Mapping, MappingError
 from .nest import Loop, NestWriter, check_levels, product
+from .pitches import pitches_of
 from .tensors import BlockedTensor
 
 __all__ = ["OutputEngines"]
@@ -48,7 +49,33 @@ class OutputEngines:
         return len(self._levels)
 
     def pieces(self, name: str) -> int:
-        """Positions of a rank (or blocks) in a tile."""
+        """Positions of a rank (or blocks) that a tile takes, those without an output included."""
+        return self._used(name) + self._spread.get(name, 0)
+
+    @cached_property
+    def _spread(self) -> dict[str, int]:
+        """Positions by which the rows of an output that stays on chip are lengthened.
+
+        Who reads them finds the words of a step in as many banks as can be: as many as at stride
+        and dilation 1, or at odd ones, if the words of a step lie in rows.
+        """
+        machine = self.mapping.machine
+        read = [r.name for r in machine.operation.activation.ranks]
+        if machine.input_reads == 1 or not self.mapping.placing.whole:
+            return {}
+        if len(read) != len(self.tensor.order):
+            return {}
+        reader = InputEngines(self.mapping)
+        used = [self._used(name) for name in self.tensor.order]
+        *outer, run = reader.tensor.order
+        costs = {}
+        for more in range(machine.banks):
+            counts = dict(zip(outer, used)) | {run: used[-1] + more}
+            costs[more] = reader.unit_crowded(pitches_of(counts))
+        return {self.tensor.order[-1]: min(costs, key=costs.get)}
+
+    def _used(self, name: str) -> int:
+        """Positions of a rank (or blocks) in a tile that outputs are written to."""
         covered = self.mapping.covered(self._dimension(name), self.boundary)
         return -(-covered // self.mapping.machine.block) if name == self._blocked else covered
 
@@ -61,11 +88,7 @@ class OutputEngines:
 
     @cached_property
     def pitches(self) -> dict[str, int]:
-        pitches, step = {}, 1
-        for name in reversed(self.tensor.order):
-            pitches[name] = step
-            step *= self.pieces(name)
-        return pitches
+        return pitches_of({name: self.pieces(name) for name in self.tensor.order})
 
     @property
     def tile_words(self) -> int:
@@ -108,6 +131,7 @@ class OutputEngines:
     def compute(self) -> dict[str, int]:
         """Fields of the computing engine."""
         mapping, machine = self.mapping, self.mapping.machine
+        source = InputEngines(mapping)
         writer = NestWriter(mapping, "compute", machine.design.levels)
         made: dict[int, Loop] = {}
         sums, step = {}, 1
@@ -122,10 +146,13 @@ class OutputEngines:
             strides = {"out": 0 if outside else self._index(level.dimension, level.unit)}
             if own:
                 strides |= {"out": 0, "channel": level.unit}
-            if not machine.input_held and level.in_word and level.dimension == activation:
+            carried = machine.widths.byte_with_word
+            if not carried and level.in_word and level.dimension == activation:
                 strides["byte"] = level.unit
             if machine.accumulators:
                 strides["accumulator"] = sums.get(n, 0)
+            if machine.moving:
+                strides["x"] = source.moves(level, machine.moving.rank)
             events = {"commit": self.tile_words if outside else 0}
             loop = Loop(
                 level.bound,
@@ -136,9 +163,26 @@ class OutputEngines:
                 self._masks(n),
             )
             made[n] = writer.add(loop)
-        values = writer.fields(ends={"commit": self.tile_words})
+        moved, bases = {}, {}
+        if machine.moving:
+            moved, bases = self._ticks(source), {"x": source.origin(machine.moving.rank)}
+        values = writer.fields(bases=bases, ends={"commit": self.tile_words})
         values["tile_words"] = self.tile_words
-        return values | self._piece_strides()
+        return values | self._piece_strides() | moved
+
+    def _ticks(self, source: InputEngines) -> dict[str, int]:
+        """Fields of an input that moves: ticks without a step, and which taps lie outside."""
+        ticks, rank = source.ticks, self.mapping.machine.moving.rank
+        tap = self.mapping.machine.moving.tap
+        symbols = self.mapping.layer.symbols
+        return {
+            "ticks_begin": ticks.begin,
+            "ticks_run": ticks.run,
+            "ticks_step": ticks.every - 1,
+            "pad_value": self.mapping.layer.quantization.input_zero,
+            "x_tap": source.tensor.tensor.rank(rank).coefficient(tap, symbols),
+            "x_limit": source.tensor.count(rank),
+        }
 
     def _piece_strides(self) -> dict[str, int]:
         """How the words of one step, or of one drain, are spread over the tile."""
@@ -165,6 +209,8 @@ class OutputEngines:
             masks.append("weight_run")
         if n >= self._input_kept:
             masks.append("input")
+        if machine.moving and n == InputEngines(mapping).ticks.level:
+            masks.append("run")
         if not mapping.reduces(level) and n >= self._parameters_kept:
             masks.append("parameters")
         if not mapping.reduces(level) and n >= self._words_kept:

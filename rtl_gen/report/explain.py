@@ -363,10 +363,12 @@ def _buffers(facts: Explanation) -> str:
         (
             b.name,
             f"{b.words:>6} words of {b.bits} bits ({size_text(b.words * b.bits // 8)})",
-            b.holds,
+            b.holds + (f"; {b.banks} banks by the lowest bits of the address" * (b.banks > 1)),
         )
         for b in facts.buffers
     ]
     wide = [max(len(row[n]) for row in rows) for n in range(2)]
     lines = [f"  {a:{wide[0]}}  {b:{wide[1]}}  {c}" for a, b, c in rows]
-    return "\n".join(["Buffers, one word read and one written a cycle", *lines])
+    banked = any(b.banks > 1 for b in facts.buffers)
+    title = "Buffers, one word read and one written a cycle" + (" by each bank" * banked)
+    return "\n".join([title, *lines])

@@ -61,7 +61,8 @@ def stream_text(words: StreamWords) -> str:
         serve = "it serves" if words.words == 1 else "each serves"
         text += f"; {serve} up to {words.steps} steps of {words.along}"
         text += " (all in turn)" if words.words > 1 else ""
-    text += f". {ratio_text(words.per_step, 'word')} changed a step over 1 word read a cycle: "
+    changed, read = ratio_text(words.per_step, "word"), count_text(words.at_once, "word")
+    text += f". {changed} changed a step over {read} read a cycle: "
     return text + f"at most {ratio_text(words.steps_per_cycle)} a cycle"
 
 

@@ -1,6 +1,6 @@
 """How words of the buffers become steps: words a step, steps a word, and the rate they allow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..reuse import HeldOperand
@@ -32,11 +32,14 @@ class StreamWords:
         Steps for which these words serve, where the layer has so many channels.
     along
         The inner loop that walks within a word; None: it leads to another word.
+    at_once
+        Words that are read (or written) in a cycle.
     """
 
     words: int
     steps: int
     along: str | None
+    at_once: int = 1
 
     @property
     def per_step(self) -> Fraction:
@@ -45,8 +48,8 @@ class StreamWords:
 
     @property
     def steps_per_cycle(self) -> Fraction:
-        """Steps that one word read (or written) a cycle allows."""
-        return min(Fraction(1), 1 / self.per_step)
+        """Steps that the words read (or written) in a cycle allow."""
+        return min(Fraction(1), self.at_once / self.per_step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,12 +118,19 @@ class BlockPieces:
 
 @dataclass(frozen=True, kw_only=True)
 class BufferFacts:
-    """A memory of the accelerator."""
+    """A memory of the accelerator.
+
+    Parameters
+    ----------
+    banks
+        Memories of which it is made, by the lowest bits of a word's address.
+    """
 
     name: str
     words: int
     bits: int
     holds: str
+    banks: int = 1
 
 
 def operand_words(machine: Machine, name: str) -> StreamWords | HeldWords:
@@ -137,7 +147,8 @@ def operand_words(machine: Machine, name: str) -> StreamWords | HeldWords:
         vectors = machine.weight_vectors
         along = machine.design.dataflow.inner if vectors > 1 else None
         return StreamWords(words=machine.weight_words, steps=vectors, along=along)
-    return _walked(machine, machine.operation.activation, machine.input_words)
+    words = _walked(machine, machine.operation.activation, machine.input_words)
+    return replace(words, at_once=machine.input_reads)
 
 
 def output_words(machine: Machine) -> StreamWords:
@@ -191,7 +202,13 @@ def buffer_facts(machine: Machine) -> tuple[BufferFacts, ...]:
         if (idiom := machine.idiom(name)) != "buffet":
             holds += f" ({idiom})"
         found.append(
-            BufferFacts(name=name, words=machine.buffer_words(name), bits=bits, holds=holds)
+            BufferFacts(
+                name=name,
+                words=machine.buffer_words(name),
+                bits=bits,
+                holds=holds,
+                banks=machine.banks if name in ("input", "output") else 1,
+            )
         )
     if machine.image_words:
         found.append(

@@ -9,6 +9,7 @@ from ..spec.dataflow import AXES
 from ..spec.design import Design
 from ..spec.operation import SpecError, Tensor
 from .analysis import analyse
+from .moving import MovingInput, moving_input
 from .placement import Placement
 from .result import HeldOperand, Reuse
 
@@ -57,15 +58,12 @@ class Machine:
                 f"built only for nests whose loops are spatial or outside the PE",
                 key=f"nest.pe.{dataflow.pe[0].dimension}",
             )
-        _ = self.reuse
-        for key in ("moving", "phases"):
-            if getattr(dataflow, key):
-                raise SpecError(
-                    f"an accelerator feeds every lane in every step; links of "
-                    f"{getattr(dataflow, key)[0]} that move, or hold in phases only, are built in "
-                    f"an array alone",
-                    key=f"links.{key}",
-                )
+        if self.moving and self.idiom("input") == "fifo":
+            raise SpecError(
+                f"a FIFO gives a word at a time, but {self.operation.activation.name} moves; a "
+                f"buffet, a double_buffer or a scratchpad can feed it",
+                key="buffers.input.idiom",
+            )
 
     def _check_operation(self):
         if len(self.operation.operands) != 2:
@@ -118,6 +116,11 @@ class Machine:
     @cached_property
     def reuse(self) -> Reuse:
         return analyse(Placement(self.design.dataflow, self.design.shape), self.design.formats)
+
+    @cached_property
+    def moving(self) -> MovingInput | None:
+        """How the input moves from PE to PE with the ticks; None if it does not."""
+        return moving_input(self.reuse)
 
     @property
     def operation(self):
@@ -180,7 +183,8 @@ class Machine:
     def input_word_loops(self) -> tuple[int, ...]:
         """Spatial loops over which the words of one step (or load tick) are spread."""
         blocked = self.blocked_dimension(self.operation.activation)
-        return self._spread(self.operation.activation, blocked, self.input_tick_loops)
+        along = (self.moving.loop,) if self.moving else ()
+        return self._spread(self.operation.activation, blocked, (*self.input_tick_loops, *along))
 
     @cached_property
     def input_lanes(self) -> tuple[Lane, ...]:
@@ -207,6 +211,38 @@ class Machine:
     def input_words(self) -> int:
         """Words of a step (or load tick)."""
         return max(lane.word for lane in self.input_lanes) + 1
+
+    @property
+    def input_steps(self) -> int:
+        """Steps that the words of one serve at most: the inner loop may walk within words."""
+        blocked = self.blocked_dimension(self.operation.activation)
+        if self.design.dataflow.inner != blocked:
+            return 1
+        return max(1, -(-self.block // self.spatial_size(blocked)))
+
+    @property
+    def input_reads(self) -> int:
+        """Words that the feeder reads together: all of a step, where each step takes new ones.
+
+        Words that are walked within come one by one, as do held ones and those of a FIFO.
+        """
+        walked = self.input_held or self.input_steps > 1
+        return 1 if walked or self.idiom("input") == "fifo" else self.input_words
+
+    @property
+    def input_read_sizes(self) -> tuple[int, ...]:
+        """Sizes of the loops over the words that are read together, the last fastest."""
+        if self.input_reads == 1:
+            return ()
+        blocked = self.blocked_dimension(self.operation.activation)
+        wide = -(-self.spatial_size(blocked) // self.block)
+        sizes = tuple(self.reuse.placement.sizes[n] for n in self.input_word_loops)
+        return sizes + ((wide,) if wide > 1 else ())
+
+    @property
+    def banks(self) -> int:
+        """Banks of each activation memory, by the lowest bits of a word's address."""
+        return 1 << (self.input_reads - 1).bit_length()
 
     @property
     def input_byte_moves(self) -> bool:
@@ -386,6 +422,9 @@ class Machine:
             block=self.block,
             residual_checks=self.residual_checks,
             image_words=self.image_words,
+            input_reads=self.input_reads,
+            input_loops=len(self.input_read_sizes),
+            input_taps=self.moving.size if self.moving else 0,
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
         )

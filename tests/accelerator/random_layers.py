@@ -5,7 +5,7 @@ Everything follows from a seed, so that a failure is repeated by its number.
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,7 +70,8 @@ class Case:
 
 def tiled_dimensions(machine: Machine) -> tuple[str, ...]:
     """The dimensions that shall all be tiled: k c p q of a convolution, m k n of a matmul."""
-    return ("m", "k", "n") if machine.operation.name == "matmul" else ("k", "c", "p", "q")
+    known = {"matmul": ("m", "k", "n"), "depthwise": ("c", "p", "q")}
+    return known.get(machine.operation.name, ("k", "c", "p", "q"))
 
 
 def is_ragged(mapping: Mapping, dimension: str) -> bool:
@@ -91,7 +92,8 @@ def is_legal(mapping: Mapping) -> bool:
 def draw_case(machine: Machine, seed: int, *, tiled: bool, limits: Limits) -> Case:
     """A layer with a legal mapping and its numbers; ``tiled``: all of :func:`tiled_dimensions`."""
     rng = random.Random(f"{machine.design.name}/{seed}")
-    draw_layer = draw_matmul if machine.operation.name == "matmul" else draw_conv2d
+    known = {"matmul": draw_matmul, "depthwise": draw_depthwise}
+    draw_layer = known.get(machine.operation.name, draw_conv2d)
     for _ in range(TRIES):
         layer = draw_layer(rng, f"seed{seed}", limits)
         if layer is None or layer.macs > limits.macs:
@@ -142,6 +144,34 @@ def draw_conv2d(rng: random.Random, name: str, limits: Limits) -> Layer | None:
         )
     except ValueError:
         return None
+
+
+def draw_depthwise(rng: random.Random, name: str, limits: Limits) -> Layer | None:
+    """A convolution with a filter for each channel; one in two a 3x3 filter."""
+    r, s = (3, 3) if rng.random() < 0.5 else (rng.randint(1, 7), rng.randint(1, 7))
+    dilation = (rng.choice([1, 1, 2, 3]), rng.choice([1, 1, 2, 3]))
+    reach = ((r - 1) * dilation[0] + 1, (s - 1) * dilation[1] + 1)
+    channels = rng.randint(1, limits.channels)
+    try:
+        layer = conv2d(
+            name=name,
+            k=channels,
+            c=channels,
+            groups=channels,
+            h=rng.randint(1, limits.pixels),
+            w=rng.randint(1, limits.pixels),
+            r=r,
+            s=s,
+            n=rng.choice([1, 1, 1, 2]),
+            stride=(rng.randint(1, 3), rng.randint(1, 3)),
+            dilation=dilation,
+            pad=tuple(rng.choice([0, 1, rng.randint(0, reach[n % 2])]) for n in range(4)),
+            quantization=draw_quantization(rng),
+        )
+    except ValueError:
+        return None
+    sizes = {name: layer.sizes[name] for name in ("n", "p", "q", "r", "s")}
+    return replace(layer, operation="depthwise", sizes=sizes | {"c": channels})
 
 
 def draw_matmul(rng: random.Random, name: str, limits: Limits) -> Layer:

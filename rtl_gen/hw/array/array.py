@@ -28,14 +28,19 @@ class ArrayParams:
         Links, lanes and storage.
     multiplier_registers
         Pipeline registers behind each multiplier.
+    masked
+        Number of an operand that moves along a spatial loop, and the loop's: for each place along
+        it a bit of ``control.outside{n}`` says that the PEs there take ``control.pad{n}``.
     """
 
     reuse: Reuse
     multiplier_registers: int = 0
+    masked: tuple[int, int] | None = None
 
     @cached_property
     def net(self) -> Netlist:
-        return netlist(self.reuse, multiplier_registers=self.multiplier_registers)
+        registers = self.multiplier_registers
+        return netlist(self.reuse, multiplier_registers=registers, masked=self.masked)
 
     @property
     def pe(self) -> PEParams:

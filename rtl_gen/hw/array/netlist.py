@@ -1,6 +1,6 @@
 """From reuse to wires: who drives each port of each PE."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...reuse import HeldOperand, Link, Reuse, sources_of
 from .pe import OperandParams, PEParams
@@ -48,8 +48,14 @@ class Netlist:
     exit_port: str
 
 
-def netlist(reuse: Reuse, *, multiplier_registers: int = 0, bits: int = 8) -> Netlist:
-    """Join the PEs of an array as its reuse asks."""
+def netlist(
+    reuse: Reuse,
+    *,
+    multiplier_registers: int = 0,
+    bits: int = 8,
+    masked: tuple[int, int] | None = None,
+) -> Netlist:
+    """Join the PEs of an array as its reuse asks; for ``masked`` see ``ArrayParams``."""
     pes = reuse.placement.pes
     sources: dict[tuple[Coordinate, str], Driver] = {}
     lanes: dict[str, tuple[Edge, ...]] = {}
@@ -79,7 +85,7 @@ def netlist(reuse: Reuse, *, multiplier_registers: int = 0, bits: int = 8) -> Ne
                 ("pe", neighbour, "drain_out") if _inside(reuse, neighbour) else ("zero",)
             )
         kinds[pe] = PEParams(
-            operands=tuple(operands),
+            operands=_masked(reuse, operands, masked, pe),
             bits=bits,
             psum_inputs=inputs,
             psum_bits=reuse.psum_bits,
@@ -100,6 +106,16 @@ def netlist(reuse: Reuse, *, multiplier_registers: int = 0, bits: int = 8) -> Ne
         for pe in output.exits
     )
     return Netlist(reuse.placement.extent, kinds, sources, lanes, exits, port)
+
+
+def _masked(reuse, operands, masked, pe) -> tuple[OperandParams, ...]:
+    """The operands of a PE, one of which may be told to take another value."""
+    found = list(operands)
+    if masked:
+        n, loop = masked
+        size, tap = reuse.placement.sizes[loop], reuse.placement.indices(pe)[loop]
+        found[n] = replace(found[n], taps=size, tap=tap)
+    return tuple(found)
 
 
 def _inside(reuse: Reuse, pe: Coordinate) -> bool:

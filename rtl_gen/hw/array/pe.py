@@ -28,11 +28,16 @@ class OperandParams:
         Ticks and delay in cycles of each copy of the incoming operand that goes on to a neighbour.
     shift
         Delay in cycles of the shadow's copy that goes on to a neighbour; None: not shifted.
+    taps, tap
+        Places of an operand that moves, each of which may have to take another value; 0: none may.
+        Which of them this PE is.
     """
 
     depth: int = 0
     forwards: tuple[tuple[int, int], ...] = ()
     shift: int | None = None
+    taps: int = 0
+    tap: int = 0
 
     @property
     def moves(self) -> bool:
@@ -96,6 +101,8 @@ class PEParams:
                 members |= {f"load_address{n}": bits, f"read_address{n}": bits}
             if operand.moves:
                 members[f"tick{n}"] = 1
+            if operand.taps:
+                members |= {f"outside{n}": operand.taps, f"pad{n}": signed(self.bits)}
         if self.gated:
             members["step"] = 1
         if self.accumulators:
@@ -195,6 +202,8 @@ class PE(wiring.Component):
                 copy = earlier
             copy = delayed(m, copy, delay, name=f"a{n}_next{k}_")
             m.d.comb += getattr(self, f"a{n}_f{k}").eq(copy)
+        if operand.taps:
+            return Mux(self.control[f"outside{n}"][operand.tap], self.control[f"pad{n}"], word)
         if not operand.depth:
             return word
         shape = signed(self._params.bits)

@@ -2,14 +2,39 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .buffet import BuffetParams
 from .memory import address_bits
 
-__all__ = ["Region", "RegionParams"]
+__all__ = ["GroupParams", "Region", "RegionParams"]
+
+
+@dataclass(frozen=True)
+class GroupParams(BuffetParams):
+    """Of a buffet whose requests ask for several words, each with an ``index`` and a ``read``.
+
+    Parameters
+    ----------
+    reads
+        Words of a request, at least 2.
+    """
+
+    reads: int = 2
+
+    @property
+    def request(self) -> data.StructLayout:
+        index = data.ArrayLayout(self.index, self.reads)
+        return data.StructLayout(
+            {"index": index, "read": self.reads, "shrink": self.amount} | self._tag
+        )
+
+    @property
+    def response(self) -> data.StructLayout:
+        words = data.ArrayLayout(unsigned(self.width), self.reads)
+        return data.StructLayout({"data": words, "read": self.reads} | self._tag)
 
 
 @dataclass(frozen=True)
@@ -25,6 +50,11 @@ class RegionParams:
     strobes
         Parts of a word that those memories write alone: ``lanes``, or more where words are filled
         whole.
+    reads
+        Words that a request asks for.
+    banks
+        Of each memory, a power of two: of words whose addresses differ in the lowest bits each
+        bank gives one in a cycle.
     """
 
     width: int
@@ -32,8 +62,12 @@ class RegionParams:
     strobes: int = 1
     tag_bits: int = 0
     lanes: int = 1
+    reads: int = 1
+    banks: int = 1
 
     def __post_init__(self):
+        if self.banks < 1 or self.banks & (self.banks - 1):
+            raise ValueError(f"region banks must be a power of two, not {self.banks!r}")
         if self.lanes not in (1, self.strobes):
             raise ValueError(
                 f"region lanes must be 1 or the {self.strobes} parts of its memories' words, "
@@ -43,7 +77,8 @@ class RegionParams:
     @property
     def buffet(self) -> BuffetParams:
         """A buffet as large as the largest region."""
-        return BuffetParams(self.width, max(self.depths), self.tag_bits, self.lanes)
+        params = (self.width, max(self.depths), self.tag_bits, self.lanes)
+        return GroupParams(*params, reads=self.reads) if self.reads > 1 else BuffetParams(*params)
 
     @property
     def address(self):
@@ -79,9 +114,12 @@ class Region(wiring.Component):
     Beside its own words, a reader may ask for any word of any memory, which somebody else put there
     and nobody counts: a tensor that an earlier layer left on chip.
 
+    A request for several words is taken when the last of them is read. Each waits for its bank
+    alone, so words in one bank, or in one that somebody else reads, take a cycle more.
+
     Parameters
     ----------
-    width, depths, strobes, tag_bits, lanes
+    width, depths, strobes, tag_bits, lanes, reads, banks
         See :class:`RegionParams`.
 
     Members
@@ -97,7 +135,8 @@ class Region(wiring.Component):
     store : ``Out(stream.Signature(params.store))``
         Writes, to the memories.
     load : ``Out(stream.Signature(params.load))``, loaded : ``In(width)``
-        Reads; the word is there in the cycle after one is taken.
+        Reads; the word is there in the cycle after one is taken. Arrays of ``reads`` of these
+        where a request asks for several words.
     """
 
     def __init__(
@@ -107,11 +146,15 @@ class Region(wiring.Component):
         strobes: int = 1,
         tag_bits: int = 0,
         lanes: int = 1,
+        reads: int = 1,
+        banks: int = 1,
     ):
-        self._params = params = RegionParams(width, depths, strobes, tag_bits, lanes)
-        buffet = params.buffet
+        params = RegionParams(width, depths, strobes, tag_bits, lanes, reads, banks)
+        self._params, buffet = params, params.buffet
         words = "_".join(map(str, depths))
         self.module_name = f"region_{words}x{width}_tag{tag_bits}_lanes{lanes}_{strobes}"
+        self.module_name += f"_reads{reads}" if reads > 1 else ""
+        load, loaded = Out(stream.Signature(params.load)), In(width)
         super().__init__(
             {
                 "claim": In(1),
@@ -125,8 +168,8 @@ class Region(wiring.Component):
                 "resident": In(1),
                 "resident_memory": In(params.place["memory"].shape),
                 "store": Out(stream.Signature(params.store)),
-                "load": Out(stream.Signature(params.load)),
-                "loaded": In(width),
+                "load": load.array(reads) if reads > 1 else load,
+                "loaded": loaded.array(reads) if reads > 1 else loaded,
             }
         )
 
@@ -139,7 +182,10 @@ class Region(wiring.Component):
         committed, retired = Signal(params.buffet.amount), Signal(params.buffet.amount)
         m.d.comb += self.space.eq(place.size - self.filled)
         self._elaborate_fill(m, place, limit, tail, committed)
-        self._elaborate_read(m, place, limit, head, retired)
+        if params.reads > 1:
+            self._elaborate_group(m, place, limit, head, retired)
+        else:
+            self._elaborate_read(m, place, limit, head, retired)
         m.d.sync += [
             head.eq(self._wrapped(m, "after_head", place, limit, head, retired)),
             tail.eq(self._wrapped(m, "after_tail", place, limit, tail, committed)),
@@ -198,6 +244,45 @@ class Region(wiring.Component):
         m.d.sync += fresh.eq(takes)
         with m.If(fresh):
             m.d.sync += kept.eq(self.loaded)
+        with m.If(takes):
+            m.d.sync += [response.valid.eq(1), response.payload.read.eq(wanted.read)]
+            if self._params.tag_bits:
+                m.d.sync += response.payload.tag.eq(wanted.tag)
+        with m.Elif(response.ready):
+            m.d.sync += response.valid.eq(0)
+
+    def _elaborate_group(self, m, place, limit, head, retired):
+        """Requests for several words: what is read before the last of them is kept."""
+        request, response, wanted = self.request, self.response, self.request.payload
+        possible, takes = Signal(), Signal()
+        done = Signal(self._params.reads)  # words that are read, or need not be
+        own = [wanted.shrink <= self.filled]
+        own += [~r | (n < self.filled) for r, n in zip(wanted.read, wanted.index)]
+        m.d.comb += [
+            possible.eq((self.resident | Cat(own).all()) & (~response.valid | response.ready)),
+            request.ready.eq(possible & done.all()),
+            takes.eq(request.valid & request.ready),
+            retired.eq(Mux(takes & ~self.resident, wanted.shrink, 0)),
+        ]
+        for n, (load, loaded) in enumerate(zip(self.load, self.loaded)):
+            before = Signal(name=f"before{n}")  # the word was read for this request already
+            fresh = Signal(name=f"fresh{n}")
+            kept = Signal(self._params.width, name=f"kept{n}")
+            index = wanted.index[n]
+            at = self._wrapped(m, f"read_place{n}", place, limit, head, index)
+            m.d.comb += [
+                load.valid.eq(request.valid & wanted.read[n] & ~before & possible),
+                load.payload.memory.eq(Mux(self.resident, self.resident_memory, place.memory)),
+                load.payload.address.eq(Mux(self.resident, index, at)),
+                done[n].eq(~wanted.read[n] | before | load.ready),
+                response.payload.data[n].eq(Mux(fresh, loaded, kept)),
+            ]
+            m.d.sync += [
+                before.eq((before | (load.valid & load.ready)) & ~takes),
+                fresh.eq(load.valid & load.ready),
+            ]
+            with m.If(fresh):
+                m.d.sync += kept.eq(loaded)
         with m.If(takes):
             m.d.sync += [response.valid.eq(1), response.payload.read.eq(wanted.read)]
             if self._params.tag_bits:

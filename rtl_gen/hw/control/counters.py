@@ -53,6 +53,8 @@ class Counters(wiring.Component):
         Names of the engines that are there; the counters of others stay 0.
     bus_bytes, block
         Bytes of a beat; of a buffer word.
+    input_reads
+        Words that the feeder of the input moves in a cycle at most.
 
     Members
     -------
@@ -64,15 +66,19 @@ class Counters(wiring.Component):
         Per engine: it waits for that, if it is busy and nothing moves; for room before the bus.
     transfers : ``In(engines)``
         Per engine: it moved a beat or a word.
+    input_words : ``In(range(input_reads + 1))``
+        With more than one of them: how many the feeder of the input moved.
     step, read_beat, write_beat : ``In(1)``
         A step was issued; a beat was read, or written.
     snapshot, making, read_enable, read_index, count
         As those of :class:`~rtl_gen.hw.control.tally.Tally`; in the order of ``COUNTERS``.
     """
 
-    def __init__(self, engines: tuple[str, ...], bus_bytes: int, block: int):
+    def __init__(self, engines: tuple[str, ...], bus_bytes: int, block: int, input_reads: int = 1):
         self._engines, self._bus_bytes, self._block = engines, bus_bytes, block
+        self._input_reads = input_reads
         self.module_name = "counters"
+        words = {"input_words": In(range(input_reads + 1))} if input_reads > 1 else {}
         super().__init__(
             {
                 "clear": In(1),
@@ -80,6 +86,7 @@ class Counters(wiring.Component):
                 **dict.fromkeys(
                     ("busy", "progress", "waits_room", "waits_bus", "transfers"), In(len(engines))
                 ),
+                **words,
                 "step": In(1),
                 "read_beat": In(1),
                 "write_beat": In(1),
@@ -101,11 +108,18 @@ class Counters(wiring.Component):
             Tally,
             tuple(map(self._shift, COUNTERS)),
             (names.index("CYCLES_HIGH"),),
+            tuple(
+                (n, self._input_reads)
+                for n, counter in enumerate(COUNTERS)
+                if (counter.engine, counter.kind) == ("feed_input", "BYTES")
+            ),
         )
         events = self._elaborate_events(m)
-        for n, counter in enumerate(COUNTERS):
+        low = 0
+        for counter in COUNTERS:
             event = events.get((counter.engine, counter.kind), Const(0))
-            m.d.comb += tally.events[n].eq(event)
+            m.d.comb += tally.events[low : low + len(event)].eq(event)
+            low += len(event)
         for name in ("clear", "running", "snapshot", "read_enable", "read_index"):
             m.d.comb += getattr(tally, name).eq(getattr(self, name))
         m.d.comb += [self.making.eq(tally.making), self.count.eq(tally.count)]
@@ -126,6 +140,9 @@ class Counters(wiring.Component):
             (None, "READ_BEATS"): self.read_beat,
             (None, "WRITE_BEATS"): self.write_beat,
         }
+        transfers = {engine: self.transfers[n] for n, engine in enumerate(self._engines)}
+        if self._input_reads > 1:
+            transfers["feed_input"] = self.input_words
         for n, engine in enumerate(self._engines):
             waits = Signal(name=f"{engine}_waits")
             m.d.comb += waits.eq(self.busy[n] & ~self.progress[n])
@@ -135,6 +152,6 @@ class Counters(wiring.Component):
                 (engine, "WAIT_ROOM"): waits & room,
                 (engine, "WAIT_BUS"): waits & ~room & bus,
                 (engine, "WAIT_DATA"): waits & ~room & ~bus,
-                (engine, "BYTES"): self.transfers[n],
+                (engine, "BYTES"): transfers[engine],
             }
         return events

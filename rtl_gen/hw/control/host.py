@@ -111,7 +111,7 @@ class HostPort(wiring.Component):
 
     def __init__(self, capabilities: Capabilities):
         self._capabilities = capabilities
-        engines = len(capabilities.engines)
+        engines, reads = len(capabilities.engines), capabilities.widths.input_reads
         super().__init__(
             {
                 **AXI_LITE_PORTS,
@@ -137,6 +137,7 @@ class HostPort(wiring.Component):
                 "waits_room": In(engines),
                 "waits_bus": In(engines),
                 "transfers": In(engines),
+                **({"input_words": In(range(reads + 1))} if reads > 1 else {}),
                 "in_flight": In(1),
                 "step": In(1),
                 "read_beat": In(1),
@@ -313,7 +314,10 @@ class HostPort(wiring.Component):
             capabilities.engines,
             capabilities.bus_bits // 8,
             capabilities.widths.block,
+            capabilities.widths.input_reads,
         )
+        if capabilities.widths.input_reads > 1:
+            m.d.comb += counters.input_words.eq(self.input_words)
         m.d.comb += [counters.clear.eq(run.started), counters.running.eq(run.running)]
         for name in ("busy", "progress", "waits_room", "waits_bus", "transfers"):
             m.d.comb += getattr(counters, name).eq(getattr(self, name))

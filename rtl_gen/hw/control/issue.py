@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...isa.descriptors import COMPUTE_MASKS
+from ...isa.descriptors import compute_masks
 from ...isa.fields import Record
 from ..layouts import layout_of
 from ..place import place
@@ -46,6 +46,10 @@ class IssueParams:
     gather_loops
         Loops over those words, whose strides go with each step: the next layer may have begun
         before they are written. 0 where nothing is gathered.
+    adds
+        Whether a residual may be added.
+    taps
+        Places through which an input moves; 0: inputs do not move.
     """
 
     record: Record
@@ -58,6 +62,7 @@ class IssueParams:
     gathered_words: int
     gather_loops: int
     adds: bool = False
+    taps: int = 0
 
     @property
     def nest(self) -> NestParams:
@@ -65,7 +70,7 @@ class IssueParams:
             levels=self.levels,
             forms=self.forms,
             events=(("commit", self.amount_bits),),
-            masks=COMPUTE_MASKS,
+            masks=compute_masks(self.taps > 0),
         )
 
     @property
@@ -92,11 +97,13 @@ class IssueParams:
         """What a step means to its operands.
 
         ``first``: the PEs' sums start anew; ``byte``: of the input lanes; for input and weights
-        whether they are used up; ``weight_align``: the next weights begin a word.
+        whether they are used up; ``weight_align``: the next weights begin a word; ``outside``: for
+        each tap whether it lies outside the tensor.
         """
         byte = {"byte": signed(dict(self.forms)["byte"])} if "byte" in dict(self.forms) else {}
         members = {"first": 1, "input_done": 1, "weights_done": 1, "weight_align": 1}
-        return data.StructLayout(members | byte)
+        outside = {"outside": unsigned(self.taps)} if self.taps else {}
+        return data.StructLayout(members | byte | outside)
 
 
 class Issue(wiring.Component):
@@ -108,6 +115,10 @@ class Issue(wiring.Component):
     here. Where sums are shifted out, the step that completes them is followed by drain ticks, and
     no step goes meanwhile.
 
+    Where inputs move from PE to PE, every step is a tick, and there are ticks without a step: so
+    many before the first step, before each other first step of a run of the inner loop, and before
+    any other, as the configuration says. They ask for nothing but input words.
+
     Members
     -------
     config, start, busy
@@ -116,6 +127,9 @@ class Issue(wiring.Component):
         Output words of steps that went are not yet handed to the buffer.
     operands_ready : ``In(1)``
         The operands of the next step are there.
+    input_ready : ``In(1)``, tick : ``Out(1)``, due : ``Out(1)``
+        Only with ``taps``: the next input words are there; a tick goes, of a step or without;
+        a step is next.
     parameter_sets : ``In(range(3))``
         Sets of parameters there.
     parameters_used : ``In(1)``
@@ -139,8 +153,10 @@ class Issue(wiring.Component):
         self.module_name = "issue"
         amount = unsigned(params.amount_bits)
         residual = {"residual": In(amount)} if params.adds else {}
+        ticks = {"input_ready": In(1), "tick": Out(1), "due": Out(1)} if params.taps else {}
         super().__init__(
             residual
+            | ticks
             | {
                 "config": In(layout_of(params.record.fields)),
                 "start": In(1),
@@ -197,6 +213,8 @@ class Issue(wiring.Component):
         ]
         if "byte" in dict(params.forms):
             m.d.comb += self.step.byte.eq(item.byte)
+        if params.taps:
+            self._elaborate_ticks(m, nest.item, draining)
         self._elaborate_tag(m, item)
         if params.drain_sizes:
             self._elaborate_drain(m, platform, item, draining, may_emit)
@@ -206,6 +224,36 @@ class Issue(wiring.Component):
         if params.accumulators:
             self._elaborate_hazard(m, item, hazard)
         return m
+
+    def _elaborate_ticks(self, m, item, draining):
+        """Ticks without a step; and which taps of the next step lie outside the tensor.
+
+        Whoever drives ``operands_ready`` waits for ``due``.
+        """
+        config, x = self.config, item.payload.x
+        begun, gone, wanted = (
+            Signal(),
+            Signal.like(config.ticks_step),
+            Signal.like(config.ticks_step),
+        )
+        idle = Signal()
+        m.d.comb += [
+            wanted.eq(Mux(item.payload.run_first, config.ticks_run, config.ticks_step)),
+            self.due.eq(gone == wanted),
+            idle.eq(item.valid & ~self.due & self.input_ready & ~draining),
+            self.tick.eq(idle | self.go),
+        ]
+        with m.If(~begun):
+            m.d.comb += wanted.eq(config.ticks_begin)
+        with m.If(self.go):
+            m.d.sync += [gone.eq(0), begun.eq(1)]
+        with m.Elif(idle):
+            m.d.sync += gone.eq(gone + 1)
+        with m.If(self.start):
+            m.d.sync += begun.eq(0)
+        for tap in range(self._params.taps):
+            at = x + config.x_tap * tap
+            m.d.comb += self.step.outside[tap].eq((at < 0) | (at >= config.x_limit))
 
     def _elaborate_tag(self, m, item):
         """The tag of a step."""

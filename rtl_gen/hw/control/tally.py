@@ -12,25 +12,27 @@ __all__ = ["SweepCounter", "Tally"]
 
 
 class SweepCounter(wiring.Component):
-    """Counts the cycles of each sweep in which ``counted`` is high.
+    """Counts what happens in the cycles of each sweep.
 
     Parameters
     ----------
     bits
-        Of a count; a sweep may not have more cycles than that holds.
+        Of a count; no more may happen in a sweep than that holds.
+    most
+        What happens in a cycle at most.
 
     Members
     -------
-    counted : ``In(1)``
+    counted : ``In(range(most + 1))``
     ends : ``In(1)``
         The sweep's last cycle.
     before : ``Out(bits)``
         The count of the sweep before this one.
     """
 
-    def __init__(self, bits: int):
-        self.module_name = f"sweep_counter_{bits}"
-        super().__init__({"counted": In(1), "ends": In(1), "before": Out(bits)})
+    def __init__(self, bits: int, most: int = 1):
+        self.module_name = f"sweep_counter_{bits}" + (f"_most{most}" if most > 1 else "")
+        super().__init__({"counted": In(range(most + 1)), "ends": In(1), "before": Out(bits)})
 
     def elaborate(self, platform):
         m = Module()
@@ -56,6 +58,8 @@ class Tally(wiring.Component):
         For each counter the binary logarithm of what an event adds.
     carries
         Counters that count the carries of the one before.
+    most
+        How many events of a counter come in a cycle at most, by its number; 1 where not named.
 
     Members
     -------
@@ -63,7 +67,8 @@ class Tally(wiring.Component):
         All counters begin at 0. Allowed only while neither ``running`` nor ``making``.
     running : ``In(1)``
         Events count. When it falls a snapshot is taken.
-    events : ``In(len(shifts))``
+    events : ``In``
+        How many events of each counter come, the first counter's lowest.
     snapshot : ``In(1)``
         One is taken, of a cycle that is no earlier.
     making : ``Out(1)``
@@ -75,16 +80,22 @@ class Tally(wiring.Component):
         In the next cycle: that counter, modulo ``2**32``, as of the last snapshot.
     """
 
-    def __init__(self, shifts: tuple[int, ...], carries: tuple[int, ...] = ()):
+    def __init__(
+        self,
+        shifts: tuple[int, ...],
+        carries: tuple[int, ...] = (),
+        most: tuple[tuple[int, int], ...] = (),
+    ):
         if len(shifts) < 2:
             raise ValueError(f"a tally must have at least 2 counters, not {len(shifts)}")
-        self._shifts, self._carries = shifts, carries
+        self._shifts, self._carries, self._most = shifts, carries, dict(most)
         self.module_name = "tally"
+        widths = [self._most.get(n, 1).bit_length() for n in range(len(shifts))]
         super().__init__(
             {
                 "clear": In(1),
                 "running": In(1),
-                "events": In(len(shifts)),
+                "events": In(sum(widths)),
                 "snapshot": In(1),
                 "making": Out(1),
                 "read_enable": In(1),
@@ -126,11 +137,16 @@ class Tally(wiring.Component):
 
     def _elaborate_events(self, m, platform, position, ends):
         """Count until the sweep's end; return what the counter visited had in the sweep before."""
-        bits = len(self._shifts).bit_length()  # a sweep has as many cycles as there are counters
-        held = []
+        cycles = len(self._shifts)  # of a sweep: as many as there are counters
+        held, low = [], 0
         for n, shift in enumerate(self._shifts):
-            counter = place(m, platform, f"counter{n}", SweepCounter, bits)
-            m.d.comb += [counter.counted.eq(self.events[n] & self.running), counter.ends.eq(ends)]
+            most = self._most.get(n, 1)
+            bits, parts = (cycles * most).bit_length(), () if most == 1 else (most,)
+            counter = place(m, platform, f"counter{n}", SweepCounter, bits, *parts)
+            events = self.events[low : low + most.bit_length()]
+            counted = events & self.running if most == 1 else Mux(self.running, events, 0)
+            m.d.comb += [counter.counted.eq(counted), counter.ends.eq(ends)]
+            low += most.bit_length()
             held.append(Cat(Const(0, shift), counter.before))
         return Array(held)[position]
 

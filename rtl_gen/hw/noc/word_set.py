@@ -1,6 +1,6 @@
 """Word registers: the words that one step uses together, the next ones gathering behind."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,8 +14,9 @@ __all__ = ["WordSet"]
 class WordSet(wiring.Component):
     """Holds ``count`` words until they are used up, while the next set comes in.
 
-    With one word a set there is no shadow: a word used up is replaced by the response that waits.
-    One word a cycle either way. A word that was not read is ``fill``, repeated.
+    With one response a set there is no shadow: a set used up is replaced by the response that
+    waits. One response a cycle either way, of one word or, where a request asks for several, of the
+    whole set. A word that was not read is ``fill``, repeated.
 
     Parameters
     ----------
@@ -43,6 +44,9 @@ class WordSet(wiring.Component):
 
     def __init__(self, buffet: BuffetParams, count: int, fill_bits: int = 0, name: str = "words"):
         self._buffet, self._count, self._fill_bits = buffet, count, fill_bits
+        self._reads = getattr(buffet, "reads", 1)
+        if self._reads not in (1, count):
+            raise ValueError(f"a set of {count} words cannot come {self._reads} at a time")
         self.module_name = name
         ports = {
             "response": In(stream.Signature(buffet.response)),
@@ -58,15 +62,19 @@ class WordSet(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         response = self.response.payload
-        word = Signal(self._buffet.width)
-        fill = 0
+        word = Signal(self._buffet.width * self._reads)
+        fill = Const(0, self._buffet.width)
         if self._fill_bits:
             copies = self._buffet.width // self._fill_bits
             fill = Cat([response.tag[: self._fill_bits]] * copies)
-        m.d.comb += word.eq(Mux(response.read, response.data, fill))
+        if self._reads > 1:
+            pairs = zip(response.read, response.data)
+            m.d.comb += word.eq(Cat(Mux(read, data, fill) for read, data in pairs))
+        else:
+            m.d.comb += word.eq(Mux(response.read, response.data, fill))
         free = Signal()  # the present set is gone after this cycle
         m.d.comb += free.eq(~self.valid | self.done)
-        if self._count == 1:
+        if self._count == self._reads:
             m.d.comb += self.response.ready.eq(free)
             with m.If(free):
                 m.d.sync += [self.valid.eq(self.response.valid), self.words.eq(word)]

@@ -21,7 +21,7 @@ class SharedMemories(wiring.Component):
     def __init__(self):
         self.params = RegionParams(64, DEPTHS, 8, 5, 8)
         self.region = Region(64, DEPTHS, 8, 5, 8)
-        self.memories = ActivationMemories(self.params, 2, 2)
+        self.memories = ActivationMemories(self.params, 2, (1, 1))
         super().__init__({})
 
     def elaborate(self, platform):

@@ -6,6 +6,7 @@ import pytest
 from control_bench import run, stalls, until
 
 from rtl_gen.hw.buffer.buffet import BuffetParams
+from rtl_gen.hw.buffer.region import GroupParams
 from rtl_gen.hw.noc.word_set import WordSet
 
 SHAPES = {
@@ -14,6 +15,8 @@ SHAPES = {
     "two words": (BuffetParams(16, 8), 2, 0),
     "three words, padded": (BuffetParams(24, 8, tag_bits=8), 3, 8),
     "seven words with a tag": (BuffetParams(8, 16, tag_bits=3), 7, 0),
+    "two words at once": (GroupParams(16, 8, reads=2), 2, 0),
+    "three words at once, padded": (GroupParams(24, 8, tag_bits=11, reads=3), 3, 8),
 }
 
 
@@ -26,6 +29,13 @@ def responses(rng, buffet, count):
             word["tag"] = rng.getrandbits(buffet.tag_bits)
         found.append(word)
     return found
+
+
+def together(words):
+    """One response of the words of a set; the tag is that of the last."""
+    response = {name: [word[name] for word in words] for name in ("data", "read")}
+    response["read"] = sum(read << n for n, read in enumerate(response["read"]))
+    return response | ({"tag": words[-1]["tag"]} if "tag" in words[-1] else {})
 
 
 def expected(word, buffet, fill_bits):
@@ -44,13 +54,19 @@ def test_sets_come_whole_and_in_order(shape, stall):
     rng = random.Random(f"{shape} {stall}")
     words = responses(rng, buffet, 60 * count)
     dut, cycles = WordSet(buffet, count, fill_bits), [0]
+    given = words
+    if isinstance(buffet, GroupParams):
+        for n, word in enumerate(words):  # a tag and its fill are those of the response
+            if buffet.tag_bits:
+                word["tag"] = words[n - n % count + count - 1]["tag"]
+        given = [together(words[n : n + count]) for n in range(0, len(words), count)]
 
     async def source(ctx):
         waits = stalls(1, stall[0])
-        for word in words:
+        for response in given:
             while next(waits):
                 await ctx.tick()
-            ctx.set(dut.response.payload, word)
+            ctx.set(dut.response.payload, response)
             ctx.set(dut.response.valid, 1)
             await until(ctx, dut.response.ready)
             ctx.set(dut.response.valid, 0)
@@ -80,7 +96,12 @@ def test_sets_come_whole_and_in_order(shape, stall):
 
     run(dut, source, sink)
     if stall == (0, 0):
-        assert cycles[0] <= len(words) + 3
+        assert cycles[0] <= len(given) + 3
+
+
+def test_a_response_is_a_word_or_the_whole_set():
+    with pytest.raises(ValueError, match=r"^a set of 3 words cannot come 2 at a time$"):
+        WordSet(GroupParams(8, 8, reads=2), 3)
 
 
 def test_waiting_says_that_a_second_set_is_there():

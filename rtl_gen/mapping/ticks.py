@@ -1,0 +1,131 @@
+"""Ticks of an input that moves from PE to PE: the words of each run, and the steps among them.
+
+Of a run of the inner loop (a row of outputs) the word of tap ``s`` of step ``k`` is word
+``every * k + s``: where the stride is a multiple of the dilation, no other is touched. Words enter
+the last PE along the taps, and those of all runs follow each other without a gap. What lies outside
+the tensor on the left is left out, on the right the words of the next run come instead, and a mask
+makes the taps there take the pad value. So a run takes as many ticks as it has words inside the
+tensor, or as lie from its first to its last step.
+
+``begin`` ticks bring the first words to their PEs. Then each step of a run comes ``every`` ticks
+behind the one before, and the first of a run comes behind the last of the run before with ``run``
+ticks in between. All runs have the same ``skip`` and ``run``, so that they may follow in any order.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+from .levels import Level
+from .mapping import Mapping, MappingError
+
+__all__ = ["Ticks", "ticks_of"]
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """How the words of a mapped layer follow each other.
+
+    Parameters
+    ----------
+    level
+        Index of the level that is the array's inner loop; None: each run has one step.
+    every
+        Ticks from one step of a run to the next.
+    stride
+        Coordinates from one word to the next.
+    skip
+        Words of a run that are left out before its first.
+    begin, run
+        Ticks without a step before the first step of all, before the first of another run.
+    """
+
+    level: int | None
+    every: int
+    stride: int
+    skip: int
+    begin: int
+    run: int
+
+    def words(self, steps: int) -> int:
+        """Words of a run of so many steps."""
+        return self.every * (steps - 1) + 1 + self.run
+
+    @property
+    def flush(self) -> int:
+        """Ticks behind the words of the last run until its last step."""
+        return self.begin - self.run
+
+
+def ticks_of(mapping: Mapping) -> Ticks | None:
+    """How words and steps follow each other; None where inputs do not move.
+
+    Raises
+    ------
+    MappingError
+        If the dilation along the taps does not divide the stride.
+    """
+    moving, sizes = mapping.machine.moving, mapping.layer.sizes
+    if moving is None:
+        return None
+    tensor = mapping.machine.operation.activation
+    rank, symbols = tensor.rank(moving.rank), mapping.layer.symbols
+    tick, tap = (rank.coefficient(d, symbols) for d in (moving.tick, moving.tap))
+    stride = tap
+    if sizes[moving.tap] == 1:
+        stride = tick
+    elif sizes[moving.tick] > 1 and tick % tap:
+        raise MappingError(
+            f"{mapping.layer.name}: {tensor.name} moves from PE to PE along {moving.tap!r}, so "
+            f"the dilation there must divide the stride of {moving.tick!r}; {tap} does not "
+            f"divide {tick}"
+        )
+    every = max(1, tick // stride) if sizes[moving.tick] > 1 else 1
+    level = _inner(mapping)
+    runs = [
+        # the first word inside the tensor, the last one that is used inside it, and the steps
+        (
+            -(origin // stride),
+            min((limit - 1 - origin) // stride, every * (count - 1) + taps - 1),
+            count,
+        )
+        for origin, taps, count, limit in _runs(mapping, tick, tap)
+    ]
+    most = min(moving.size, sizes[moving.tap])
+    skip = max(0, min(most - 1, *(first for first, _, _ in runs)))
+    run = max(0, *(last - skip - every * (count - 1) for _, last, count in runs))
+    return Ticks(level, every, stride, skip, moving.size - 1 - skip, run)
+
+
+def _inner(mapping: Mapping) -> int | None:
+    """The level inside all others that is the array's inner loop."""
+    moving, last = mapping.machine.moving, len(mapping.levels) - 1
+    if last < 0:
+        return None
+    level = mapping.levels[last]
+    return last if level.dimension == moving.tick and not level.outer else None
+
+
+def _runs(mapping: Mapping, tick: int, tap: int):
+    """For every kind of run: coordinate of its first word, taps, steps, extent of the tensor."""
+    machine, layer = mapping.machine, mapping.layer
+    moving = machine.moving
+    rank = machine.operation.activation.rank(moving.rank)
+    origin, limit = rank.offset(layer.symbols), layer.extents[moving.rank]
+    size = layer.sizes[moving.tap]
+    starts = range(0, size, moving.size)
+    for at, start in itertools.product(_steps(mapping), starts):
+        first, count = at
+        taps = min(moving.size, size - start)
+        yield origin + tick * first + tap * start, taps, count, limit
+
+
+def _steps(mapping: Mapping) -> list[tuple[int, int]]:
+    """First step of each run along the inner loop, and its steps."""
+    dimension = mapping.machine.moving.tick
+    levels: list[Level] = [x for x in mapping.levels if x.dimension == dimension]
+    size = mapping.layer.sizes[dimension]
+    inner = mapping.levels[_inner(mapping)] if _inner(mapping) is not None else None
+    unit = inner.bound if inner else 1
+    if len(levels) > (2 if inner else 1):
+        raise MappingError(f"{mapping.layer.name}: {dimension} must not be cut more than once")
+    return [(first, min(unit, size - first)) for first in range(0, size, unit)]
