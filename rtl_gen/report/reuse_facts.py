@@ -18,7 +18,15 @@ from ..reuse import (
 from ..spec.dataflow import AXES
 from ..spec.operation import Tensor
 
-__all__ = ["LaneFacts", "LinkFacts", "OperandFacts", "OutputFacts", "operand_facts", "output_facts"]
+__all__ = [
+    "LaneFacts",
+    "LinkFacts",
+    "OperandFacts",
+    "OutputFacts",
+    "operand_facts",
+    "output_facts",
+    "reduction_kind",
+]
 
 Coordinate = tuple[int, int]
 
@@ -173,7 +181,7 @@ def output_facts(reuse: Reuse, largest_product: int, reduction: int) -> OutputFa
     placement, output = reuse.placement, reuse.output
     dataflow = placement.dataflow
     tensor = dataflow.operation.output
-    links = [_link_facts(placement, tensor, link, _reduction(link)) for link in output.links]
+    links = [_link_facts(placement, tensor, link, reduction_kind(link)) for link in output.links]
     drain = None
     if output.drain is not None:
         drain = AXES[output.drain]
@@ -253,7 +261,8 @@ def _ticks(link: OptionalLink | Link) -> str:
     return f"{link.ticks} tick{'s' * (link.ticks > 1)}"
 
 
-def _reduction(link: Link) -> str:
+def reduction_kind(link: Link) -> str:
+    """The field's word for a link along which sums are added."""
     return "reduce_forward" if link.delay else "reduce_tree"
 
 
