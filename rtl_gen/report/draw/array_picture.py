@@ -1,6 +1,5 @@
 """The picture of an array: PEs, links by tensor and kind, lanes, exits, and what is held where."""
 
-from ...reuse import HeldOperand, Reuse
 from ..explain import Explanation
 from .elements import element_label
 from .grid import Grid
@@ -8,7 +7,7 @@ from .legend import draw_head, draw_legend
 from .link_lines import LinkLines, arrow_head
 from .style import GREY, INK, colours, tints
 from .svg import MONO, Svg, text_width
-from .wires import Port, ports, wires
+from .wires import Port, kept_loops, ports, wires
 
 __all__ = ["array_picture"]
 
@@ -31,7 +30,7 @@ class _Picture:
         self.operation = self.reuse.placement.dataflow.operation
         self.colour, self.tint = colours(self.operation), tints(self.operation)
         self.wires, self.ports = wires(self.reuse), ports(self.reuse)
-        self.kept = _kept(self.reuse)
+        self.kept = kept_loops(self.reuse)
         self.svg = Svg()
         self.bands = {t.name: 12 + BAND * n for n, t in enumerate(self.operation.operands)}
         self.grid = self._place()
@@ -109,8 +108,13 @@ class _Picture:
                         corner = (left - 4, at - SIZE)
                         self.svg.rect(corner, (wide, LINE - 1), rx=2, stroke_width=0.9, **frame)
                     self.svg.text(
-                        (left, at), label, size=SIZE, font=MONO, fill=self.colour[tensor],
-                        class_="holds" if kept else "uses", data_tensor=tensor,
+                        (left, at),
+                        label,
+                        size=SIZE,
+                        font=MONO,
+                        fill=self.colour[tensor],
+                        class_="holds" if kept else "uses",
+                        data_tensor=tensor,
                     )
 
     def _dots(self) -> None:
@@ -175,16 +179,22 @@ class _Picture:
         ends = {
             "left": ((x - far, y + down), (x, y + down), (x - far - 4, y + down + 4), "end"),
             "right": (
-                (x + wide + far, y + down), (x + wide, y + down),
-                (x + wide + far + 4, y + down + 4), "start",
+                (x + wide + far, y + down),
+                (x + wide, y + down),
+                (x + wide + far + 4, y + down + 4),
+                "start",
             ),
             "top": (
-                (x + along, y - far - level), (x + along, y),
-                (x + along + 5, y - far - level + 8), "start",
+                (x + along, y - far - level),
+                (x + along, y),
+                (x + along + 5, y - far - level + 8),
+                "start",
             ),
             "bottom": (
-                (x + along, y + high + far), (x + along, y + high),
-                (x + along, y + high + far + 12), "middle",
+                (x + along, y + high + far),
+                (x + along, y + high),
+                (x + along, y + high + far + 12),
+                "middle",
             ),
             # no label: it stands in the PE
             "": (
@@ -201,22 +211,12 @@ class _Picture:
             self.svg.text(text, label, size=SIZE, font=MONO, fill=colour, text_anchor=anchor)
 
 
-def _kept(reuse: Reuse) -> dict[str, tuple[tuple[str, int], ...]]:
-    """The loops in the PE that index what a PE keeps, by tensor; of those that it keeps."""
-    found = {
-        operand.name: operand.loops
-        for operand in reuse.operands
-        if isinstance(operand, HeldOperand)
-    }
-    if reuse.output.accumulate:
-        found[reuse.output.name] = reuse.output.loops
-    return found
-
-
 def _pair(pe) -> str:
     return f"{pe[0]},{pe[1]}"
 
 
 def _title(facts: Explanation) -> str:
     design = facts.design
-    return f"{design.name}: {design.dataflow.operation.name} on {design.rows} x {design.columns} PEs"
+    return (
+        f"{design.name}: {design.dataflow.operation.name} on {design.rows} x {design.columns} PEs"
+    )

@@ -1,6 +1,7 @@
 """How an element of a tensor is written: ``W[c=2,k=1]``, with strides as symbols: ``h=2u+d``."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from ...reuse import Placement
 from ...spec.operation import Rank, Tensor
@@ -26,7 +27,9 @@ def element_label(
     values: dict[str, list[int]] = {}
     for pe in pes:
         index = dict.fromkeys((loop.dimension for loop in placement.dataflow.spatial), 0)
-        for loop, unit, n in zip(placement.dataflow.spatial, placement.units, placement.indices(pe)):
+        for loop, unit, n in zip(
+            placement.dataflow.spatial, placement.units, placement.indices(pe)
+        ):
             index[loop.dimension] += n * unit
         for dimension, value in index.items():
             values.setdefault(dimension, []).append(value)
@@ -72,7 +75,7 @@ def _values(values: list[int]) -> str:
     """Sorted numbers, briefly."""
     if len(values) == 1:
         return str(values[0])
-    steps = {b - a for a, b in zip(values, values[1:])}
+    steps = {b - a for a, b in pairwise(values)}
     if steps == {1}:
         return f"{values[0]}..{values[-1]}"
     if len(values) > 3 and len(steps) == 1:

@@ -11,7 +11,7 @@ from .style import GREY, INK, colours, tints
 from .svg import Point, Svg
 from .wires import wires
 
-__all__ = ["draw_head", "draw_legend"]
+__all__ = ["draw_head", "draw_legend", "nest_lines"]
 
 SIZE, LINE = 11.5, 16
 SAMPLE = 66
@@ -20,21 +20,27 @@ SAMPLE = 66
 
 def draw_head(svg: Svg, facts: Explanation, at: Point, width: float) -> float:
     """Name, einsum and nest; returns where they end."""
-    design, placement = facts.design, facts.reuse.placement
-    dataflow = design.dataflow
+    design = facts.design
+    operation = design.dataflow.operation
     x, y = at
-    title = f"{design.name}: {dataflow.operation.name} on {design.rows} x {design.columns} PEs"
+    title = f"{design.name}: {operation.name} on {design.rows} x {design.columns} PEs"
     svg.text((x, y + 8), title, size=17, fill=INK, font_weight="bold")
+    lines = [line for text in nest_lines(facts) for line in _wrapped(text, width)]
+    for n, line in enumerate(lines):
+        svg.text((x, y + 30 + LINE * n), line, size=SIZE, fill=INK)
+    return y + 30 + LINE * len(lines)
+
+
+def nest_lines(facts: Explanation) -> list[str]:
+    """The einsum, and the loops on one line."""
+    dataflow = facts.design.dataflow
     loops = [f"for {' '.join(dataflow.temporal)}"]
     loops += [f"in the PE {loop.dimension} (at most {loop.maximum})" for loop in dataflow.pe]
     loops += [
         f"spatial {loop.dimension} on {size} {AXES[loop.axis]}"
-        for loop, size in zip(dataflow.spatial, placement.sizes)
+        for loop, size in zip(dataflow.spatial, facts.reuse.placement.sizes)
     ]
-    lines = _wrapped(dataflow.operation.einsum, width) + _wrapped("; ".join(loops), width)
-    for n, line in enumerate(lines):
-        svg.text((x, y + 30 + LINE * n), line, size=SIZE, fill=INK)
-    return y + 30 + LINE * len(lines)
+    return [dataflow.operation.einsum, "; ".join(loops)]
 
 
 def draw_legend(svg: Svg, facts: Explanation, at: Point, width: float) -> float:
@@ -106,12 +112,16 @@ def _notes(facts: Explanation) -> list[str]:
     operation = facts.design.dataflow.operation
     if operation.symbols:
         names = ", ".join(operation.symbols)
-        notes.append(f"{names} are set at run time. Indices are those of a step whose other loops are at 0.")
+        notes.append(
+            f"{names} are set at run time. Indices are those of a step whose other loops are at 0."
+        )
     else:
         notes.append("Indices are those of a step whose other loops are at 0.")
     if any(facts.reuse.skew):
         notes.append("+n: a step reaches the PE n cycles after the first PE (skew).")
-    notes.append("A box on a line is a register (t: it advances with the tensor's ticks), a circle an adder.")
+    notes.append(
+        "A box on a line is a register (t: it advances with the tensor's ticks), a circle an adder."
+    )
     if facts.refused:
         notes.append(f"Only the array can be built, no accelerator around it: {facts.refused}")
     return notes

@@ -50,8 +50,9 @@ class Svg:
 
     def line(self, points: list[Point], **attributes) -> None:
         """A line through points."""
-        path = " ".join(f"{'L' if n else 'M'}{_number(x)} {_number(y)}" for n, (x, y) in
-                        enumerate(points))
+        path = " ".join(
+            f"{'L' if n else 'M'}{_number(x)} {_number(y)}" for n, (x, y) in enumerate(points)
+        )
         self.element("path", d=path, fill="none", **attributes)
 
     def rect(self, at: Point, size: Point, **attributes) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ...reuse import HeldOperand, Link, Reuse, sources_of
 from ..reuse_facts import reduction_kind
 
-__all__ = ["Port", "Wire", "ports", "wires"]
+__all__ = ["Port", "Wire", "kept_loops", "ports", "wires"]
 
 Coordinate = tuple[int, int]
 
@@ -94,6 +94,21 @@ def ports(reuse: Reuse) -> tuple[Port, ...]:
         for pe in output.exits
     ]
     return tuple(found)
+
+
+def kept_loops(reuse: Reuse) -> dict[str, tuple[tuple[str, int], ...]]:
+    """Each tensor of which a PE keeps words, with the loops in the PE that lead to each word.
+
+    Held operands, and sums to which a PE adds in several steps.
+    """
+    found = {
+        operand.name: operand.loops
+        for operand in reuse.operands
+        if isinstance(operand, HeldOperand)
+    }
+    if reuse.output.accumulate:
+        found[reuse.output.name] = reuse.output.loops
+    return found
 
 
 def _line(reuse: Reuse, pe: Coordinate, axis: int | None) -> tuple[Coordinate, ...]:
