@@ -18,7 +18,15 @@ from rtl_gen.sim.verilator import Build
 from rtl_gen.spec.design import KIB, Buffers
 from rtl_gen.spec.parse import load_design
 
-__all__ = ["CONDITIONS", "FETCHED", "RESET_EVERY", "coverage", "run_cases", "small_machine"]
+__all__ = [
+    "CONDITIONS",
+    "DATAFLOWS",
+    "FETCHED",
+    "RESET_EVERY",
+    "coverage",
+    "run_cases",
+    "small_machine",
+]
 
 DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
 

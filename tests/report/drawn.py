@@ -62,7 +62,7 @@ def text_boxes(root: ElementTree.Element) -> list[tuple[str, tuple[float, float,
         if element.tag != SVG + "text":
             continue
         size, text = float(element.get("font-size")), element.text or ""
-        mono = "Mono" in element.get("font-family").split(",")[0]
+        mono = "Mono" in element.get("font-family", "")
         wide = (0.602 if mono else 0.54) * size * len(text)
         left = x + float(element.get("x"))
         left -= {"middle": wide / 2, "end": wide}.get(element.get("text-anchor"), 0)

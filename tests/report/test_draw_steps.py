@@ -23,7 +23,7 @@ PROJECT = Path(__file__).parents[2]
 ROWS = PROJECT / "examples" / "arrays" / "row_stationary.yaml"
 LAYERS = {  # the file, a layer that does not fill its array, with strides and padding
     "examples/arrays/row_stationary.yaml": "conv2d:k=2,c=1,p=4,q=3,r=3,s=3,stride=2,pad=1",
-    "examples/arrays/shidiannao.yaml": "conv2d:k=1,c=1,p=4,q=5,r=2,s=3,stride=2x1,dilation=1x3,pad=1",
+    "examples/arrays/shidiannao.yaml": "conv2d:k=1,c=1,p=4,q=5,r=2,s=3,stride=2x1,dilation=1x3",
     "examples/arrays/row_stationary_folded.yaml": "conv2d:k=3,c=5,p=3,q=2,r=2,s=2",
     "dataflows/weight_stationary.yaml": "conv2d:k=5,c=6,p=2,q=2,r=2,s=2,stride=3,pad=1",
     "dataflows/output_stationary.yaml": "conv2d:k=5,c=2,p=2,q=5,r=2,s=1,dilation=2,pad=1",

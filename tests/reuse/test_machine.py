@@ -264,3 +264,22 @@ def test_each_reason(array, nest, reason):
     assert check_links(analyse(Placement(array, (4, 4))), Placement(array, (4, 4))) == []
     found = reasons(array, nest)
     assert any(one.startswith(reason) for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "refused"),
+    [("g", "k", "rows"), ("c", "g", "columns"), ("n", "k", ""), ("c", "k", ""), ("q", "k", "")],
+)
+def test_outputs_that_leave_together_take_the_parameters_of_one_block(rows, columns, refused):
+    dataflow = flow(CONV2D, "n g p q k r s c", rows, columns, skew=(0, 0))
+    made = design(dataflow, rows=2, columns=3)
+    if not refused:
+        Machine(made)
+        return
+    with pytest.raises(
+        SpecError, match="would need biases of several; in an accelerator only 'k'"
+    ) as error:
+        Machine(made)
+    assert error.value.key == f"nest.{refused}.g"
+    # A loop that takes one PE needs nothing.
+    Machine(replace(made, **{refused: 1}))

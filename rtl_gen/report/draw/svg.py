@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 __all__ = ["MONO", "SANS", "Svg", "text_width"]
 
-MONO = "DejaVu Sans Mono, Menlo, Consolas, monospace"
+MONO = "DejaVu Sans Mono, monospace"
 SANS = "DejaVu Sans, Helvetica, Arial, sans-serif"
 
 Point = tuple[float, float]
@@ -45,7 +45,9 @@ class Svg:
 
     def text(self, at: Point, text: str, *, size: float = 11, font: str = SANS, **attributes):
         """A line of text whose base line begins at a point (or as ``text_anchor`` says)."""
-        place = {"x": at[0], "y": at[1], "font_size": size, "font_family": font}
+        place = {"x": at[0], "y": at[1], "font_size": size}
+        if font != SANS:  # which is that of the whole
+            place["font_family"] = font
         self._add(f"<text{_attributes(place | attributes)}>{escape(text)}</text>")
 
     def line(self, points: list[Point], **attributes) -> None:
@@ -68,7 +70,7 @@ class Svg:
         width, height = map(_number, size)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-            f'viewBox="0 0 {width} {height}" role="img">\n'
+            f'viewBox="0 0 {width} {height}" font-family="{SANS}" role="img">\n'
             f"  <title>{escape(title)}</title>\n"
             f'  <rect width="100%" height="100%" fill="#ffffff"/>\n'
             f"{self.body()}\n</svg>\n"
