@@ -14,6 +14,7 @@ from ..reuse import (
     Reuse,
     StreamedOperand,
     optional_links,
+    reduction_kind,
 )
 from ..spec.dataflow import AXES
 from ..spec.operation import Tensor
@@ -25,7 +26,6 @@ __all__ = [
     "OutputFacts",
     "operand_facts",
     "output_facts",
-    "reduction_kind",
 ]
 
 Coordinate = tuple[int, int]
@@ -259,11 +259,6 @@ def _offered(placement: Placement, link: OptionalLink) -> str:
 
 def _ticks(link: OptionalLink | Link) -> str:
     return f"{link.ticks} tick{'s' * (link.ticks > 1)}"
-
-
-def reduction_kind(link: Link) -> str:
-    """The field's word for a link along which sums are added."""
-    return "reduce_forward" if link.delay else "reduce_tree"
 
 
 def _facts_of(kind: str, link: Link, because: str) -> LinkFacts:

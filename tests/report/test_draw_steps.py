@@ -13,9 +13,8 @@ from test_draw_array import DESIGNS, FILES
 import rtl_gen
 from rtl_gen.api import LoadedDesign
 from rtl_gen.report.draw.trace import MOST_CYCLES
-from rtl_gen.report.draw.wires import wires
 from rtl_gen.report.explain import explain
-from rtl_gen.reuse import phases
+from rtl_gen.reuse import phases, wires
 from rtl_gen.sim.layers import index_form
 from rtl_gen.spec.operation import SpecError
 

@@ -1,5 +1,6 @@
 """The picture of an array: PEs, links by tensor and kind, lanes, exits, and what is held where."""
 
+from ...reuse.wires import Port, kept_loops, ports, wires
 from ..explain import Explanation
 from .elements import element_label
 from .grid import Grid
@@ -7,7 +8,6 @@ from .legend import draw_head, draw_legend
 from .link_lines import LinkLines, arrow_head
 from .style import GREY, INK, colours, tints
 from .svg import MONO, Svg, text_width
-from .wires import Port, kept_loops, ports, wires
 
 __all__ = ["array_picture"]
 

@@ -1,12 +1,12 @@
 """Frames: the array in one cycle, once for each tensor, with the element that each PE uses."""
 
+from ...reuse.wires import Wire, ports, wires
 from .link_lines import arrow_head
 from .shades import text_colour
 from .style import INK, LINE, PALE, colours
 from .svg import MONO, Point, Svg, text_width
 from .trace import Step, Trace
 from .used_elements import Use, UsedElements
-from .wires import Wire, ports, wires
 
 __all__ = ["Frames"]
 

@@ -1,12 +1,12 @@
 """What each PE stays with while the array walks its own loops: what "stationary" means."""
 
+from ...reuse.wires import kept_loops
 from .frames import MARGIN
 from .shades import text_colour
 from .style import GREY, INK, colours
 from .svg import MONO, Svg, text_width
 from .trace import Trace
 from .used_elements import UsedElements
-from .wires import kept_loops
 
 __all__ = ["KeptPanel"]
 

@@ -2,6 +2,7 @@
 
 import textwrap
 
+from ...reuse.wires import wires
 from ...spec.dataflow import AXES
 from ..explain import Explanation
 from ..reuse_facts import LinkFacts, OperandFacts
@@ -9,7 +10,6 @@ from ..sentences import count_text, lane_text, link_text
 from .link_lines import arrow_head, draw_link
 from .style import GREY, INK, colours, tints
 from .svg import Point, Svg
-from .wires import wires
 
 __all__ = ["draw_head", "draw_legend", "nest_lines"]
 

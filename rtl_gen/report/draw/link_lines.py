@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from math import hypot
 
+from ...reuse.wires import Wire
 from .grid import Coordinate, Grid, Point
 from .style import LINE
 from .svg import MONO, Svg
-from .wires import Wire
 
 __all__ = ["LinkLines", "arrow_head", "draw_link"]
 

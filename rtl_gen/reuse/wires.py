@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ...reuse import HeldOperand, Link, Reuse, sources_of
-from ..reuse_facts import reduction_kind
+from .links import Link, reduction_kind, sources_of
+from .result import HeldOperand, Reuse
 
 __all__ = ["Port", "Wire", "kept_loops", "ports", "wires"]
 
