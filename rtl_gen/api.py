@@ -27,7 +27,8 @@ from .report.verilog_files import VerilogFiles, write_verilog
 from .reuse.machine import Machine
 from .sim.layers import LayerCheck, check_layers
 from .sim.programs import build_machine
-from .sim.run import Simulation
+from .sim.run import Simulation, SimulationError
+from .sim.traffic import TrafficRow, compare_traffic
 from .sim.verilator import Build
 from .spec.design import Design
 from .spec.layer import Layer
@@ -277,6 +278,38 @@ class LoadedDesign:
             on_progress=on_progress,
         )
         return results
+
+    def traffic(
+        self, layer: str | Layer, *, simulate: bool = False, seed: int | None = None
+    ) -> list[TrafficRow]:
+        """What a layer moves: words at each buffer and the memory port, elements on each link.
+
+        Predicted from the reuse analysis and the mapping; with ``simulate`` also counted, in a
+        simulation that has counters at every link.
+
+        Raises
+        ------
+        SpecError, MappingError
+            If the layer cannot be read or does not run on the design.
+        SimulationError
+            If the layer, simulated, is not bit-exact.
+        """
+        asked = self.layer(layer)
+        mapping = choose_mapping(self.machine, layer_on(self.machine.operation, asked))
+        if not simulate:
+            return compare_traffic(mapping)
+        operands = random_operands(self.machine.operation, asked, 1 if seed is None else seed)
+        mapping = choose_mapping(self.machine, operands.layer)
+        build = build_machine(self.machine, links=True)
+        [check] = check_layers(
+            self.machine,
+            Simulation(build, seed=seed),
+            [(operands.layer, operands.source, operands.data)],
+            mappings=[mapping],
+        )
+        if not check.exact:
+            raise SimulationError(f"{asked.name}: {check.wrong} outputs are wrong")
+        return compare_traffic(mapping, check, links=True)
 
     def _operands(self, layer: Layer, seed: int, data: str | Path | None) -> Operands:
         operation = self.machine.operation

@@ -201,6 +201,33 @@ def sim(
 
 
 @app.command()
+def traffic(
+    file: File,
+    layer: Annotated[str, typer.Argument(help="A layer, as for `sim`.", show_default=False)],
+    simulate: Annotated[bool, typer.Option("--sim", help="Count it too, in a simulation.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Of its numbers.", min=0, show_default="1")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what LAYER moves on FILE: words at each buffer, at the memory port, on each link.
+
+    Predicted from the reuse analysis and the mapping. With `--sim` the layer is run with counters
+    at the ports and at every link of the array, whose counts stand beside the predictions (exit
+    code 1 if one differs); that simulation is built once, which takes a minute or two.
+    """
+    from .report.traffic_table import plain_traffic, traffic_table
+
+    with _user_errors():
+        rows = _load(file).traffic(layer, simulate=simulate, seed=seed)
+    if as_json:
+        _print_json({"layer": layer, "traffic": plain_traffic(rows)})
+    else:
+        _console().print(traffic_table(rows))
+    _exit(all(row.exact for row in rows))
+
+
+@app.command()
 def sweep(
     file: Annotated[Path, typer.Argument(help="A sweep file.", show_default=False)],
     out: Annotated[

@@ -36,7 +36,7 @@ def run(tmp_path, monkeypatch):
     return invoke
 
 
-COMMANDS = ("check", "explain", "draw", "verilog", "sim", "sweep", "schema", "registers")
+COMMANDS = ("check", "explain", "draw", "verilog", "sim", "traffic", "sweep", "schema", "registers")
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -351,3 +351,22 @@ def test_what_cannot_be_drawn_is_one_line(run, arguments, message):
     result = run("draw", *arguments)
     assert result.exit_code == 2 and result.stdout == ""
     assert result.stderr.startswith(f"rtl-gen: {message}") and result.stderr.count("\n") == 1
+
+
+def test_traffic_is_predicted(run):
+    found = json.loads(run("traffic", TINY, LAYER, "--json").stdout)["traffic"]
+    rows = {row["name"]: row for row in found}
+    assert rows["output stored (beats)"]["predicted"] > 0
+    assert all(row["counted"] is None for row in found)
+    text = run("traffic", TINY, LAYER).stdout
+    assert all(name in text for name in rows) and "counted" not in text
+    result = run("traffic", TINY, "matmul:m=1")
+    assert result.exit_code == 2 and result.stderr.count("\n") == 1
+
+
+@pytest.mark.long
+def test_traffic_is_counted(run):
+    result = run("traffic", TINY, LAYER, "--sim", "--json")
+    assert result.exit_code == 0
+    rows = json.loads(result.stdout)["traffic"]
+    assert all(row["counted"] == row["predicted"] for row in rows)

@@ -72,7 +72,8 @@ def test_convolutions_on_a_small_array(dataflow, tell):
     cases = draw(machine, 10, Limits(pixels=12, macs=300_000), tell)
     assert all_ragged(cases) >= 4
     # The build of the test of overlap, which looks at waveforms.
-    run_cases(machine, cases, tell, seed=1, waves=dataflow == "weight_stationary")
+    waves = dataflow == "weight_stationary"
+    run_cases(machine, cases, tell, seed=1, waves=waves, links=not waves)
 
 
 @pytest.mark.parametrize("dataflow", PRODUCTS)
@@ -80,7 +81,7 @@ def test_products_on_a_small_array(dataflow, tell):
     machine = small_machine(dataflow, **PRODUCTS[dataflow], buffers=1 * KIB)
     cases = draw(machine, 10, Limits(), tell)
     assert all_ragged(cases) >= 4
-    run_cases(machine, cases, tell, seed=1)
+    run_cases(machine, cases, tell, seed=1, links=True)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_other_dataflows_on_an_odd_array(dataflow, tell):
     machine = small_machine(dataflow, **(OTHERS | LONG_OTHERS)[dataflow], buffers=2 * KIB)
     cases = draw(machine, 10, Limits(pixels=8, channels=40, macs=200_000), tell)
     assert all_ragged(cases) >= 4
-    run_cases(machine, cases, tell, seed=1)
+    run_cases(machine, cases, tell, seed=1, links=True)
 
 
 @pytest.mark.long
@@ -101,7 +102,7 @@ def test_other_dataflows_on_two_arrays(dataflow, shape, tell):
     machine = small_machine(dataflow, *shape, buffers=4 * KIB)
     cases = draw(machine, 100, Limits(pixels=10, channels=50, macs=300_000), tell)
     assert all_ragged(cases) >= 30
-    run_cases(machine, cases, tell, seed=2)
+    run_cases(machine, cases, tell, seed=2, links=True)
 
 
 def test_every_shipped_dataflow_runs_here():
@@ -120,4 +121,4 @@ def test_convolutions_on_every_shape(dataflow, shape, tell):
         assert {case.layer.sizes[name] for case in cases} == set(range(1, 8))
     assert {case.layer.symbols[name] for case in cases for name in "uv"} == {1, 2, 3}
     assert {case.layer.symbols[name] for case in cases for name in "de"} == {1, 2}
-    run_cases(machine, cases, tell, seed=2)
+    run_cases(machine, cases, tell, seed=2, links=True)
