@@ -187,7 +187,7 @@ def test_labels_are_the_indices(design):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 @pytest.mark.parametrize("shape", [None, (5, 3), (7, 9)])
-def test_no_text_covers_another(file, shape):
+def test_no_text_covers_another_or_leaves_the_picture(file, shape):
     design = load_design(file)
     if shape:
         fixed = [
@@ -196,7 +196,11 @@ def test_no_text_covers_another(file, shape):
         if any(sum(x) != 1 for x in fixed):
             pytest.skip("folded, or one axis only")
         design = dataclasses.replace(design, rows=shape[0], columns=shape[1])
-    boxes = text_boxes(draw(design))
+    root = draw(design)
+    boxes = text_boxes(root)
+    wide, high = float(root.get("width")), float(root.get("height"))
+    for text, (left, top, right, bottom) in boxes:
+        assert left >= 0 and right <= wide and top >= 0 and bottom <= high, text
     for (a, one), (b, other) in itertools.combinations(boxes, 2):
         apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
         assert apart, (a, b)

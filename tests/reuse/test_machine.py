@@ -221,12 +221,13 @@ def test_reasons_against_running_a_nest():
         (
             flow(MATMUL, "n k m", "k", "n", skew=(1, 0)),
             flow(MATMUL, "n k m", "m", "n"),
-            "PEs (0, 0) and (1, 0) add to two elements of O",
+            "the reduce_forward link of O from PE (0, 0) to (1, 0) adds O[m=0,n=0] to O[m=1,n=0]",
         ),
         (
             flow(MATMUL, "m n k", "m", "n", skew=(0, 0)),
             flow(MATMUL, "m n k", "m", "m"),
-            "one word of A reaches PEs (0, 0) and (0, 1), which use two",
+            "the multicast link of A from PE (0, 0) to (0, 1) carries A[m=0], but the second uses "
+            "A[m=1]",
         ),
         (
             flow(MATMUL, "n k m", "k", "n", skew=(1, 0)),
@@ -256,7 +257,8 @@ def test_reasons_against_running_a_nest():
         (
             flow(MATMUL, "m n k", "m", "n", skew=(0, 0)),
             flow(MATMUL, "m n k", "m", "k", skew=(0, 0)),
-            "nothing adds what PEs (0, 0) and (0, 1) give O",
+            "PEs (0, 0) and (0, 1) both give O[m=0] by exits of their own, and nothing adds the "
+            "two",
         ),
     ],
 )

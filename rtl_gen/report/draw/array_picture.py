@@ -1,8 +1,8 @@
 """The picture of an array: PEs, links by tensor and kind, lanes, exits, and what is held where."""
 
+from ...reuse.elements import element_label
 from ...reuse.wires import Port, kept_loops, ports, wires
 from ..explain import Explanation
-from .elements import element_label
 from .grid import Grid
 from .legend import draw_head, draw_legend
 from .link_lines import LinkLines, arrow_head

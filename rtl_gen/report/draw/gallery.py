@@ -106,7 +106,9 @@ def _rate(facts: Explanation) -> str:
     rate = facts.steps_per_cycle
     if rate == Fraction(1):
         return "The words of all operands come in time for a step a cycle."
-    return f"At most {ratio_text(rate)} a cycle, for a buffer gives one word."
+    streamed = [operand.name for operand in facts.operands if operand.how == "streamed"]
+    bound = [name for name in streamed if facts.words[name].steps_per_cycle == rate]
+    return f"At most {ratio_text(rate)} a cycle: the words of {' and '.join(bound)} are the bound."
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from itertools import pairwise
 
-from ...reuse import Placement
-from ...spec.operation import Rank, Tensor
+from ..spec.operation import Rank, Tensor
+from .placement import Placement
 
 __all__ = ["element_label"]
 
