@@ -24,15 +24,20 @@ DATA ?=
 SEED ?=
 WAVES ?=
 ARRAY ?=
+STEPS ?=
+SHAPE ?=
 TESTS ?= tests
 
-.PHONY: help run verilog explain sim sweep test test-long lint bench clean distclean system
+.PHONY: help run verilog explain draw gallery sim sweep test test-long lint bench clean distclean system
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run            a network reads handwritten digits on generated hardware'
 	@echo '                    (WAVES=0: a simulation that builds faster, without a waveform)'
 	@echo 'make explain DATAFLOW=dataflows/x.yaml      how each tensor moves, and why'
+	@echo 'make draw DATAFLOW=dataflows/x.yaml         draws the array: build/draw/x.svg'
+	@echo '                    [STEPS=1]: step by step, build/draw/x_steps.html; [SHAPE=3x4]'
+	@echo 'make gallery        writes docs/dataflows.md, all dataflows with their pictures'
 	@echo 'make verilog DATAFLOW=dataflows/x.yaml      writes build/verilog/x.v and x.json'
 	@echo '                    [ARRAY=1]: the bare PE array'
 	@echo 'make sim DATAFLOW=... LAYER=...             runs a layer in RTL, bit by bit against numpy'
@@ -48,6 +53,13 @@ run: $(READY)
 
 explain: $(READY)
 	@$(CLI) explain $(DATAFLOW)
+
+draw: $(READY)
+	@$(CLI) draw $(DATAFLOW) $(if $(filter-out 0,$(STEPS)),--steps) $(if $(SHAPE),--array $(SHAPE)) \
+	  $(if $(LAYER),--layer '$(LAYER)')
+
+gallery: $(READY)
+	@$(RUN) -m rtl_gen.report.draw.gallery
 
 verilog: $(READY)
 	@$(CLI) verilog $(DATAFLOW) $(if $(filter-out 0,$(ARRAY)),--array)

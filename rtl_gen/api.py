@@ -9,7 +9,7 @@ design.simulate("conv2d:k=16,c=16,h=8,w=8,r=3,s=3,pad=1", seed=1)
 
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,13 +19,17 @@ from .mapping.mapper import choose_mapping
 from .mapping.mapping import MappingError
 from .mapping.placing import OWN_INPUT
 from .operands import Operands, check_values, layer_on, random_operands, read_operands
-from .report.explain import explain, explanation_text, plain
+from .report.draw.array_picture import array_picture
+from .report.draw.steps_page import steps_chart, steps_page
+from .report.draw.trace import small_array
+from .report.explain import Explanation, explain, explanation_text, plain
 from .report.layer_result import LayerResult
 from .report.verilog_files import VerilogFiles, write_verilog
 from .reuse.machine import Machine
 from .sim.layers import LayerCheck, check_layers
 from .sim.programs import build_machine
-from .sim.run import Simulation
+from .sim.run import Simulation, SimulationError
+from .sim.traffic import TrafficRow, compare_traffic
 from .sim.verilator import Build
 from .spec.design import Design
 from .spec.layer import Layer
@@ -115,6 +119,54 @@ class LoadedDesign:
     def explain_data(self) -> dict:
         """The same for machines: dicts, lists, numbers and texts."""
         return plain(self._placed(explain, self.design))
+
+    def draw(self, *, array: tuple[int, int] | None = None) -> str:
+        """The array as SVG: PEs, links by tensor and kind, lanes, exits, what is held where.
+
+        Parameters
+        ----------
+        array
+            Rows and columns of PEs instead of those of the design.
+        """
+        return array_picture(self._on(array)._placed_facts())
+
+    def draw_steps(
+        self,
+        layer: str | Layer | None = None,
+        *,
+        array: tuple[int, int] | None = None,
+        page: bool = True,
+    ) -> str:
+        """Which PE uses which element in each cycle: an HTML page with a slider, or else an SVG.
+
+        Parameters
+        ----------
+        layer
+            Followed step by step; by default a small one that fills the array.
+        array
+            Rows and columns of PEs; by default those of the design, or few if those are many.
+
+        Raises
+        ------
+        SpecError
+            If the array or the layer is too large to be followed.
+        """
+        smaller = self._on(array or small_array(self.design))
+        found = None
+        if layer is not None:
+            found = layer_on(self.design.dataflow.operation, self.layer(layer))
+        draw = steps_page if page else steps_chart
+        return draw(smaller._placed_facts(), found)
+
+    def _on(self, array: tuple[int, int] | None) -> "LoadedDesign":
+        """The same on another array."""
+        if array is None:
+            return self
+        rows, columns = array
+        return LoadedDesign(self.path, replace(self.design, rows=rows, columns=columns))
+
+    def _placed_facts(self) -> Explanation:
+        return self._placed(explain, self.design)
 
     def verilog(self, *, array: bool = False) -> str:
         """The Verilog of the accelerator, or of the bare PE array."""
@@ -227,6 +279,38 @@ class LoadedDesign:
             on_progress=on_progress,
         )
         return results
+
+    def traffic(
+        self, layer: str | Layer, *, simulate: bool = False, seed: int | None = None
+    ) -> list[TrafficRow]:
+        """What a layer moves: words at each buffer and the memory port, elements on each link.
+
+        Predicted from the reuse analysis and the mapping; with ``simulate`` also counted, in a
+        simulation that has counters at every link.
+
+        Raises
+        ------
+        SpecError, MappingError
+            If the layer cannot be read or does not run on the design.
+        SimulationError
+            If the layer, simulated, is not bit-exact.
+        """
+        asked = self.layer(layer)
+        mapping = choose_mapping(self.machine, layer_on(self.machine.operation, asked))
+        if not simulate:
+            return compare_traffic(mapping)
+        operands = random_operands(self.machine.operation, asked, 1 if seed is None else seed)
+        mapping = choose_mapping(self.machine, operands.layer)
+        build = build_machine(self.machine, links=True)
+        [check] = check_layers(
+            self.machine,
+            Simulation(build, seed=seed),
+            [(operands.layer, operands.source, operands.data)],
+            mappings=[mapping],
+        )
+        if not check.exact:
+            raise SimulationError(f"{asked.name}: {check.wrong} outputs are wrong")
+        return compare_traffic(mapping, check, links=True)
 
     def _operands(self, layer: Layer, seed: int, data: str | Path | None) -> Operands:
         operation = self.machine.operation

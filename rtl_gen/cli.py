@@ -89,6 +89,43 @@ def explain(file: File, as_json: Json = False) -> None:
 
 
 @app.command()
+def draw(
+    file: File,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File to write, .svg (or .html).", show_default=False),
+    ] = None,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Step by step: which PE uses what when.")
+    ] = False,
+    array: Annotated[
+        str | None,
+        typer.Option(help="Another array, such as 3x4.", show_default="that of FILE"),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(help="With --steps, the layer to follow.", show_default="a small one"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the array of FILE, or with `--steps` what it does step by step.
+
+    The array, `.svg`: PEs, links by tensor and kind, lanes and exits, what is held where; of a
+    large array the first and the last rows and columns. The steps of a small array, `.html`: a page
+    with a slider over the cycles; or `.svg`: all cycles in one picture. A dataflow whose array can
+    be built but no accelerator is drawn all the same. By default files go to `build/draw`.
+    """
+    from .report.draw.write import write_picture
+
+    with _user_errors():
+        path = write_picture(_load(file), out, steps=steps, array=array, layer=layer)
+    if as_json:
+        _print_json({"file": str(path)})
+    else:
+        print(path)
+
+
+@app.command()
 def verilog(
     file: File,
     array: Annotated[bool, typer.Option("--array", help="Only the PE array, bare.")] = False,
@@ -161,6 +198,33 @@ def sim(
 
         print_results(_console(), design, results)
     _exit(all(result.exact for result in results))
+
+
+@app.command()
+def traffic(
+    file: File,
+    layer: Annotated[str, typer.Argument(help="A layer, as for `sim`.", show_default=False)],
+    simulate: Annotated[bool, typer.Option("--sim", help="Count it too, in a simulation.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Of its numbers.", min=0, show_default="1")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what LAYER moves on FILE: words at each buffer, at the memory port, on each link.
+
+    Predicted from the reuse analysis and the mapping. With `--sim` the layer is run with counters
+    at the ports and at every link of the array, whose counts stand beside the predictions (exit
+    code 1 if one differs); that simulation is built once, which takes a minute or two.
+    """
+    from .report.traffic_table import plain_traffic, traffic_table
+
+    with _user_errors():
+        rows = _load(file).traffic(layer, simulate=simulate, seed=seed)
+    if as_json:
+        _print_json({"layer": layer, "traffic": plain_traffic(rows)})
+    else:
+        _console().print(traffic_table(rows))
+    _exit(all(row.exact for row in rows))
 
 
 @app.command()

@@ -49,7 +49,8 @@ module bench #(
     output wire [15:0] memory_writes_open,
     output wire [15:0] memory_violations,
     output wire [63:0] memory_violation_cycle,
-    output wire [9:0][4:0][31:0] memory_engines
+    output wire [9:0][4:0][31:0] memory_engines,
+    output wire [`LINK_COUNTS-1:0][31:0] memory_links
 );
 
   logic aresetn, begins, interrupt;
@@ -171,7 +172,8 @@ module bench #(
       .memory_writes_open,
       .memory_violations,
       .memory_violation_cycle,
-      .memory_engines
+      .memory_engines,
+      .memory_links
   );
 
   host host (

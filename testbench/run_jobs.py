@@ -89,6 +89,7 @@ class Bench:
             stray_reads=self.host.stray_reads(),
             errors=(self.read("host_errors"), self.read("host_error_position")),
             seconds=seconds,
+            links=self.read("memory_links"),
         )
 
     def read(self, name: str) -> int:

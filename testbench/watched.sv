@@ -78,7 +78,8 @@ module watched #(
     output wire [15:0] memory_writes_open,
     output wire [15:0] memory_violations,
     output wire [63:0] memory_violation_cycle,
-    output wire [9:0][4:0][31:0] memory_engines
+    output wire [9:0][4:0][31:0] memory_engines,
+    output wire [`LINK_COUNTS-1:0][31:0] memory_links
 );
 
   logic [63:0] cycles;
@@ -205,6 +206,17 @@ module watched #(
   );
 `else
   assign memory_engines = 0;
+`endif
+
+  // Words on the links of the array are counted where that is asked for (rtl_gen/sim/link_counters.py).
+`ifdef LINKS
+  link_counters links (
+      .aclk,
+      .clear,
+      .counts(memory_links)
+  );
+`else
+  assign memory_links = 0;
 `endif
 
   axi_check #(

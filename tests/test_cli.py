@@ -36,7 +36,7 @@ def run(tmp_path, monkeypatch):
     return invoke
 
 
-COMMANDS = ("check", "explain", "verilog", "sim", "sweep", "schema", "registers")
+COMMANDS = ("check", "explain", "draw", "verilog", "sim", "traffic", "sweep", "schema", "registers")
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -310,3 +310,63 @@ def test_the_register_map_is_printed_for_people_and_machines(run):
         "snapshot",
     ]
     assert text.count("\n| 0x") == len(found)
+
+
+def test_draw_writes_an_array_and_its_steps(run, tmp_path):
+    assert run("draw", WEIGHTS).stdout == "build/draw/weight_stationary.svg\n"
+    assert Path("build/draw/weight_stationary.svg").read_text().startswith("<svg ")
+    assert run("draw", WEIGHTS, "--steps").stdout == "build/draw/weight_stationary_steps.html\n"
+    page = Path("build/draw/weight_stationary_steps.html").read_text()
+    assert page.startswith("<!DOCTYPE html>") and "on 4 x 4 PEs" in page
+    result = run("draw", WEIGHTS, "--steps", "--array", "2x3", "-o", "x/y.svg", "--json")
+    assert json.loads(result.stdout) == {"file": "x/y.svg"}
+    assert "on 2 x 3 PEs" in Path("x/y.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["none.yaml"], "none.yaml: no such file; check the path"),
+        ([WEIGHTS, "-o", "x.png"], "x.png: a file that ends with .svg is written"),
+        (
+            [WEIGHTS, "--steps", "-o", "x.png"],
+            "x.png: a file that ends with .html or .svg is written",
+        ),
+        ([WEIGHTS, "--array", "3"], "--array: an array is rows x columns, such as 3x4, not '3'"),
+        ([WEIGHTS, "--array", "3x999"], "array.columns: must be 1..256 PEs, not 999"),
+        ([WEIGHTS, "--layer", LAYER], "a layer is followed step by step; add --steps"),
+        (
+            [WEIGHTS, "--steps", "--array", "9x9"],
+            "9 x 9 PEs are too many to follow step by step; at most 64 are drawn",
+        ),
+        (
+            [WEIGHTS, "--steps", "--layer", "conv2d:k=64,c=64,p=9,q=9,r=3,s=3"],
+            "conv2d:k=64,c=64,p=9,q=9,r=3,s=3: more than 256 cycles are too many to follow; "
+            "give smaller sizes",
+        ),
+        ([WEIGHTS, "--steps", "--layer", "conv1d:q=4,s=2"], "conv1d:q=4,s=2: a design that"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(run, arguments, message):
+    result = run("draw", *arguments)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith(f"rtl-gen: {message}") and result.stderr.count("\n") == 1
+
+
+def test_traffic_is_predicted(run):
+    found = json.loads(run("traffic", TINY, LAYER, "--json").stdout)["traffic"]
+    rows = {row["name"]: row for row in found}
+    assert rows["output stored (beats)"]["predicted"] > 0
+    assert all(row["counted"] is None for row in found)
+    text = run("traffic", TINY, LAYER).stdout
+    assert all(name in text for name in rows) and "counted" not in text
+    result = run("traffic", TINY, "matmul:m=1")
+    assert result.exit_code == 2 and result.stderr.count("\n") == 1
+
+
+@pytest.mark.long
+def test_traffic_is_counted(run):
+    result = run("traffic", TINY, LAYER, "--sim", "--json")
+    assert result.exit_code == 0
+    rows = json.loads(result.stdout)["traffic"]
+    assert all(row["counted"] == row["predicted"] for row in rows)

@@ -213,7 +213,7 @@ class OutputEngines:
             masks.append("run")
         if not mapping.reduces(level) and n >= self._parameters_kept:
             masks.append("parameters")
-        if not mapping.reduces(level) and n >= self._words_kept:
+        if not mapping.reduces(level) and n >= self.words_kept:
             masks.append("word")
         return tuple(masks)
 
@@ -228,7 +228,7 @@ class OutputEngines:
         return changing[-1] + 1 if changing else 0
 
     @cached_property
-    def _words_kept(self) -> int:
+    def words_kept(self) -> int:
         """Levels up to the innermost that leads to another word."""
         blocked = self.mapping.machine.blocked_dimension(self.tensor.tensor)
         moving = [

@@ -14,11 +14,19 @@ from ..reuse import (
     Reuse,
     StreamedOperand,
     optional_links,
+    reduction_kind,
 )
 from ..spec.dataflow import AXES
 from ..spec.operation import Tensor
 
-__all__ = ["LaneFacts", "LinkFacts", "OperandFacts", "OutputFacts", "operand_facts", "output_facts"]
+__all__ = [
+    "LaneFacts",
+    "LinkFacts",
+    "OperandFacts",
+    "OutputFacts",
+    "operand_facts",
+    "output_facts",
+]
 
 Coordinate = tuple[int, int]
 
@@ -173,7 +181,7 @@ def output_facts(reuse: Reuse, largest_product: int, reduction: int) -> OutputFa
     placement, output = reuse.placement, reuse.output
     dataflow = placement.dataflow
     tensor = dataflow.operation.output
-    links = [_link_facts(placement, tensor, link, _reduction(link)) for link in output.links]
+    links = [_link_facts(placement, tensor, link, reduction_kind(link)) for link in output.links]
     drain = None
     if output.drain is not None:
         drain = AXES[output.drain]
@@ -251,10 +259,6 @@ def _offered(placement: Placement, link: OptionalLink) -> str:
 
 def _ticks(link: OptionalLink | Link) -> str:
     return f"{link.ticks} tick{'s' * (link.ticks > 1)}"
-
-
-def _reduction(link: Link) -> str:
-    return "reduce_forward" if link.delay else "reduce_tree"
 
 
 def _facts_of(kind: str, link: Link, because: str) -> LinkFacts:

@@ -11,6 +11,7 @@ __all__ = [
     "held_text",
     "lane_text",
     "link_rows",
+    "link_text",
     "ratio_text",
     "row",
     "size_text",
@@ -24,11 +25,12 @@ WIDTH = 100
 
 def link_rows(links: tuple[LinkFacts, ...], declined: tuple[str, ...]) -> list[str]:
     """A row for each link, and for each that is not taken."""
-    lines = [line for link in links for line in row("link", _link_text(link))]
+    lines = [line for link in links for line in row("link", link_text(link))]
     return lines + [line for text in declined for line in row("not taken", text)]
 
 
-def _link_text(link: LinkFacts) -> str:
+def link_text(link: LinkFacts) -> str:
+    """A link: its kind, where it leads, its registers, and why it may be there."""
     if link.kind == "unicast":
         return f"unicast: {link.because}"
     ways = {(0, 1): "to the next column, ", (1, 0): "to the next row, "}

@@ -15,6 +15,7 @@ __all__ = [
     "fit_table",
     "name_table",
     "network_table",
+    "plain_table",
     "progress",
     "result_table",
     "wide_console",
@@ -44,7 +45,7 @@ def network_table(nodes: Sequence[NodeResult]) -> Table:
 
 
 def _result_table() -> Table:
-    return _table("layer", ">MACs", ">cycles", ">MAC use", "result")
+    return plain_table("layer", ">MACs", ">cycles", ">MAC use", "result")
 
 
 def _add_result(table: Table, result: LayerResult, verdict: str, good: bool) -> None:
@@ -59,7 +60,7 @@ def engine_table(result: LayerResult) -> Table:
     """What each engine did in a layer's cycles, and what it waited for."""
     kinds = {"busy": "busy", "moved": "moved", "wait_data": "waits for data"}
     kinds |= {"wait_room": "for room", "wait_bus": "for the bus", "bytes": "bytes"}
-    table = _table("engine", *(f">{heading}" for heading in kinds.values()))
+    table = plain_table("engine", *(f">{heading}" for heading in kinds.values()))
     for engine, values in result.engines.items():
         table.add_row(engine, *(f"{values[k]:,}" if k in values else "" for k in kinds))
     return table
@@ -67,7 +68,7 @@ def engine_table(result: LayerResult) -> Table:
 
 def fit_table(fits: Iterable) -> Table:
     """Layer, and the cycles that it is estimated to take or why it does not run."""
-    table = _table("layer", ">MACs", ">estimated cycles", "result")
+    table = plain_table("layer", ">MACs", ">estimated cycles", "result")
     for fit in fits:
         cycles = f"{fit.cycles:,}" if fit.fits else "-"
         verdict = "[green]runs[/]" if fit.fits else f"[red]{escape(fit.reason)}[/]"
@@ -77,7 +78,7 @@ def fit_table(fits: Iterable) -> Table:
 
 def name_table(layers: Iterable) -> Table:
     """The layers that have names."""
-    table = _table("name", "operation", ">MACs", "sizes")
+    table = plain_table("name", "operation", ">MACs", "sizes")
     for layer in layers:
         sizes = " ".join(f"{d}={n}" for d, n in layer.sizes.items() if n > 1)
         table.add_row(escape(layer.name), layer.operation, f"{layer.macs:,}", sizes)
@@ -104,7 +105,7 @@ def progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _table(*headings: str) -> Table:
+def plain_table(*headings: str) -> Table:
     """A plain table; headings that begin with ``>`` are of numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:

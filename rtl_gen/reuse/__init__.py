@@ -2,11 +2,12 @@
 
 from .analysis import analyse
 from .legality import check_links
-from .links import Link, sources_of
+from .links import Link, reduction_kind, sources_of
 from .optional import OptionalLink, optional_links
 from .phases import Stretch, phases
 from .placement import Placement
 from .result import HeldOperand, OutputReuse, Reuse, StreamedOperand
+from .wires import Port, Wire, kept_loops, ports, wires
 
 __all__ = [
     "HeldOperand",
@@ -14,12 +15,18 @@ __all__ = [
     "OptionalLink",
     "OutputReuse",
     "Placement",
+    "Port",
     "Reuse",
     "StreamedOperand",
     "Stretch",
+    "Wire",
     "analyse",
     "check_links",
+    "kept_loops",
     "optional_links",
     "phases",
+    "ports",
+    "reduction_kind",
     "sources_of",
+    "wires",
 ]

@@ -4,10 +4,12 @@ from dataclasses import replace
 from math import prod
 
 from ..spec.operation import Tensor
+from .elements import element_label
 from .links import origins, sources_of
 from .phases import split_ranks, why_not_split
 from .placement import Coordinate, Placement
 from .result import HeldOperand, OutputReuse, Reuse, StreamedOperand
+from .wires import Wire, wires
 
 __all__ = ["check_links"]
 
@@ -42,7 +44,7 @@ def check_links(array: Reuse, nest: Placement) -> list[str]:
         shift = operand.shift if isinstance(operand, HeldOperand) else None
         pair = _torn(_groups(array, operand.name, nest, shift), nest, tensor)
         if pair:
-            reasons.append(f"one word of {tensor.name} reaches PEs {_both(pair)}, which use two")
+            reasons.append(_carried(array, operand.name, nest, tensor, pair))
         if isinstance(operand, HeldOperand):
             reasons += _held(operand, tensor, nest)
     return reasons + _output(array, nest)
@@ -100,6 +102,43 @@ def _torn(groups, nest: Placement, tensor: Tensor) -> Pair | None:
     return None
 
 
+def _carried(array: Reuse, name: str, nest: Placement, tensor: Tensor, pair: Pair) -> str:
+    """Which link brings what to a PE that uses something else; else what two lanes share."""
+    wire = _wrong_wire(array, name, nest, tensor)
+    ends = (wire.source, wire.target) if wire else pair
+    first, second = (element_label(nest, tensor, [pe]) for pe in ends)
+    if wire:
+        return (
+            f"the {wire.kind} link of {tensor.name} from PE {wire.source} to {wire.target} carries "
+            f"{first}, but the second uses {second}"
+        )
+    return f"one word of {tensor.name} reaches PEs {_both(pair)}, which use {first} and {second}"
+
+
+def _met(array: Reuse, nest: Placement, tensor: Tensor, pair: Pair) -> str:
+    """Which link adds sums of different outputs; else whose sums are added behind the array."""
+    wire = _wrong_wire(array, array.output.name, nest, tensor)
+    ends = (wire.source, wire.target) if wire else pair
+    first, second = (element_label(nest, tensor, [pe]) for pe in ends)
+    if wire:
+        return (
+            f"the {wire.kind} link of {tensor.name} from PE {wire.source} to {wire.target} adds "
+            f"{first} to {second}"
+        )
+    return f"what PEs {_both(pair)} give is added, but belongs to {first} and {second}"
+
+
+def _wrong_wire(array: Reuse, name: str, nest: Placement, tensor: Tensor) -> Wire | None:
+    """The first link of a tensor of the array whose ends use two elements in the nest."""
+    used = set(nest.pes)
+    for wire in wires(array):
+        if wire.tensor != name or wire.kind == "shift" or not {wire.source, wire.target} <= used:
+            continue
+        if nest.element(tensor, wire.source) != nest.element(tensor, wire.target):
+            return wire
+    return None
+
+
 def _both(pair: Pair) -> str:
     return f"{pair[0]} and {pair[1]}"
 
@@ -121,12 +160,16 @@ def _output(array: Reuse, nest: Placement) -> list[str]:
     groups, reasons = _groups(array, output.name, nest), []
     pair = _torn(groups, nest, tensor)
     if pair:
-        reasons.append(f"PEs {_both(pair)} add to two elements of {tensor.name}")
+        reasons.append(_met(array, nest, tensor, pair))
     firsts: dict[tuple, Coordinate] = {}
     for pes in groups.values():
         other = firsts.setdefault(nest.element(tensor, pes[0]), pes[0])
         if other != pes[0]:
-            reasons.append(f"nothing adds what PEs {other} and {pes[0]} give {tensor.name}")
+            given = element_label(nest, tensor, [other])
+            reasons.append(
+                f"PEs {other} and {pes[0]} both give {given} by exits of their own, and nothing "
+                f"adds the two"
+            )
             break
     reduced = nest.dataflow.operation.reduced
     if output.stationary and nest.dataflow.inner not in reduced:

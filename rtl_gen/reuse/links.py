@@ -8,7 +8,15 @@ from .lattice import null_basis
 from .optional import moving_vector
 from .placement import Coordinate, Placement
 
-__all__ = ["Link", "default_skew", "links_of", "moving_link", "origins", "sources_of"]
+__all__ = [
+    "Link",
+    "default_skew",
+    "links_of",
+    "moving_link",
+    "origins",
+    "reduction_kind",
+    "sources_of",
+]
 
 Skew = tuple[int, int]
 
@@ -45,6 +53,11 @@ class Link:
     def backward(self) -> "Link":
         """The same link, seen from its target."""
         return Link((-self.vector[0], -self.vector[1]), self.delay, self.ticks)
+
+
+def reduction_kind(link: Link) -> str:
+    """The field's word for a link along which sums are added."""
+    return "reduce_forward" if link.delay else "reduce_tree"
 
 
 def shared_vectors(placement: Placement, tensor: Tensor) -> list[Coordinate]:

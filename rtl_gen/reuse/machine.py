@@ -47,6 +47,7 @@ class Machine:
     def __post_init__(self):
         self._check_nest()
         self._check_operation()
+        self._check_parameters()
         self._check_words()
 
     def _check_nest(self):
@@ -79,6 +80,21 @@ class Machine:
                         f"accelerator only the input may have such ranks",
                         key="operation.einsum",
                     )
+
+    def _check_parameters(self):
+        """Outputs that leave together, or in one drain, take the parameters of one block."""
+        output = self.operation.output
+        blocked = self.blocked_dimension(output)
+        for loop in self.design.dataflow.spatial:
+            own = self.operation.weight.dimensions & output.dimensions
+            if loop.dimension in own - {blocked} and self.spatial_size(loop.dimension) > 1:
+                raise SpecError(
+                    f"the loop over {loop.dimension!r} lies on the {AXES[loop.axis]}, and "
+                    f"{self.operation.weights} has other weights for each: outputs "
+                    f"that leave together would need biases of several; in an accelerator only "
+                    f"{blocked!r}, along which words of {output.name} lie, may",
+                    key=f"nest.{AXES[loop.axis]}.{loop.dimension}",
+                )
 
     def _check_words(self):
         """Words fill lanes, and buffers hold what is taken at once."""

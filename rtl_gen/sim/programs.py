@@ -13,6 +13,7 @@ from ..isa.registers import BY_NAME, FETCH, engine_register
 from ..mapping.program import Program, Step
 from ..reuse.machine import Machine
 from .job import Job, MemoryTiming
+from .link_counters import LinkCounters
 from .result import Result
 from .run import Simulation
 from .script import Read, Stamp, WaitInterrupt, Write
@@ -118,9 +119,15 @@ def _error(status: dict[str, int]) -> str:
     return where + explain(status["error_code"])
 
 
-def build_machine(machine: Machine, *, waves: bool = False, bench: str = "memory") -> Build:
-    """Generate a design's Verilog and build its bench, or find it built."""
+def build_machine(
+    machine: Machine, *, waves: bool = False, bench: str = "memory", links: bool = False
+) -> Build:
+    """Generate a design's Verilog and build its bench, or find it built.
+
+    ``links``: with counters at every link of the array (``link_counters.py``), which is slower.
+    """
     verilog = accelerator_verilog(machine)
+    counters = LinkCounters(machine) if links else None
     return build(
         verilog.top,
         verilog.text + verilog.wrapper,
@@ -129,6 +136,8 @@ def build_machine(machine: Machine, *, waves: bool = False, bench: str = "memory
         waves=waves,
         bench=bench,
         engines=machine.engines,
+        links=counters.verilog if counters else "",
+        link_counts=counters.counts if counters else 0,
     )
 
 

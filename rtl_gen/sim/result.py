@@ -96,6 +96,8 @@ class Result:
         before all is written, a register access answered with an error.
     seconds
         Of real time, from start to end of the script.
+    links
+        The output of ``link_counters``, where the build has it.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Result:
     engines: Mapping[str, int]
     problems: tuple[str, ...]
     seconds: float
+    links: int = 0
 
     def __str__(self) -> str:
         how = "; ".join(self.problems) if self.problems else "done"
@@ -124,7 +127,7 @@ class Observation:
 
     Attributes
     ----------
-    index, seed, timed_out, cycles, counters, engines, seconds
+    index, seed, timed_out, cycles, counters, engines, seconds, links
         As in :class:`Result`.
     position
         Word of the script that was being played at the end.
@@ -155,6 +158,7 @@ class Observation:
     stray_reads: tuple[int, int]
     errors: tuple[int, int]
     seconds: float
+    links: int = 0
 
     def result(self, job: Job, memory: MemoryFile) -> Result:
         """The job's result, with its regions read from ``memory``."""
@@ -175,6 +179,7 @@ class Observation:
             engines=self.engines,
             problems=tuple(self._problems(job)),
             seconds=self.seconds,
+            links=self.links,
         )
 
     def _problems(self, job: Job) -> list[str]:

@@ -113,6 +113,8 @@ def build(
     name: str | None = None,
     bench: str = "memory",
     engines: tuple[str, ...] = (),
+    links: str = "",
+    link_counts: int = 0,
     waves: bool = False,
     root: Path = BUILD_ROOT,
     jobs: int = 2,
@@ -133,6 +135,8 @@ def build(
         ``memory``: memory and host in HDL, for speed. ``protocol``: cocotbext-axi, for conformance.
     engines
         Of an accelerator: what they do is counted inside it. None where the module is no other.
+    links, link_counts
+        A module ``link_counters`` that counts what moves inside, and the words of its output.
     waves
         Build it so that it can write a waveform (slower).
     root
@@ -162,7 +166,7 @@ def build(
             f"work in a clone of the project (pip install --editable .)"
         )
     toolchain = find_toolchain()
-    recipe = Recipe(top, verilog, data_width, bench, engines, waves)
+    recipe = Recipe(top, verilog, data_width, bench, engines, waves, links, link_counts)
     stem = f"{name or top}-{recipe.digest(toolchain)}"
     directory = root / stem
     if not directory.is_dir():
@@ -187,6 +191,8 @@ class Recipe:
     bench: str
     engines: tuple[str, ...]
     waves: bool
+    links: str = ""
+    link_counts: int = 0
 
     @property
     def kind(self) -> BenchKind:
@@ -212,17 +218,23 @@ class Recipe:
             failed_log.unlink(missing_ok=True)
             source = work / "accelerator.v"
             source.write_text(self.verilog)
+            counters = []
+            if self.links:
+                counters = [work / "link_counters.sv"]
+                counters[0].write_text(self.links)
             log = work / "build.log"
             library = toolchain.library(directory.parent, waves=self.waves)
             runner = BenchRunner(toolchain, library, jobs=jobs, waves=self.waves)
             try:
                 runner.build(
-                    sources=[*self._files(".vlt"), source, *self._files(".sv")],
+                    sources=[*self._files(".vlt"), source, *counters, *self._files(".sv")],
                     hdl_toplevel=self.kind.top,
                     build_dir=work / "objects",
                     build_args=[str(file) for file in self._files(".cpp")],
                     # macros: a parameter of the top would change its name, which bench.vlt needs
                     defines={"DUT": self.top, "DATA_WIDTH": self.data_width}
+                    | {"LINK_COUNTS": self.link_counts or 1}
+                    | ({"LINKS": 1} if self.links else {})
                     | ({"ENGINES": 1} if self.engines else {})
                     | {
                         name.upper(): 1

@@ -14,11 +14,20 @@ from rtl_gen.sim.job import MemoryTiming
 from rtl_gen.sim.layers import LayerCheck, check_layers
 from rtl_gen.sim.programs import build_machine
 from rtl_gen.sim.run import Simulation
+from rtl_gen.sim.traffic import compare_traffic
 from rtl_gen.sim.verilator import Build
 from rtl_gen.spec.design import KIB, Buffers
 from rtl_gen.spec.parse import load_design
 
-__all__ = ["CONDITIONS", "FETCHED", "RESET_EVERY", "coverage", "run_cases", "small_machine"]
+__all__ = [
+    "CONDITIONS",
+    "DATAFLOWS",
+    "FETCHED",
+    "RESET_EVERY",
+    "coverage",
+    "run_cases",
+    "small_machine",
+]
 
 DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
 
@@ -55,15 +64,18 @@ def run_cases(
     *,
     seed: int,
     waves: bool = False,
+    links: bool = False,
 ) -> None:
     """Run random layers on one build, under each of :data:`CONDITIONS`; all must be exact.
+
+    What moves at every port must be as predicted; with ``links`` on every link of the array too.
 
     Raises
     ------
     AssertionError
         With the seed, the layer, the mapping and the steps of the first wrong output.
     """
-    build = build_machine(machine, waves=waves)
+    build = build_machine(machine, waves=waves, links=links)
     first_hash = _verilog_hash(build)
     failures: list[str] = []
     for n, conditions in enumerate(CONDITIONS):
@@ -84,7 +96,13 @@ def run_cases(
             for case, check in zip(chosen, checks)
             if not check.exact
         ]
-    again = build_machine(machine, waves=waves)
+        failures += [
+            f"{case}: {row.name}: {row.predicted} predicted, {row.counted} counted"
+            for case, check in zip(chosen, checks)
+            for row in compare_traffic(case.mapping, check, links=links)
+            if not row.exact
+        ]
+    again = build_machine(machine, waves=waves, links=links)
     assert not again.new and _verilog_hash(again) == first_hash, "one Verilog for all layers"
     tell(f"{machine.design.name}: Verilog sha256 {first_hash} before and after {len(cases)} layers")
     assert not failures, f"{len(failures)} of {len(cases)} layers fail\n" + failures[0]

@@ -69,9 +69,14 @@ class Case:
 
 
 def tiled_dimensions(machine: Machine) -> tuple[str, ...]:
-    """The dimensions that shall all be tiled: k c p q of a convolution, m k n of a matmul."""
-    known = {"matmul": ("m", "k", "n"), "depthwise": ("c", "p", "q")}
-    return known.get(machine.operation.name, ("k", "c", "p", "q"))
+    """The dimensions that shall all be tiled: k c p q of a convolution, m k n of a matmul.
+
+    Those of the output but for batches, and what is summed over but for taps of a filter.
+    """
+    operation = machine.operation
+    plain = {rank.terms[0].dimension for rank in operation.activation.ranks if rank.is_plain}
+    summed = [d for d in operation.reduced if d in plain]
+    return tuple(d for d in operation.output.dimensions if d not in operation.batch) + tuple(summed)
 
 
 def is_ragged(mapping: Mapping, dimension: str) -> bool:
@@ -92,10 +97,8 @@ def is_legal(mapping: Mapping) -> bool:
 def draw_case(machine: Machine, seed: int, *, tiled: bool, limits: Limits) -> Case:
     """A layer with a legal mapping and its numbers; ``tiled``: all of :func:`tiled_dimensions`."""
     rng = random.Random(f"{machine.design.name}/{seed}")
-    known = {"matmul": draw_matmul, "depthwise": draw_depthwise}
-    draw_layer = known.get(machine.operation.name, draw_conv2d)
     for _ in range(TRIES):
-        layer = draw_layer(rng, f"seed{seed}", limits)
+        layer = draw_layer(rng, machine, f"seed{seed}", limits)
         if layer is None or layer.macs > limits.macs:
             continue
         mapping = draw_mapping(rng, machine, layer, tiled=tiled)
@@ -115,6 +118,56 @@ def draw_quantization(rng: random.Random) -> Quantization:
         act_min=clamp[0],
         act_max=clamp[1],
         rounding=rng.choice(["double", "single"]),
+    )
+
+
+def draw_layer(rng: random.Random, machine: Machine, name: str, limits: Limits) -> Layer | None:
+    """A layer of the design's operation; None where what was drawn has no output."""
+    known = {"conv2d": draw_conv2d, "depthwise": draw_depthwise, "matmul": draw_matmul}
+    if machine.operation.name in known:
+        return known[machine.operation.name](rng, name, limits)
+    return draw_einsum(rng, machine, name, limits)
+
+
+def draw_einsum(rng: random.Random, machine: Machine, name: str, limits: Limits) -> Layer:
+    """A layer of any operation: sizes, factors such as strides, offsets such as padding.
+
+    Batches that lie on the array fill it, for the input is loaded as many at a time.
+    """
+    operation = machine.operation
+    windows = [rank for rank in operation.activation.ranks if not rank.is_plain]
+    slid = {d for rank in windows for d in rank.dimensions}
+    sizes = {}
+    for d in operation.dimensions:
+        if d in operation.batch:
+            sizes[d] = machine.spatial_size(d) * rng.choice([1, 1, 2, 3])
+        elif d in slid:
+            sizes[d] = rng.randint(1, 3 if d in operation.reduced else limits.pixels)
+        else:
+            sizes[d] = rng.randint(1, limits.channels)
+    symbols, extents = {}, {}
+    for rank in windows:
+        reach = 0
+        for term in rank.terms:
+            for symbol in term.symbols:
+                symbols[symbol] = (
+                    rng.randint(1, 3)
+                    if term.dimension in operation.output.dimensions
+                    else rng.randint(1, 2)
+                )
+            if term.dimension:
+                reach += term.value(symbols) * (sizes[term.dimension] - 1)
+        for term in rank.terms:
+            if term.dimension is None:  # padding before, up to a whole filter
+                symbols[term.symbols[0]] = rng.choice([0, 0, rng.randint(0, 2)])
+        extents[rank.name] = max(1, reach + 1 + rank.offset(symbols) - rng.randint(-1, 2))
+    return Layer(
+        name=name,
+        operation=operation.name,
+        sizes=sizes,
+        symbols=symbols,
+        extents=extents,
+        quantization=draw_quantization(rng),
     )
 
 

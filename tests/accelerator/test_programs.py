@@ -69,7 +69,8 @@ def run_programs_of(dataflow, count):
     machine = small_machine(dataflow, 4, 4, buffers=2 * KIB)
     drawn = {f"program seed {seed}": draw_program(machine, seed) for seed in range(count)}
     assert any(step.after for program, _ in drawn.values() for step in program.steps)
-    build = build_machine(machine, waves=dataflow == "weight_stationary")
+    waves = dataflow == "weight_stationary"
+    build = build_machine(machine, waves=waves, links=not waves)  # those of random layers
     for n, conditions in enumerate(CONDITIONS):
         named = [(name, drawn[name][0]) for name in list(drawn)[n :: len(CONDITIONS)]]
         simulation = Simulation(build, seed=1)

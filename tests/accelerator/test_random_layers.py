@@ -6,7 +6,7 @@ design and seed.
 
 import numpy as np
 import pytest
-from designs import coverage, run_cases, small_machine
+from designs import DATAFLOWS, coverage, run_cases, small_machine
 from plain_convolution import plain_convolution
 from random_layers import Limits, draw_case, is_ragged, tiled_dimensions
 
@@ -18,6 +18,17 @@ PRODUCTS = {
     "matmul_weight_stationary": {"rows": 3, "columns": 4},
     "matmul_output_stationary": {"rows": 4, "columns": 3, "bus_bits": 64},
     "matmul_input_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
+}
+OTHERS = {  # the rest of what ships, on odd arrays; the first of each kind in every run
+    "tpu": {"rows": 3, "columns": 4, "post_lanes": 4},
+    "no_local_reuse": {"rows": 3, "columns": 2, "bus_bits": 64},
+    "conv3d": {"rows": 3, "columns": 3, "bus_bits": 64},
+}
+LONG_OTHERS = {
+    "nvdla": {"rows": 4, "columns": 3, "multiplier_registers": 1},
+    "conv1d_output_stationary": {"rows": 3, "columns": 4},
+    "conv1d_weight_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
+    "batched_matmul": {"rows": 3, "columns": 4},
 }
 SHAPES = {  # with what else is tried there
     (16, 16): {"buffers": 16 * KIB},
@@ -61,7 +72,8 @@ def test_convolutions_on_a_small_array(dataflow, tell):
     cases = draw(machine, 10, Limits(pixels=12, macs=300_000), tell)
     assert all_ragged(cases) >= 4
     # The build of the test of overlap, which looks at waveforms.
-    run_cases(machine, cases, tell, seed=1, waves=dataflow == "weight_stationary")
+    waves = dataflow == "weight_stationary"
+    run_cases(machine, cases, tell, seed=1, waves=waves, links=not waves)
 
 
 @pytest.mark.parametrize("dataflow", PRODUCTS)
@@ -69,7 +81,33 @@ def test_products_on_a_small_array(dataflow, tell):
     machine = small_machine(dataflow, **PRODUCTS[dataflow], buffers=1 * KIB)
     cases = draw(machine, 10, Limits(), tell)
     assert all_ragged(cases) >= 4
-    run_cases(machine, cases, tell, seed=1)
+    run_cases(machine, cases, tell, seed=1, links=True)
+
+
+@pytest.mark.parametrize(
+    "dataflow",
+    [*OTHERS, *(pytest.param(name, marks=pytest.mark.long) for name in LONG_OTHERS)],
+)
+def test_other_dataflows_on_an_odd_array(dataflow, tell):
+    machine = small_machine(dataflow, **(OTHERS | LONG_OTHERS)[dataflow], buffers=2 * KIB)
+    cases = draw(machine, 10, Limits(pixels=8, channels=40, macs=200_000), tell)
+    assert all_ragged(cases) >= 4
+    run_cases(machine, cases, tell, seed=1, links=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("shape", [(8, 8), (5, 3)], ids=lambda shape: f"{shape[0]}x{shape[1]}")
+@pytest.mark.parametrize("dataflow", OTHERS | LONG_OTHERS)
+def test_other_dataflows_on_two_arrays(dataflow, shape, tell):
+    machine = small_machine(dataflow, *shape, buffers=4 * KIB)
+    cases = draw(machine, 100, Limits(pixels=10, channels=50, macs=300_000), tell)
+    assert all_ragged(cases) >= 30
+    run_cases(machine, cases, tell, seed=2, links=True)
+
+
+def test_every_shipped_dataflow_runs_here():
+    names = {path.stem for path in DATAFLOWS.glob("*.yaml")}
+    assert names == {*CONVOLUTIONS, *PRODUCTS, *OTHERS, *LONG_OTHERS}
 
 
 @pytest.mark.long
@@ -83,4 +121,4 @@ def test_convolutions_on_every_shape(dataflow, shape, tell):
         assert {case.layer.sizes[name] for case in cases} == set(range(1, 8))
     assert {case.layer.symbols[name] for case in cases for name in "uv"} == {1, 2, 3}
     assert {case.layer.symbols[name] for case in cases for name in "de"} == {1, 2}
-    run_cases(machine, cases, tell, seed=2)
+    run_cases(machine, cases, tell, seed=2, links=True)

@@ -221,12 +221,13 @@ def test_reasons_against_running_a_nest():
         (
             flow(MATMUL, "n k m", "k", "n", skew=(1, 0)),
             flow(MATMUL, "n k m", "m", "n"),
-            "PEs (0, 0) and (1, 0) add to two elements of O",
+            "the reduce_forward link of O from PE (0, 0) to (1, 0) adds O[m=0,n=0] to O[m=1,n=0]",
         ),
         (
             flow(MATMUL, "m n k", "m", "n", skew=(0, 0)),
             flow(MATMUL, "m n k", "m", "m"),
-            "one word of A reaches PEs (0, 0) and (0, 1), which use two",
+            "the multicast link of A from PE (0, 0) to (0, 1) carries A[m=0], but the second uses "
+            "A[m=1]",
         ),
         (
             flow(MATMUL, "n k m", "k", "n", skew=(1, 0)),
@@ -256,7 +257,8 @@ def test_reasons_against_running_a_nest():
         (
             flow(MATMUL, "m n k", "m", "n", skew=(0, 0)),
             flow(MATMUL, "m n k", "m", "k", skew=(0, 0)),
-            "nothing adds what PEs (0, 0) and (0, 1) give O",
+            "PEs (0, 0) and (0, 1) both give O[m=0] by exits of their own, and nothing adds the "
+            "two",
         ),
     ],
 )
@@ -264,3 +266,22 @@ def test_each_reason(array, nest, reason):
     assert check_links(analyse(Placement(array, (4, 4))), Placement(array, (4, 4))) == []
     found = reasons(array, nest)
     assert any(one.startswith(reason) for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "refused"),
+    [("g", "k", "rows"), ("c", "g", "columns"), ("n", "k", ""), ("c", "k", ""), ("q", "k", "")],
+)
+def test_outputs_that_leave_together_take_the_parameters_of_one_block(rows, columns, refused):
+    dataflow = flow(CONV2D, "n g p q k r s c", rows, columns, skew=(0, 0))
+    made = design(dataflow, rows=2, columns=3)
+    if not refused:
+        Machine(made)
+        return
+    with pytest.raises(
+        SpecError, match="would need biases of several; in an accelerator only 'k'"
+    ) as error:
+        Machine(made)
+    assert error.value.key == f"nest.{refused}.g"
+    # A loop that takes one PE needs nothing.
+    Machine(replace(made, **{refused: 1}))

@@ -14,6 +14,28 @@ from rtl_gen.spec.parse import Place, load_design, place, read_design
 
 DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
 
+BATCHED = "O[b, m, n] += A[b, m, k] * B[b, k, n]"
+CONV1D = "O[n, q, k] += I[n, w=v*q+e*s-l, c] * W[s, c, k]"
+CONV3D = "O[n, o, p, q, k] += I[n, z=x*o+f*m-a, h=u*p+d*r-t, w=v*q+e*s-l, c] * W[m, r, s, c, k]"
+
+SHIPPED = [
+    ("weight_stationary", "n g k c r s p q", "c", "k", (1, 0), {"W": 1}),
+    ("output_stationary", "n g p q k r s c", "q", "k", (0, 0), {"O": 0}),
+    ("input_stationary", "n g p q c r s k", "c", "q", (1, 0), {"I": 1}),
+    ("matmul_weight_stationary", "n k m", "k", "n", (1, 0), {"B": 1}),
+    ("matmul_output_stationary", "m n k", "m", "n", (0, 0), {"O": 0}),
+    ("matmul_input_stationary", "m k n", "k", "m", (1, 0), {"A": 1}),
+    ("tpu", "n g k c r s p q", "c", "k", (1, 1), {"W": 0}),
+    ("nvdla", "n g k c r s p q", "c", "k", (0, 0), {"W": 1}),
+    ("no_local_reuse", "n p q k c r s g", "c", "k", (0, 0), {}),
+]
+OWN_OPERATIONS = [
+    ("batched_matmul", BATCHED, "b n k m", "k", "n", (1, 0), {"B": 1}),
+    ("conv1d_output_stationary", CONV1D, "n q k s c", "q", "k", (0, 0), {"O": 0}),
+    ("conv1d_weight_stationary", CONV1D, "n k c s q", "c", "k", (1, 0), {"W": 1}),
+    ("conv3d", CONV3D, "n k c m r s o p q", "c", "k", (1, 0), {"W": 1}),
+]
+
 MATMUL = """
 operation: matmul
 nest:
@@ -31,17 +53,7 @@ def write(folder, name, text):
     return path
 
 
-@pytest.mark.parametrize(
-    ("name", "nest", "rows", "columns", "skew", "shift"),
-    [
-        ("weight_stationary", "n g k c r s p q", "c", "k", (1, 0), {"W": 1}),
-        ("output_stationary", "n g p q k r s c", "q", "k", (0, 0), {"O": 0}),
-        ("input_stationary", "n g p q c r s k", "c", "q", (1, 0), {"I": 1}),
-        ("matmul_weight_stationary", "n k m", "k", "n", (1, 0), {"B": 1}),
-        ("matmul_output_stationary", "m n k", "m", "n", (0, 0), {"O": 0}),
-        ("matmul_input_stationary", "m k n", "k", "m", (1, 0), {"A": 1}),
-    ],
-)
+@pytest.mark.parametrize(("name", "nest", "rows", "columns", "skew", "shift"), SHIPPED)
 def test_shipped_dataflows(name, nest, rows, columns, skew, shift):
     path = DATAFLOWS / f"{name}.yaml"
     operation = shipped_operation("matmul" if name.startswith("matmul") else "conv2d")
@@ -58,8 +70,21 @@ def test_shipped_dataflows(name, nest, rows, columns, skew, shift):
     assert path.read_text().startswith("# ")
 
 
+@pytest.mark.parametrize(
+    ("name", "einsum", "nest", "rows", "columns", "skew", "shift"), OWN_OPERATIONS
+)
+def test_shipped_dataflows_of_their_own_operations(name, einsum, nest, rows, columns, skew, shift):
+    dataflow = load_design(DATAFLOWS / f"{name}.yaml").dataflow
+    assert dataflow.operation.einsum == einsum
+    assert dataflow.temporal == tuple(nest.split())
+    assert dataflow.spatial == (SpatialLoop(rows, 0), SpatialLoop(columns, 1))
+    assert (dataflow.skew, dataflow.shift) == (skew, shift)
+
+
 def test_every_shipped_dataflow_is_tested_here():
-    assert len(list(DATAFLOWS.glob("*.yaml"))) == 6
+    assert {path.stem for path in DATAFLOWS.glob("*.yaml")} == {
+        row[0] for row in (*SHIPPED, *OWN_OPERATIONS)
+    }
 
 
 def test_what_is_left_out(tmp_path):

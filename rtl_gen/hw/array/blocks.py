@@ -187,6 +187,17 @@ def _outputs(cutter, origin, size, children) -> dict[str, list]:
     return gives
 
 
+def instance_path(size: Coordinate, pe: Coordinate) -> tuple[str, ...]:
+    """Names of the instances from an array's outermost block to a PE."""
+    child = _child_size(size)
+    if child == (1, 1):
+        return (f"pe_{pe[0]}_{pe[1]}",)
+    name = f"block_{pe[0] // child[0]}_{pe[1] // child[1]}"
+    at = (pe[0] % child[0], pe[1] % child[1])
+    inner = [min(c, n - (x - y)) for c, n, x, y in zip(child, size, pe, at)]
+    return (name, *instance_path((inner[0], inner[1]), at))
+
+
 def _child_size(size: Coordinate) -> Coordinate:
     """The largest power of SIDE below the size, along each axis."""
     child = []

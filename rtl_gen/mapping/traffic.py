@@ -1,0 +1,228 @@
+"""What a mapped layer moves: words read of each buffer, words on each link of the array.
+
+All of it follows from the reuse analysis and the mapping's loops, dimension by dimension, without
+walking the nest: levels of different dimensions multiply, and a coordinate that may lie outside the
+input joins only the dimensions of its rank. Every step counts, also where a ragged tile leaves PEs
+without work: the words are on the wires all the same.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from ..reuse import HeldOperand
+from ..reuse.wires import Port, Wire, ports, wires
+from ..spec.operation import Rank
+from .cost import input_words, linear_words, trips
+from .input_engines import InputEngines
+from .levels import Level
+from .linear_engines import LinearEngines, parameter_engines, weight_engines
+from .mapping import Mapping
+from .output_engines import OutputEngines
+
+__all__ = ["LinkClass", "Traffic", "link_classes", "traffic"]
+
+
+@dataclass(frozen=True, order=True)
+class LinkClass:
+    """Links of one tensor that are alike, or its lanes or exits.
+
+    Parameters
+    ----------
+    kind
+        ``multicast``, ``forward``, ``diagonal``, ``reduce_tree``, ``reduce_forward``, ``shift``;
+        ``lane``, ``exit``.
+    vector
+        From source to target; (0, 0) of lanes and exits.
+    delay
+        Registers.
+    """
+
+    tensor: str
+    kind: str
+    vector: tuple[int, int] = (0, 0)
+    delay: int = 0
+
+    def __str__(self) -> str:
+        if self.kind in ("lane", "exit"):
+            return f"{self.tensor} {self.kind}s"
+        return f"{self.tensor} {self.kind} {self.vector}"
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Words that a layer moves.
+
+    Parameters
+    ----------
+    steps, load_ticks, drain_ticks
+        Of the array; load ticks of each held operand, by its name.
+    buffers
+        Words of a block: read of the buffers (``feed_input``, ``feed_weights``,
+        ``feed_parameters``), written to the output buffer (``compute``); loaded and stored over the
+        memory port (``load_input``, ``load_weights``, ``load_parameters``, ``store``).
+    links
+        Elements, or sums, by class of link.
+    """
+
+    steps: int
+    load_ticks: dict[str, int]
+    drain_ticks: int
+    buffers: dict[str, int]
+    links: dict[LinkClass, int]
+
+
+def link_classes(reuse) -> dict[LinkClass, tuple[Wire | Port, ...]]:
+    """Every class with its members."""
+    found: dict[LinkClass, list] = {}
+    for wire in wires(reuse):
+        vector = (wire.target[0] - wire.source[0], wire.target[1] - wire.source[1])
+        name = LinkClass(wire.tensor, wire.kind, vector, wire.delay)
+        found.setdefault(name, []).append(wire)
+    for port in ports(reuse):
+        name = LinkClass(port.tensor, "lane" if port.inward else "exit")
+        found.setdefault(name, []).append(port)
+    return {name: tuple(members) for name, members in found.items()}
+
+
+def traffic(mapping: Mapping) -> Traffic:
+    """What a layer moves that reads its input from memory and stores its output there.
+
+    Raises
+    ------
+    MappingError
+        If the layer does not fit.
+    """
+    machine = mapping.machine
+    source, result = InputEngines(mapping), OutputEngines(mapping)
+    source.check()
+    result.check()
+    weights, parameters = weight_engines(mapping), parameter_engines(mapping)
+    steps = trips(mapping, mapping.levels)
+    loads = _load_ticks(mapping)
+    complete = [level for level in mapping.levels if not mapping.reduces(level)]
+    drains = machine.drains * trips(mapping, complete)
+    buffers = {
+        "load_input": input_words(source)[0],
+        "load_weights": linear_words(weights),
+        "load_parameters": linear_words(parameters),
+        "feed_input": _input_reads(source),
+        "feed_weights": _linear_reads(weights),
+        "feed_parameters": _linear_reads(parameters),
+        "compute": _output_writes(mapping, result),
+        "store": result.tensor.words,
+    }
+    links = {}
+    for name, members in link_classes(machine.reuse).items():
+        result_moves = name.tensor == machine.operation.output.name
+        times = steps
+        if result_moves and (name.kind == "shift" or (name.kind == "exit" and machine.drains)):
+            times = drains
+        elif name.tensor in loads:
+            times = loads[name.tensor]
+        links[name] = times * len(members)
+    return Traffic(steps, loads, drains, buffers, links)
+
+
+def _load_ticks(mapping: Mapping) -> dict[str, int]:
+    """Load ticks of each held operand: all of them for each tile that is held."""
+    machine, found = mapping.machine, {}
+    for number, dimensions in (
+        (machine.weight_number, mapping.weight_dimensions),
+        (machine.input_number, machine.operation.activation.dimensions),
+    ):
+        operand = machine.reuse.operands[number]
+        if isinstance(operand, HeldOperand):
+            kept = mapping.suffix(lambda level, known=dimensions: level.dimension not in known)
+            sets = trips(mapping, mapping.levels[:kept])
+            found[operand.name] = sets * machine.load_ticks(operand)
+    return found
+
+
+def _linear_reads(engines: LinearEngines) -> int:
+    """Words of weights, or parameters, that are read: a set for each trip of the feeder's loops."""
+    levels = [engines.level(n) for n in engines.used]
+    ((words, last, parent),) = engines.inner
+    if words == last:
+        return words * trips(engines.mapping, levels)
+    run = Level(engines.level(parent).dimension, 1, words, last)
+    return trips(engines.mapping, [*levels, run])
+
+
+def _output_writes(mapping: Mapping, result: OutputEngines) -> int:
+    """Words, or parts of them, that are written to the output buffer.
+
+    Where a step gives outputs of one word, a write for each cycle of post-processing; where it
+    gives a byte to each of several, these are written when they are whole.
+    """
+    machine = mapping.machine
+    ticks = machine.drains or 1
+    if not machine.gathers:
+        complete = [level for level in mapping.levels if not mapping.reduces(level)]
+        return trips(mapping, complete) * ticks * machine.post_phases
+    whole = [x for x in mapping.levels[: result.words_kept] if not mapping.reduces(x)]
+    return trips(mapping, whole) * ticks * machine.output_words
+
+
+def _input_reads(source: InputEngines) -> int:
+    """Words of the input that are read: those of all steps (or load ticks) but for padding."""
+    machine, tensor = source.mapping.machine, source.tensor.tensor
+    levels = source.mapping.levels[: source.kept]
+    words = -(-machine.spatial_size(machine.blocked_dimension(tensor)) // machine.block)
+    counted: set[str] = set()
+    for ranks in _joined([tensor.rank(name) for name in machine.checked_ranks]):
+        words *= _inside(source, ranks, levels)
+        counted |= {dimension for rank in ranks for dimension in rank.dimensions}
+    rest = [level for level in levels if level.dimension not in counted]
+    words *= trips(source.mapping, rest)
+    for n in (*machine.input_tick_loops, *machine.input_word_loops):
+        if machine.design.dataflow.spatial[n].dimension not in counted:
+            words *= machine.reuse.placement.sizes[n]
+    return words
+
+
+def _joined(ranks: list[Rank]) -> list[list[Rank]]:
+    """Ranks in groups, such that no dimension is in two of them."""
+    groups: list[list[Rank]] = []
+    for rank in ranks:
+        alike = [g for g in groups if any(set(rank.dimensions) & set(x.dimensions) for x in g)]
+        groups = [g for g in groups if g not in alike] + [[*(x for g in alike for x in g), rank]]
+    return groups
+
+
+def _inside(source: InputEngines, ranks: list[Rank], levels) -> int:
+    """How often all coordinates of some ranks lie in the tensor, over all trips of their loops."""
+    symbols = source.mapping.layer.symbols
+    found = Counter({tuple(rank.offset(symbols) for rank in ranks): 1})
+    for dimension in dict.fromkeys(d for rank in ranks for d in rank.dimensions):
+        factors = [rank.coefficient(dimension, symbols) for rank in ranks]
+        values = _values(source, dimension, [x for x in levels if x.dimension == dimension])
+        more: Counter = Counter()
+        for at, times in found.items():
+            for value, again in values.items():
+                moved = tuple(a + factor * value for a, factor in zip(at, factors))
+                more[moved] += times * again
+        found = more
+    counts = [source.tensor.count(rank.name) for rank in ranks]
+    return sum(times for at, times in found.items() if all(0 <= a < n for a, n in zip(at, counts)))
+
+
+def _values(source: InputEngines, dimension: str, levels: list[Level]) -> Counter:
+    """The values that the loops over a dimension take, with how often each."""
+    machine = source.mapping.machine
+    states = [(0, True)]  # and whether all levels so far are on their last trip
+    for level in levels:
+        states = [
+            (at + trip * level.unit, end and trip == level.last - 1)
+            for at, end in states
+            for trip in range(level.last if end else level.bound)
+        ]
+    values = Counter(at for at, _ in states)
+    for n in (*machine.input_tick_loops, *machine.input_word_loops):
+        if machine.design.dataflow.spatial[n].dimension == dimension:
+            size, unit = machine.reuse.placement.sizes[n], machine.reuse.placement.units[n]
+            wider: Counter = Counter()
+            for at, times in values.items():
+                for place in range(size):
+                    wider[at + place * unit] += times
+            values = wider
+    return values

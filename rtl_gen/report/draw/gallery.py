@@ -1,0 +1,115 @@
+"""The gallery of shipped dataflows, docs/dataflows.md, with its pictures: from the files alone.
+
+Run as ``python -m rtl_gen.report.draw.gallery`` in the project's folder. A dataflow's paragraph is
+the comment that its file begins with; its table is what `explain` finds.
+"""
+
+from fractions import Fraction
+from pathlib import Path
+
+from ...spec.parse import load_design
+from ..explain import Explanation, explain
+from ..sentences import count_text, ratio_text
+from ..word_facts import HeldWords
+from .array_picture import array_picture
+from .steps_page import steps_chart
+
+__all__ = ["gallery", "write_gallery"]
+
+PAGE, PICTURES = Path("docs/dataflows.md"), Path("docs/dataflows")
+FOLLOWED = ("row_stationary",)
+"""Of which the steps are drawn too."""
+
+HEAD = """# Dataflows
+
+What ships, each with its array as `rtl-gen draw` gives it. Colours tell tensors, lines the kinds of
+links; what is tinted stays in the PE. `make gallery` writes this page from the files.
+"""
+ACCELERATORS = """
+## As whole accelerators
+
+Files of `dataflows/`: Verilog, simulation and mapping work for all of them.
+"""
+ARRAYS = """
+## As arrays
+
+Files of `examples/arrays/`: links, lanes and storage are derived, `rtl-gen verilog --array` writes
+the array, and the array's tests run it bit by bit; a whole accelerator refuses them, and why stands
+with each.
+"""
+
+
+def gallery(project: Path) -> dict[Path, str]:
+    """Every file of the gallery with its text."""
+    found: dict[Path, str] = {}
+    page = [HEAD]
+    for head, folder in ((ACCELERATORS, "dataflows"), (ARRAYS, "examples/arrays")):
+        page.append(head)
+        for file in sorted((project / folder).glob("*.yaml")):
+            facts = explain(load_design(file))
+            name = facts.design.name
+            found[PICTURES / f"{name}.svg"] = array_picture(facts)
+            page.append(_section(facts, file, project))
+            if name in FOLLOWED:
+                found[PICTURES / f"{name}_steps.svg"] = steps_chart(facts)
+                page.append(f"![{name}, step by step](dataflows/{name}_steps.svg)\n")
+    return {PAGE: "\n".join(page)} | found
+
+
+def write_gallery(project: Path) -> None:
+    """Write all files, and remove pictures of what ships no more."""
+    files = gallery(project)
+    for old in (project / PICTURES).glob("*.svg"):
+        if old.relative_to(project) not in files:
+            old.unlink()
+    for path, text in files.items():
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_text(text)
+
+
+def _section(facts: Explanation, file: Path, project: Path) -> str:
+    name = facts.design.name
+    where = file.relative_to(project)
+    lines = [f"### {name}", "", *_comment(file), "", f"`rtl-gen explain {where}`:", ""]
+    lines += ["| tensor | how | lanes or exits | words |", "|---|---|---|---|"]
+    for tensor in (*facts.operands, facts.output):
+        ends = tensor.exits if tensor is facts.output else tensor.lanes
+        crossing = f"{ends.count}, {ends.where}; {count_text(ends.elements, 'element')}"
+        lines.append(f"| {tensor.name} | {tensor.how} | {crossing} | {_words(facts, tensor)} |")
+    lines += ["", _rate(facts), "", f"![{name}](dataflows/{name}.svg)", ""]
+    return "\n".join(lines)
+
+
+def _comment(file: Path) -> list[str]:
+    """The comment at the beginning of a file."""
+    lines = []
+    for line in file.read_text().splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    return lines
+
+
+def _words(facts: Explanation, tensor) -> str:
+    words = facts.words.get(tensor.name)
+    if words is None:
+        return "-"
+    if isinstance(words, HeldWords):
+        return f"{count_text(words.words, 'word')} a load, {count_text(words.cycles, 'cycle')}"
+    when = "drain tick" if tensor is facts.output and tensor.drain else "step"
+    return f"{ratio_text(words.per_step, 'word')} a {when}"
+
+
+def _rate(facts: Explanation) -> str:
+    if facts.refused:
+        return f"Only the array: {facts.refused}."
+    rate = facts.steps_per_cycle
+    if rate == Fraction(1):
+        return "The words of all operands come in time for a step a cycle."
+    streamed = [operand.name for operand in facts.operands if operand.how == "streamed"]
+    bound = [name for name in streamed if facts.words[name].steps_per_cycle == rate]
+    return f"At most {ratio_text(rate)} a cycle: the words of {' and '.join(bound)} are the bound."
+
+
+if __name__ == "__main__":
+    write_gallery(Path())
