@@ -1,6 +1,8 @@
 """From a nest to links, lanes, PE storage and accumulator width: exact integer algebra."""
 
 from .analysis import analyse
+from .fusion import Fusion, Mode, fuse
+from .grid import Grid
 from .legality import check_links
 from .links import Link, sources_of
 from .optional import OptionalLink, optional_links
@@ -9,8 +11,11 @@ from .placement import Placement
 from .result import HeldOperand, OutputReuse, Reuse, StreamedOperand
 
 __all__ = [
+    "Fusion",
+    "Grid",
     "HeldOperand",
     "Link",
+    "Mode",
     "OptionalLink",
     "OutputReuse",
     "Placement",
@@ -19,6 +24,7 @@ __all__ = [
     "Stretch",
     "analyse",
     "check_links",
+    "fuse",
     "optional_links",
     "phases",
     "sources_of",
