@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 from ..isa.descriptors import POST
@@ -133,5 +133,5 @@ class AcceleratorParams:
 
 def design_hash(design: Design) -> int:
     """64 bits that tell designs apart: of everything the user can say about one."""
-    text = json.dumps(asdict(design), sort_keys=True, default=str)
+    text = json.dumps(design.facts, sort_keys=True, default=str)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")

@@ -1,7 +1,7 @@
 """From a nest to links, lanes, PE storage and accumulator width: exact integer algebra."""
 
 from .analysis import analyse
-from .fusion import Fusion, Mode, fuse
+from .fusion import Fusion, Mode, derive, fuse
 from .grid import Grid
 from .legality import check_links
 from .links import Link, sources_of
@@ -24,6 +24,7 @@ __all__ = [
     "Stretch",
     "analyse",
     "check_links",
+    "derive",
     "fuse",
     "optional_links",
     "phases",

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..spec.dataflow import SKEW
-from ..spec.design import Formats
+from ..spec.design import Design, Formats
 from ..spec.operation import SpecError
 from .analysis import analyse
 from .grid import Grid
 from .placement import Coordinate, Placement
 from .result import Reuse
 
-__all__ = ["Fusion", "Mode", "fuse"]
+__all__ = ["Fusion", "Mode", "derive", "fuse"]
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,21 @@ def fuse(placements: Sequence[Placement], formats: Formats | None = None) -> Fus
         roles = _roles(operations[0], reuse.placement.dataflow.operation)
         modes.append(Mode(reuse, (origin[0], origin[1]), roles))
     return Fusion(tuple(modes))
+
+
+def derive(design: Design) -> Reuse | Fusion:
+    """What the array of a design is made of.
+
+    Raises
+    ------
+    SpecError
+        If a dataflow does not fit the array or asks for a link that does not exist, or if the
+        dataflows do not go together.
+    """
+    placements = [Placement(dataflow, design.shape) for dataflow in design.dataflows]
+    if len(placements) > 1:
+        return fuse(placements, design.formats)
+    return analyse(placements[0], design.formats)
 
 
 def _analysed(placements, wanted, formats) -> list[Reuse]:

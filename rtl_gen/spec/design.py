@@ -1,6 +1,6 @@
 """Designs: all that fixes the hardware."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import prod
 
 from ..isa.descriptors import IDIOMS
@@ -126,6 +126,10 @@ class Design:
 
     Parameters
     ----------
+    dataflow
+        What it runs; where it runs several, the first.
+    others
+        The other dataflows that it runs on the same array, one a layer.
     rows, columns
         Shape of the array; neither need be a power of two.
     block
@@ -161,6 +165,7 @@ class Design:
     levels: int = 12
     queue_words: int = 256
     memories: str = "inferred"
+    others: tuple[Dataflow, ...] = ()
 
     def __post_init__(self):
         for key, value in (
@@ -185,14 +190,26 @@ class Design:
             )
         if self.memories == "sram" and self.name == SRAM_MODULE:
             raise SpecError("is the name of the memories' module", key="name")
+        self._check_modes()
         for axis in (0, 1):
-            self._check_axis(axis)
+            for dataflow in self.dataflows:
+                self._check_axis(dataflow, axis)
 
-    def _check_axis(self, axis):
+    def _check_modes(self):
+        """A layer is run by the dataflow it names, so each has a name of its own."""
+        names = [dataflow.name for dataflow in self.dataflows]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise SpecError(
+                    f"two dataflows are called {name!r}; each needs a name of its own",
+                    key=f"dataflows[{number}]",
+                )
+
+    def _check_axis(self, dataflow, axis):
         """The loops laid out on an axis must fit it."""
         name, size = AXES[axis], self.shape[axis]
-        loops = self.dataflow.on_axis(axis)
-        if not loops and size > 1:
+        loops = dataflow.on_axis(axis)
+        if not any(flow.on_axis(axis) for flow in self.dataflows) and size > 1:
             raise SpecError(
                 f"no loop is laid out on the {name}, so there must be 1, not {size}",
                 key=f"array.{name}",
@@ -216,3 +233,14 @@ class Design:
     @property
     def shape(self) -> tuple[int, int]:
         return self.rows, self.columns
+
+    @property
+    def dataflows(self) -> tuple[Dataflow, ...]:
+        """All that it runs."""
+        return (self.dataflow, *self.others)
+
+    @property
+    def facts(self) -> dict:
+        """Everything the user can say about it, what is not said left out where all may lack it."""
+        facts = asdict(self)
+        return facts if self.others else {k: v for k, v in facts.items() if k != "others"}

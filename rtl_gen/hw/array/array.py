@@ -13,7 +13,7 @@ from ..place import place
 from .blocks import Block, cut
 from .fused_netlist import fused_netlist
 from .fused_pe import FusedPEParams
-from .modes import by_mode
+from .modes import by_mode, settled
 from .netlist import NOTHING, Edge, Netlist, netlist
 from .pe import PEParams
 from .skew import Skew
@@ -128,8 +128,20 @@ class PEArray(wiring.Component):
             ]
             m.d.comb += getattr(block, f"in_{bus.net}").eq(Cat(values))
         out = [getattr(block, f"out_{port}") for port in params.net.exits]
-        self._elaborate_exits(m, platform, out[0] if len(out) == 1 else Cat(out))
+        self._elaborate_exits(m, platform, self._widened(m, out))
         return m
+
+    def _widened(self, m, out):
+        """The sums of all exits side by side; ports of some modes may have fewer bits than a sum."""
+        width, sums = self._params.pe.psum_bits, []
+        if len(out) == 1 and len(out[0]) == width * len(self._params.exits):
+            return out[0]
+        for signal, edges in zip(out, self._params.net.exits.values()):
+            bits = len(signal) // len(edges)
+            for n in range(len(edges)):
+                sums.append(Signal(signed(width), name=f"exit{len(sums)}"))
+                m.d.comb += sums[-1].eq(signal[n * bits : (n + 1) * bits].as_signed())
+        return Cat(sums)
 
     def _lanes(self, m, platform, n):
         """The elements of an operand on its lanes, each lane in its own time."""
@@ -143,7 +155,7 @@ class PEArray(wiring.Component):
             values = Cat(word(element) for (element,) in lanes)
         else:
             mode = self.control[f"mode{n}" if self._params.pe.operands[n].depth else "mode"]
-            values = Cat(by_mode(mode, _settled(modes), word) for modes in lanes)
+            values = Cat(by_mode(mode, settled(modes), word) for modes in lanes)
         return self._skewed(m, platform, f"a{n}", values, self._params.net.lanes[f"a{n}"], bits)
 
     def _control(self, m, platform):
@@ -180,7 +192,7 @@ class PEArray(wiring.Component):
             parts = [sums[n * width : (n + 1) * width] for n in exits]
             return parts[0] if len(parts) == 1 else _tree([part.as_signed() for part in parts])
 
-        outputs = [_settled(modes) for modes in params.net.outputs]
+        outputs = [settled(modes) for modes in params.net.outputs]
         mode = None
         if any(len(set(modes)) > 1 for modes in outputs):
             mode = delayed(m, self.control.sum_mode, last, name="exit_mode")
@@ -192,12 +204,6 @@ class PEArray(wiring.Component):
             total = Signal(signed(width), name=f"total{k}")
             m.d.sync += total.eq(value)
             m.d.comb += self.sums[k * width : (k + 1) * width].eq(total)
-
-
-def _settled(choices):
-    """The choices of modes, those that are open as an earlier one."""
-    first = next(choice for choice in choices if choice not in (None, ()))
-    return tuple(first if choice in (None, ()) else choice for choice in choices)
 
 
 def _tree(values):

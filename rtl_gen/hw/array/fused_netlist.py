@@ -125,6 +125,11 @@ class _Joiner:
         self.count = len(parts[0].mode.operands)
         self.accumulators = max(part.mode.reuse.output.depth for part in parts)
         self.ticked = [any(part.moves(n) for part in parts) for n in range(self.count)]
+        # Sums that only shifting hands on are as wide as need be; all others go from PE to PE.
+        chained = [
+            part.mode.reuse.psum_bits for part in parts if part.mode.reuse.output.drain is None
+        ]
+        self.chain_bits = max(chained, default=self.psum_bits)
         self.drained = any(part.mode.reuse.output.drain is not None for part in parts)
         self.sources: dict[tuple[Coordinate, str], Driver] = {}
         self.lanes: dict[str, tuple[Edge, ...]] = {}
@@ -164,6 +169,7 @@ class _Joiner:
                 operands=tuple(self._operand(n, routes[n][pe], given) for n in range(self.count)),
                 addends=addends[pe],
                 psum_delays=_numbers(given, "psum_d"),
+                chain_bits=self.chain_bits,
                 bits=self.bits,
                 psum_bits=self.psum_bits,
                 accumulators=self.accumulators,

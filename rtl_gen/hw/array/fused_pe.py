@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..delayed import delayed
-from .modes import by_mode, mode_bits
+from .modes import by_mode, mode_bits, settled
 from .pe import forward_copy, hold, index_bits
 
 __all__ = ["KEPT", "FusedOperand", "FusedPE", "FusedPEParams"]
@@ -26,7 +26,7 @@ class FusedOperand:
     Parameters
     ----------
     route
-        Where the words come from in each mode; sources count from 0.
+        Where words come from in each mode; sources count from 0.
     held
         Whether each mode holds the operand; else its words are used as they come.
     depth
@@ -70,6 +70,8 @@ class FusedPEParams:
         Where shifted sums come from in each mode; empty if no mode shifts any.
     drains
         Delays of the copies of the sum that are shifted to neighbours.
+    chain_bits
+        Bits of a sum that goes on to a neighbour: those of the modes that hand any on.
     bits, psum_bits, multiplier_registers, control_delay
         As for a PE of one dataflow.
     """
@@ -77,6 +79,7 @@ class FusedPEParams:
     operands: tuple[FusedOperand, ...]
     addends: tuple[Route, ...]
     psum_delays: tuple[int, ...]
+    chain_bits: int
     bits: int = 8
     psum_bits: int = 32
     accumulators: int = 0
@@ -133,7 +136,7 @@ class FusedPEParams:
     @property
     def ports(self) -> dict:
         """The members of the PE's signature; see :class:`FusedPE`."""
-        word, psum = signed(self.bits), signed(self.psum_bits)
+        word, psum, chain = signed(self.bits), signed(self.psum_bits), signed(self.chain_bits)
         ports = {}
         for n, operand in enumerate(self.operands):
             ports |= {f"a{n}_{k}": In(word) for k in range(operand.sources)}
@@ -144,8 +147,8 @@ class FusedPEParams:
             ports["control_out"] = Out(self.control)
         for n, route in enumerate(self.addends):
             taken = [source for source in route if source not in (None, KEPT)]
-            ports |= {f"psum{n}_{k}": In(psum) for k in range(len(set(taken)))}
-        ports |= {f"psum_d{d}": Out(psum) for d in self.psum_delays}
+            ports |= {f"psum{n}_{k}": In(chain) for k in range(len(set(taken)))}
+        ports |= {f"psum_d{d}": Out(chain) for d in self.psum_delays}
         if self.drain_route:
             ports |= {f"drain_{k}": In(psum) for k in range(1 + max(self.drain_route))}
         return ports | {f"drain_d{d}": Out(psum) for d in self.drains}
@@ -167,7 +170,7 @@ class FusedPE(wiring.Component):
     a0_shift_d0, ... : ``Out(signed(bits))``
         The shadow's word at ``load_address``, by delay.
     control : ``In(params.control)``, control_out
-    psum0_0, ... : ``In(signed(psum_bits))``, psum_d1, ... : ``Out``, by delay
+    psum0_0, ... : ``In(signed(chain_bits))``, psum_d1, ... : ``Out``, by delay
     drain_0, ... : ``In(signed(psum_bits))``, drain_d0, ... : ``Out``, by delay
     """
 
@@ -195,22 +198,33 @@ class FusedPE(wiring.Component):
         """The operand's value in this step; copies for the neighbours."""
         operand, shape = self._params.operands[n], signed(self._params.bits)
         mode = self.control[f"mode{n}"] if operand.depth else self.control.mode
-        word = Signal(shape, name=f"word{n}")
-        m.d.comb += word.eq(by_mode(mode, operand.route, lambda k: getattr(self, f"a{n}_{k}")))
+
+        def word(route, now, name):
+            found = Signal(shape, name=name)
+            m.d.comb += found.eq(by_mode(now, route, lambda k: getattr(self, f"a{n}_{k}")))
+            return found
+
+        going = word(operand.route, mode, f"word{n}") if operand.forwards else None
         for ticks, delay in operand.forwards:
             tick = self.control[f"tick{n}"] if ticks else None
             names = f"a{n}_t{ticks}_d{delay}_tick", f"a{n}_t{ticks}_d{delay}_next"
-            copy = forward_copy(m, word, ticks, delay, tick, names)
+            copy = forward_copy(m, going, ticks, delay, tick, names)
             m.d.comb += getattr(self, f"a{n}_t{ticks}_d{delay}").eq(copy)
         if not operand.depth:
-            return word
-        shadow, held = hold(m, self.control, n, word, operand.depth)
+            return going if operand.forwards else word(operand.route, mode, f"word{n}")
+        # What is loaded and what is used at once each choose among their own modes only.
+        loaded = settled([k if held else None for k, held in zip(operand.route, operand.held)])
+        load = word(loaded, mode, f"load_word{n}")
+        shadow, held = hold(m, self.control, n, load, operand.depth)
         for delay in operand.shifts:
             copy = delayed(m, shadow, delay, name=f"a{n}_shifted_d{delay}_")
             m.d.comb += getattr(self, f"a{n}_shift_d{delay}").eq(copy)
+        if all(operand.held):
+            return held
+        used = settled([None if held else k for k, held in zip(operand.route, operand.held)])
+        values = {True: held, False: word(used, self.control.mode, f"step_word{n}")}
         value = Signal(shape, name=f"value{n}")
-        pick = {True: held, False: word}.__getitem__
-        m.d.comb += value.eq(by_mode(self.control.mode, operand.held, pick))
+        m.d.comb += value.eq(by_mode(self.control.mode, operand.held, values.__getitem__))
         return value
 
     def _elaborate_sums(self, m, product):
@@ -220,38 +234,47 @@ class FusedPE(wiring.Component):
         sums = Array(Signal(shape, name=f"sum{k}") for k in range(count))
         kept = sums[self.control.sum_address if count > 1 else 0] if count else None
 
+        fresh = Mux(self.control.first, 0, kept) if count else None
+
         def addend(n):
             def of(source):
                 if source is None:
-                    return 0
+                    return Const(0, params.chain_bits)
                 if source == KEPT:
-                    return Mux(self.control.first, 0, kept)
+                    return fresh[: params.chain_bits]
                 return getattr(self, f"psum{n}_{source}")
 
-            return by_mode(self.control.sum_mode, params.addends[n], of)
+            route = params.addends[n]
+            low = by_mode(self.control.sum_mode, route, of)[: params.chain_bits]
+            # What lies above is never handed on, so it need not be 0 in modes that do.
+            high = fresh[params.chain_bits :] if KEPT in route else None
+            return (low if high is None else Cat(low, high)).as_signed()
 
-        total = product
-        if params.addends:
-            total = Signal(shape, name="sum_next")
-            m.d.comb += total.eq(product + addend(0))
+        places = range(len(params.addends))
+        first = product + addend(0) if places else product
+        total = Signal(shape, name="total")
+        m.d.comb += total.eq(sum((addend(n) for n in places[1:]), start=first))
         if count:
-            following = total
-            if params.drain_route:
-                drained = by_mode(
-                    self.control.sum_mode, params.drain_route, lambda k: getattr(self, f"drain_{k}")
-                )
-                following = Mux(self.control.drain, drained, total)
-            m.d.sync += kept.eq(following)
-        for delay in params.drains:
-            copy = delayed(m, kept, delay, name=f"drain_d{delay}_")
-            m.d.comb += getattr(self, f"drain_d{delay}").eq(copy)
-        for n in range(1, len(params.addends)):
-            total = total + addend(n)
-        wide = Signal(shape, name="total")
-        m.d.comb += wide.eq(total)
+            # Of modes that keep sums the first addend is the one kept.
+            following = Signal(shape, name="sum_next")
+            m.d.comb += following.eq(total if params.shares_register else first)
+            self._elaborate_kept(m, kept, following)
         for delay in params.psum_delays:
-            value, left = wide, delay
+            value, left = total, delay
             if delay and count and params.shares_register:
                 value, left = sums[0], delay - 1
             copy = delayed(m, value, left, name=f"psum_d{delay}_")
             m.d.comb += getattr(self, f"psum_d{delay}").eq(copy)
+
+    def _elaborate_kept(self, m, kept, following):
+        """The register of a sum: what it takes on, and its copies for those that shift it out."""
+        params = self._params
+        if params.drain_route:
+            drained = by_mode(
+                self.control.sum_mode, params.drain_route, lambda k: getattr(self, f"drain_{k}")
+            )
+            following = Mux(self.control.drain, drained, following)
+        m.d.sync += kept.eq(following)
+        for delay in params.drains:
+            copy = delayed(m, kept, delay, name=f"drain_d{delay}_")
+            m.d.comb += getattr(self, f"drain_d{delay}").eq(copy)

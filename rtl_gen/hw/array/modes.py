@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from amaranth.hdl import Mux, Value
 
-__all__ = ["by_mode", "mode_bits"]
+__all__ = ["by_mode", "mode_bits", "settled"]
 
 
 def mode_bits(modes: int) -> int:
@@ -26,3 +26,9 @@ def by_mode(mode: Value, choices: Sequence[Hashable], value_of: Callable):
             here = here | (mode == number)
         value = Mux(here, value_of(choice), value)
     return value
+
+
+def settled(choices: Sequence) -> tuple:
+    """The choices of modes, those that are open (None, or nothing in a tuple) as the first."""
+    first = next(choice for choice in choices if choice not in (None, ()))
+    return tuple(first if choice in (None, ()) else choice for choice in choices)
