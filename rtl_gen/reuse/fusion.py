@@ -144,11 +144,15 @@ def _analysed(placements, wanted, formats) -> list[Reuse]:
         wanted = [*alone, *itertools.product(SKEW.allowed, repeat=2)]
     error = None
     for skew in dict.fromkeys(wanted):
-        turned = [replace(p, dataflow=replace(p.dataflow, skew=skew)) for p in placements]
+        found = []
         try:
-            return [analyse(placement, formats) for placement in turned]
+            for placement in placements:
+                turned = replace(placement, dataflow=replace(placement.dataflow, skew=skew))
+                found.append(analyse(turned, formats))
+            return found
         except SpecError as raised:
-            error = error or raised
+            name = placements[len(found)].dataflow.name
+            error = error or SpecError(f"{name}: {raised.message}", key=raised.key)
     raise error
 
 

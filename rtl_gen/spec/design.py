@@ -193,7 +193,10 @@ class Design:
         self._check_modes()
         for axis in (0, 1):
             for dataflow in self.dataflows:
-                self._check_axis(dataflow, axis)
+                try:
+                    self._check_axis(dataflow, axis)
+                except SpecError as error:
+                    raise self.naming(dataflow, error) from None
 
     def _check_modes(self):
         """A layer is run by the dataflow it names, so each has a name of its own."""
@@ -238,6 +241,12 @@ class Design:
     def dataflows(self) -> tuple[Dataflow, ...]:
         """All that it runs."""
         return (self.dataflow, *self.others)
+
+    def naming(self, dataflow: Dataflow, error: SpecError) -> SpecError:
+        """An error about one of the dataflows, which says about which if there are several."""
+        if not self.others:
+            return error
+        return SpecError(f"{dataflow.name}: {error.message}", key=error.key)
 
     @property
     def facts(self) -> dict:

@@ -79,11 +79,11 @@ class PEArray(wiring.Component):
     high; ``control.swap{n}``, given in the cycle before the first step that uses the new words,
     moves all of them from the shadow to the multiplier.
 
-    Where the array runs several dataflows, ``control.mode`` and ``control.sum_mode`` are the number
-    of the step's, and stay till the next step; ``control.mode{n}`` is that of the words on the lanes
-    of an operand that any mode holds, be they for a step or a load tick. A mode's elements are in
-    its own order. Lanes of an operand may load nothing from the first step of a mode that streams it
-    to its last step or drain.
+    Where the array runs several dataflows, ``control.mode`` and ``control.sum_mode`` are the
+    number of the step's, and stay till the next step; ``control.mode{n}`` is that of the words on
+    the lanes of an operand that any mode holds, be they for a step or a load tick. A mode's
+    elements are in its own order. Lanes of an operand may load nothing from the first step of a
+    mode that streams it to its last step or drain.
 
     In a cycle without a step the lanes of every streamed operand must be 0, and all of
     ``control`` but loads, swaps and drains. An operand whose elements move from PE to PE with its
@@ -132,7 +132,7 @@ class PEArray(wiring.Component):
         return m
 
     def _widened(self, m, out):
-        """The sums of all exits side by side; ports of some modes may have fewer bits than a sum."""
+        """The sums of all exits side by side; those of some ports have fewer bits."""
         width, sums = self._params.pe.psum_bits, []
         if len(out) == 1 and len(out[0]) == width * len(self._params.exits):
             return out[0]

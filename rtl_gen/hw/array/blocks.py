@@ -37,7 +37,9 @@ class Cell:
 
     name: str
     module: str
-    part: "PEParams | FusedPEParams | BlockPlan" = field(compare=False)  # its module's name stands for it
+    part: "PEParams | FusedPEParams | BlockPlan" = field(
+        compare=False
+    )  # its module's name stands for it
     pins: tuple[tuple[str, tuple[tuple, ...]], ...]
 
 

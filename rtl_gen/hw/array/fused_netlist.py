@@ -119,7 +119,9 @@ def fused_netlist(fusion: Fusion, *, multiplier_registers: int = 0, bits: int = 
 class _Joiner:
     """Brings the netlists of modes together."""
 
-    def __init__(self, fusion: Fusion, parts: Sequence[_Part], multiplier_registers: int, bits: int):
+    def __init__(
+        self, fusion: Fusion, parts: Sequence[_Part], multiplier_registers: int, bits: int
+    ):
         self.grid, self.parts = fusion.grid, parts
         self.registers, self.bits, self.psum_bits = multiplier_registers, bits, fusion.psum_bits
         self.count = len(parts[0].mode.operands)
@@ -146,6 +148,7 @@ class _Joiner:
     def net(self) -> Netlist:
         for m in range(len(self.parts)):
             self._lengthen(m)
+        self._share_exits()
         for n in range(self.count):
             self._join_lanes(n)
         routes = [
@@ -287,30 +290,26 @@ class _Joiner:
         0 on a lane of theirs they add nothing and hand the sum on.
         """
         for other, part in enumerate(self.parts):
+            # Where a sum of the other mode goes on from a PE, and by which port.
             after = {
-                driver[1:]: pe
+                driver[1]: (driver[2], pe)
                 for pe, sums in self.sums.items()
                 for driver in (sums[other] or ())
                 if part.mode.uses(pe) and len(sums[other]) == 1
             }
             for k, (_, pe, port) in enumerate(self.exits[m]):
-                path = []
-                while (pe, port) in after and self._passes(m, other, after[pe, port]):
-                    path.append((pe, port))
-                    pe = after[pe, port]
+                if not port.startswith("psum"):
+                    continue
+                while pe in after and self._passes(m, other, after[pe][1]):
+                    self._pass(m, other, pe, *after[pe])
+                    pe = after[pe][1]
                     port = self._onward(other, pe)
-                    if port is None:
-                        path = []
-                        break
-                if path:
-                    self._pass(m, other, [after[step] for step in path], path)
-                    self.exits[m][k] = ("pe", pe, port)
+                self.exits[m][k] = ("pe", pe, port)
 
-    def _onward(self, other: int, pe: Coordinate) -> str | None:
+    def _onward(self, other: int, pe: Coordinate) -> str:
         """The port by which a mode's sum leaves a PE."""
         part = self.parts[other]
-        kind = part.net.kinds[part.mode.own(pe)]
-        return f"psum_d{kind.psum_delay}" if kind.drain is None else None
+        return f"psum_d{part.net.kinds[part.mode.own(pe)].psum_delay}"
 
     def _passes(self, m: int, other: int, pe: Coordinate) -> bool:
         """Whether a PE that a mode does not use can be made to add nothing, as one of another."""
@@ -334,13 +333,24 @@ class _Joiner:
                 return n, lane
         return None
 
-    def _pass(self, m: int, other: int, pes, path) -> None:
-        for pe, (source, port) in zip(pes, path):
-            n, lane = self._quiet(m, other, pe)
-            self.words[n][pe][m] = ("lane", lane)
-            self.words[n][lane][m] = ("lane", lane)
-            self.silent.add((m, n, lane))
-            self.sums[pe][m] = [("pe", source, port)]
+    def _pass(self, m: int, other: int, source: Coordinate, port: str, pe: Coordinate) -> None:
+        n, lane = self._quiet(m, other, pe)
+        self.words[n][pe][m] = self.words[n][lane][m] = ("lane", lane)
+        self.silent.add((m, n, lane))
+        self.sums[pe][m] = [("pe", source, port)]
+
+    def _share_exits(self) -> None:
+        """Let a sum leave a PE by the shortest way that another does; any will do."""
+        ways: dict[Coordinate, set[int]] = {}
+        used = [driver for sums in self.sums.values() for own in sums for driver in own or ()]
+        for _, pe, port in [*used, *(driver for own in self.exits for driver in own)]:
+            if port.startswith("psum_d"):
+                ways.setdefault(pe, set()).add(int(port[len("psum_d") :]))
+        for own in self.exits:
+            own[:] = [
+                ("pe", pe, f"psum_d{min(ways[pe])}" if port.startswith("psum_d") else port)
+                for _, pe, port in own
+            ]
 
     def _leave(self):
         """The exits by port, and for each sum of a step those that are added, mode by mode."""

@@ -111,8 +111,8 @@ class FusedPEParams:
     def control(self) -> data.StructLayout:
         """What every PE is told, each member in the cycle in which it holds there.
 
-        ``mode`` is that of a step's operands, ``sum_mode`` that of its sums; ``mode{n}`` that of the
-        words of an operand on their way, which may be loaded under steps of another mode.
+        ``mode`` is that of a step's operands, ``sum_mode`` that of its sums; ``mode{n}`` that of
+        the words of an operand on their way, which may be loaded under steps of another mode.
         """
         members, mode = {}, unsigned(mode_bits(self.modes))
         for n, operand in enumerate(self.operands):

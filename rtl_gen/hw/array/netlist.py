@@ -1,7 +1,6 @@
 """From reuse to wires: who drives each port of each PE."""
 
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING
 
 from ...reuse import Grid, HeldOperand, Link, Reuse, sources_of
