@@ -7,10 +7,12 @@ from functools import cached_property
 
 from ..isa.descriptors import POST
 from ..isa.registers import Capabilities
+from ..reuse.fused_machine import FusedMachine
 from ..reuse.machine import BURST_BEATS, Machine
 from ..spec.design import Design
 from .buffer.buffet import BuffetParams
 from .compute_params import ComputeParams
+from .fused_compute_params import FusedComputeParams
 from .memory.descriptor_fetch import FetchParams
 from .memory.load_params import LoadParams
 from .memory.store_params import StoreParams
@@ -36,7 +38,8 @@ class AcceleratorParams:
 
     @cached_property
     def compute(self) -> ComputeParams:
-        return ComputeParams(self.machine)
+        several = isinstance(self.machine, FusedMachine)
+        return (FusedComputeParams if several else ComputeParams)(self.machine)
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -64,17 +67,15 @@ class AcceleratorParams:
         if name in ("input", "residual"):
             return 0
         machine = self.machine
-        held = machine.load_ticks(machine.weight_operand) if machine.weights_held else 1
-        words = -(-held // machine.weight_vectors) * machine.weight_words
-        if name == "parameters":
-            words = machine.parameter_words
+        words = machine.smallest_tiles[name]
         ahead = max(SETS_AHEAD * words, WORDS_AHEAD) if name == "weights" else 2 * words
         return min(ahead, machine.buffer_words(name) // 2)
 
     def feed(self, name: str) -> FeederParams:
+        mode = ("mode",) if self.machine.widths.modes > 1 else ()
         tags = {
-            "input": ("pad_value", *(["byte"] if self.machine.input_held else [])),
-            "weights": (),
+            "input": ("pad_value", *mode, *(["byte"] if self.machine.input_held else [])),
+            "weights": mode,
             "parameters": tuple(field.name for field in POST),
         }
         return FeederParams(

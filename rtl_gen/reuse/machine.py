@@ -122,6 +122,11 @@ class Machine:
     def block(self) -> int:
         return self.design.block
 
+    @property
+    def mode_fields(self) -> dict[str, int]:
+        """What descriptors say of the dataflow that a layer takes; nothing where there is one."""
+        return {}
+
     # Operands
 
     @cached_property
