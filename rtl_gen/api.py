@@ -19,8 +19,10 @@ from .mapping.mapper import choose_mapping
 from .mapping.mapping import MappingError
 from .operands import Operands, check_values, layer_on, random_operands, read_operands
 from .report.explain import explain, explanation_text, plain
+from .report.explain_fused import explain_fused, fused_plain, fused_text
 from .report.layer_result import LayerResult
 from .report.verilog_files import VerilogFiles, write_verilog
+from .reuse.fused_machine import machine_of
 from .reuse.machine import Machine
 from .sim.layers import LayerCheck, check_layers
 from .sim.programs import build_machine
@@ -77,7 +79,7 @@ class LoadedDesign:
     def __repr__(self) -> str:
         design = self.design
         return (
-            f"LoadedDesign({design.name}: {design.dataflow.operation.name} on "
+            f"LoadedDesign({design.name}: {' and '.join(o.name for o in design.operations)} on "
             f"{design.rows} x {design.columns} PEs)"
         )
 
@@ -94,7 +96,7 @@ class LoadedDesign:
         SpecError
             If no accelerator can be built; with the file and line of its key.
         """
-        return self._placed(Machine, self.design)
+        return self._placed(machine_of, self.design)
 
     def check(self, layers: Iterable[str | Layer] = ()) -> list[LayerFit]:
         """Whether an accelerator can be built, and which layers run on it.
@@ -109,10 +111,14 @@ class LoadedDesign:
 
     def explain(self) -> str:
         """How each tensor moves, what is stored where, and what bounds the rate."""
+        if self.design.others:
+            return fused_text(self._placed(explain_fused, self.design))
         return explanation_text(self._placed(explain, self.design))
 
     def explain_data(self) -> dict:
         """The same for machines: dicts, lists, numbers and texts."""
+        if self.design.others:
+            return fused_plain(self._placed(explain_fused, self.design))
         return plain(self._placed(explain, self.design))
 
     def verilog(self, *, array: bool = False) -> str:
@@ -137,7 +143,7 @@ class LoadedDesign:
         """
         if isinstance(layer, Layer):
             return layer
-        return find_layer(layer, operations=[self.design.dataflow.operation])
+        return find_layer(layer, operations=self.design.operations)
 
     def build(self, *, waves: bool = False) -> Build:
         """Build the simulation, or find it built."""
@@ -228,7 +234,7 @@ class LoadedDesign:
         return results
 
     def _operands(self, layer: Layer, seed: int, data: str | Path | None) -> Operands:
-        operation = self.machine.operation
+        operation = self.machine.operation_of(layer)
         if data is not None:
             return read_operands(operation, layer, data)
         return random_operands(operation, layer, seed)
@@ -250,7 +256,7 @@ class LoadedDesign:
 
 def _fit(machine: Machine, layer: Layer) -> LayerFit:
     try:
-        mapping = choose_mapping(machine, layer_on(machine.operation, layer))
+        mapping = choose_mapping(machine, layer_on(machine.operation_of(layer), layer))
         return LayerFit(layer, estimate(mapping).cycles)
     except MappingError as error:
         return LayerFit(layer, None, str(error).removeprefix(f"{layer.name}: "))

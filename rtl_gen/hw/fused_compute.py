@@ -128,7 +128,7 @@ class FusedCompute(Compute):
             count = len(mode.weight_operand.elements)
             kinds.append((count, mode.weight_vectors, mode.weight_words))
         widest, placed = max(count for count, _, _ in kinds), {}
-        for n, kind in enumerate(kinds):
+        for kind in kinds:
             if kind in placed:
                 continue
             count, vectors, taken = kind

@@ -63,7 +63,7 @@ def choose_mapping(machine: Machine, layer: Layer, placing: Placing = ANYWHERE) 
 
 def _choose_mode(machine: FusedMachine, layer: Layer, placing: Placing) -> Mapping:
     """The best mapping of any dataflow that computes what the layer asks for."""
-    names = [operation.name for operation in machine.operations]
+    names = [operation.name for operation in machine.design.operations]
     if layer.operation not in names:
         raise MappingError(
             f"{layer.name}: the design computes {' and '.join(names)}, not {layer.operation}"

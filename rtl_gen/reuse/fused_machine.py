@@ -9,7 +9,8 @@ from functools import cached_property
 
 from ..isa.descriptors import Widths
 from ..spec.design import Design
-from ..spec.operation import SpecError
+from ..spec.layer import Layer
+from ..spec.operation import Operation, SpecError
 from .fusion import Fusion, derive
 from .machine import Lane, Machine
 
@@ -129,11 +130,9 @@ class FusedMachine(Machine):
     def widths(self) -> Widths:
         return self.modes[0].widths
 
-    @property
-    def operations(self):
-        """Each operation that it computes, once."""
-        found = {machine.operation.name: machine.operation for machine in self.modes}
-        return tuple(found.values())
+    def operation_of(self, layer: Layer) -> Operation:
+        found = [x for x in self.design.operations if x.name == layer.operation]
+        return found[0] if found else self.operation
 
     # What the hardware of all modes needs
 

@@ -6,7 +6,7 @@ from math import prod
 from ..isa.descriptors import IDIOMS
 from .dataflow import AXES, SIDE, Dataflow
 from .limits import KIB, MIB, ByteLimit, Limit, either, shown
-from .operation import SpecError
+from .operation import Operation, SpecError
 
 __all__ = ["KIB", "LIMITS", "MEMORIES", "SRAM_MODULE", "Buffers", "Design", "Formats"]
 
@@ -29,6 +29,9 @@ LIMITS = {
     "levels": Limit(range(6, 21), "levels"),
     "queue_words": Limit((128, 256, 512, 1024, 2048, 4096), "words"),
 }
+
+MODES = 8
+"""Dataflows on one array, at most."""
 
 MEMORIES = ("inferred", "sram")
 """What memories become: what a synthesis infers, or instances of a module for foundry macros."""
@@ -201,6 +204,11 @@ class Design:
     def _check_modes(self):
         """A layer is run by the dataflow it names, so each has a name of its own."""
         names = [dataflow.name for dataflow in self.dataflows]
+        if len(names) > MODES:
+            raise SpecError(
+                f"{len(names)} dataflows on one array; at most {MODES} are allowed",
+                key=f"dataflows[{MODES}]",
+            )
         for number, name in enumerate(names):
             if name in names[:number]:
                 raise SpecError(
@@ -241,6 +249,11 @@ class Design:
     def dataflows(self) -> tuple[Dataflow, ...]:
         """All that it runs."""
         return (self.dataflow, *self.others)
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Each operation that it computes, once."""
+        return tuple({flow.operation.name: flow.operation for flow in self.dataflows}.values())
 
     def naming(self, dataflow: Dataflow, error: SpecError) -> SpecError:
         """An error about one of the dataflows, which says about which if there are several."""
