@@ -23,8 +23,10 @@ from .report.draw.array_picture import array_picture
 from .report.draw.steps_page import steps_chart, steps_page
 from .report.draw.trace import small_array
 from .report.explain import Explanation, explain, explanation_text, plain
+from .report.explain_fused import explain_fused, fused_plain, fused_text
 from .report.layer_result import LayerResult
 from .report.verilog_files import VerilogFiles, write_verilog
+from .reuse.fused_machine import machine_of
 from .reuse.machine import Machine
 from .sim.layers import LayerCheck, check_layers
 from .sim.programs import build_machine
@@ -82,7 +84,7 @@ class LoadedDesign:
     def __repr__(self) -> str:
         design = self.design
         return (
-            f"LoadedDesign({design.name}: {design.dataflow.operation.name} on "
+            f"LoadedDesign({design.name}: {' and '.join(o.name for o in design.operations)} on "
             f"{design.rows} x {design.columns} PEs)"
         )
 
@@ -99,7 +101,7 @@ class LoadedDesign:
         SpecError
             If no accelerator can be built; with the file and line of its key.
         """
-        return self._placed(Machine, self.design)
+        return self._placed(machine_of, self.design)
 
     def check(self, layers: Iterable[str | Layer] = ()) -> list[LayerFit]:
         """Whether an accelerator can be built, and which layers run on it.
@@ -114,10 +116,14 @@ class LoadedDesign:
 
     def explain(self) -> str:
         """How each tensor moves, what is stored where, and what bounds the rate."""
+        if self.design.others:
+            return fused_text(self._placed(explain_fused, self.design))
         return explanation_text(self._placed(explain, self.design))
 
     def explain_data(self) -> dict:
         """The same for machines: dicts, lists, numbers and texts."""
+        if self.design.others:
+            return fused_plain(self._placed(explain_fused, self.design))
         return plain(self._placed(explain, self.design))
 
     def draw(self, *, array: tuple[int, int] | None = None) -> str:
@@ -190,7 +196,7 @@ class LoadedDesign:
         """
         if isinstance(layer, Layer):
             return layer
-        return find_layer(layer, operations=[self.design.dataflow.operation])
+        return find_layer(layer, operations=self.design.operations)
 
     def build(self, *, waves: bool = False) -> Build:
         """Build the simulation, or find it built."""
@@ -313,7 +319,7 @@ class LoadedDesign:
         return compare_traffic(mapping, check, links=True)
 
     def _operands(self, layer: Layer, seed: int, data: str | Path | None) -> Operands:
-        operation = self.machine.operation
+        operation = self.machine.operation_of(layer)
         if data is not None:
             return read_operands(operation, layer, data)
         return random_operands(operation, layer, seed)
@@ -335,7 +341,7 @@ class LoadedDesign:
 
 def _fit(machine: Machine, layer: Layer) -> LayerFit:
     try:
-        mapping = choose_mapping(machine, layer_on(machine.operation, layer), OWN_INPUT)
+        mapping = choose_mapping(machine, layer_on(machine.operation_of(layer), layer), OWN_INPUT)
         return LayerFit(layer, estimate(mapping).cycles)
     except MappingError as error:
         return LayerFit(layer, None, str(error).removeprefix(f"{layer.name}: "))

@@ -20,6 +20,7 @@ from .control.engine import EngineControl
 from .control.fence import Fence
 from .control.host import HostPort
 from .control.queue_inputs import QueueInputs
+from .fused_compute import FusedCompute
 from .layouts import layout_of
 from .memory.axi import connect_flat, flat_ports
 from .memory.descriptor_fetch import DescriptorFetch
@@ -110,7 +111,7 @@ class Accelerator(wiring.Component):
             m,
             platform,
             "compute",
-            Compute,
+            FusedCompute if params.machine.widths.modes > 1 else Compute,
             params.compute,
             tied={"config": controls["compute"].config},
         )

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 from ..isa.descriptors import ENGINES, POST
 from ..isa.registers import Capabilities
+from ..reuse.fused_machine import FusedMachine
 from ..reuse.machine import BURST_BEATS, Machine
 from ..spec.design import Design
 from .buffer.buffet import BuffetParams
 from .compute_params import ComputeParams
+from .fused_compute_params import FusedComputeParams
 from .memory.descriptor_fetch import FetchParams
 from .memory.load_params import LoadParams
 from .memory.store_params import StoreParams
@@ -38,7 +40,8 @@ class AcceleratorParams:
 
     @cached_property
     def compute(self) -> ComputeParams:
-        return ComputeParams(self.machine)
+        several = isinstance(self.machine, FusedMachine)
+        return (FusedComputeParams if several else ComputeParams)(self.machine)
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -66,17 +69,19 @@ class AcceleratorParams:
         if name in ("input", "residual"):
             return 0
         machine = self.machine
-        held = machine.load_ticks(machine.weight_operand) if machine.weights_held else 1
-        words = -(-held // machine.weight_vectors) * machine.weight_words
-        if name == "parameters":
-            words = machine.parameter_words
+        words = machine.smallest_tiles[name]
         ahead = max(SETS_AHEAD * words, WORDS_AHEAD) if name == "weights" else 2 * words
         return min(ahead, machine.buffer_words(name) // 2)
 
     def feed(self, name: str) -> FeederParams:
+        mode = ("mode",) if self.machine.widths.modes > 1 else ()
         tags = {
-            "input": ("pad_value", *(["byte"] if self.machine.widths.byte_with_word else [])),
-            "weights": (),
+            "input": (
+                "pad_value",
+                *mode,
+                *(["byte"] if self.machine.widths.byte_with_word else []),
+            ),
+            "weights": mode,
             "parameters": tuple(field.name for field in POST),
         }
         return FeederParams(
@@ -148,5 +153,5 @@ class AcceleratorParams:
 
 def design_hash(design: Design) -> int:
     """64 bits that tell designs apart: of everything the user can say about one."""
-    text = json.dumps(asdict(design), sort_keys=True, default=str)
+    text = json.dumps(design.facts, sort_keys=True, default=str)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")

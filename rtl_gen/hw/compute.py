@@ -88,7 +88,7 @@ class Compute(wiring.Component):
         m = Module()
         params = self._params
         issue = place(m, platform, "issue", Issue, params.issue, tied={"config": self.config})
-        array = place(m, platform, "array", PEArray, params.array)
+        array = self._place_array(m, platform)
         m.d.comb += [
             issue.start.eq(self.start),
             self.busy.eq(issue.busy),
@@ -108,11 +108,14 @@ class Compute(wiring.Component):
         m.d.comb += issue.operands_ready.eq(reduce(and_, ready))
         if params.array.pe.accumulators:
             m.d.sync += array.control.first.eq(issue.go & issue.step.first)
-        if params.array.pe.drain is not None:
+        if "drain" in params.array.control.members:
             m.d.sync += array.control.drain.eq(issue.drain)
         sums_valid, sums, tag = self._elaborate_sums(m, platform, issue, array)
         self._elaborate_results(m, platform, issue, sums_valid, sums, tag)
         return m
+
+    def _place_array(self, m, platform):
+        return place(m, platform, "array", PEArray, self._params.array)
 
     def _elaborate_input(self, m, platform, issue, array):
         """Words to input lanes; returns whether the next step's input is there."""

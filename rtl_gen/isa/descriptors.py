@@ -99,6 +99,8 @@ class Widths:
         Of :data:`IDIOMS`.
     image_words
         Words of rows of a packed image; 0: images are not unfolded.
+    modes
+        Dataflows of which a layer takes one.
     """
 
     levels: int
@@ -120,6 +122,7 @@ class Widths:
     input_idiom: str = "buffet"
     weight_idiom: str = "buffet"
     image_words: int = 0
+    modes: int = 1
 
     def __post_init__(self):
         for name in (self.input_idiom, self.weight_idiom):
@@ -196,6 +199,12 @@ def _tile(idiom: str, words: int) -> tuple[Field, ...]:
     return (Field("tile_words", _amount_bits(words)),) if idiom in BY_TILES else ()
 
 
+def _mode(widths: Widths) -> tuple[Field, ...]:
+    """Which dataflow the words of a feeder are for, or the computing engine takes."""
+    bits = (widths.modes - 1).bit_length()
+    return (Field("mode", bits),) if bits else ()
+
+
 FENCE = (Field("fence", 16), Field("fenced", 1))
 """How many layers must be complete before an engine starts, modulo 2^16, and whether it waits."""
 
@@ -259,6 +268,7 @@ def _compute(widths: Widths) -> Record:
         *region_fields(widths),
         *(ADDITION if widths.adds else ()),
         *(TICKS if widths.input_taps else ()),
+        *_mode(widths),
         Field("tile_words", _amount_bits(words)),
         Field("start", out, signed=True),
     ]
@@ -344,7 +354,7 @@ def records(widths: Widths) -> dict[str, Record]:
     )
     pad = Field("pad_value", 8, signed=True)
     resident = (Field("resident", 1), Field("resident_memory", 1))
-    feed_input = (pad, *FENCE, *resident, *limits, *_word_strides(widths))
+    feed_input = (pad, *FENCE, *resident, *_mode(widths), *limits, *_word_strides(widths))
     if widths.input_taps:
         feed_input += (Field("flush", TICK_BITS),)
     checks, input_tile = widths.load_checks, _tile(widths.input_idiom, widths.activation_words)
@@ -356,7 +366,7 @@ def records(widths: Widths) -> dict[str, Record]:
         "load_weights": _load("load_weights", widths, 0, region=False, tile=weight_tile),
         "load_parameters": _load("load_parameters", widths, 0, region=False),
         "feed_input": _feed("feed_input", widths, widths.activation_words, feed, feed_input),
-        "feed_weights": _feed("feed_weights", widths, widths.weight_words, {}),
+        "feed_weights": _feed("feed_weights", widths, widths.weight_words, {}, _mode(widths)),
         "feed_parameters": _feed("feed_parameters", widths, widths.parameter_words, {}, POST),
         "compute": _compute(widths),
         "store": Record(

@@ -187,6 +187,8 @@ def _identification_registers() -> tuple[Register, ...]:
             BitField("feed_checks", 20, 4, "coordinates compared with the extent at the read"),
             BitField("groups", 24, 4, "spatial loops over which the words of an output step lie"),
             BitField("input_held", 28, 1, "input words are loaded into the PEs"),
+            BitField("more_modes", 29, 3, "dataflows beside the first, of which descriptors name "
+                     "one"),
         ), "What the descriptors' nests have.", None),
         Register("ENGINES", 0x020, "read", tuple(
             BitField(name, n, 1, f"{name} is there") for n, name in enumerate(ENGINES)
@@ -395,6 +397,7 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
             "feed_checks": widths.feed_checks,
             "groups": widths.groups,
             "input_held": widths.input_held,
+            "more_modes": widths.modes - 1,
         },
         "ENGINES": {name: 1 for name in c.engines},
         "QUEUE_WORDS": {"value": c.queue_words},

@@ -78,7 +78,8 @@ def encode_layer(
         unfold.check()
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     quantization = mapping.layer.quantization
-    fence, feed, values = _fence(after), {"pad_value": quantization.input_zero}, {}
+    mode, fence, values = mapping.machine.mode_fields, _fence(after), {}
+    feed = {"pad_value": quantization.input_zero} | mode
     if source.resident:
         memory = source.resident.place.memory
         feed |= fence | {"resident": 1, "resident_memory": memory}
@@ -92,7 +93,7 @@ def encode_layer(
         "load_weights": weights.load() | {"base": weight_address},
         "load_parameters": parameters.load() | {"base": parameter_address},
         "feed_input": source.feed() | feed,
-        "feed_weights": weights.feed(),
+        "feed_weights": weights.feed() | mode,
         "feed_parameters": parameters.feed()
         | {
             "output_zero": quantization.output_zero,
@@ -101,6 +102,7 @@ def encode_layer(
             "single_rounding": int(quantization.rounding == "single"),
         },
         "compute": result.compute()
+        | mode
         | _region(output_place or whole_memory(mapping.machine, 1))
         | {"region_anew": int(mapping.placing.whole)},
         "store": result.store()

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Container
 from dataclasses import replace
 
+from ..reuse.fused_machine import FusedMachine
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
 from .cost import estimate
@@ -41,11 +42,15 @@ def choose_mapping(machine: Machine, layer: Layer, placing: Placing = ANYWHERE) 
     Where the input may lie as the mapping likes, and the design can unfold images, the layer is
     also mapped with its windows folded, and the cheaper one is taken.
 
+    Of a design of several dataflows the one is taken whose mapping takes fewest cycles.
+
     Raises
     ------
     MappingError
         If no mapping tried fits the design; the message is that of the smallest tiles.
     """
+    if isinstance(machine, FusedMachine):
+        return _choose_mode(machine, layer, placing)
     image = packed_image(machine, layer) if placing.free_input else None
     if image is None:
         return _choose(machine, layer, placing)
@@ -74,6 +79,27 @@ def _choose(machine: Machine, layer: Layer, placing: Placing) -> Mapping:
         return best
     smallest = " ".join(f"{d}={tiles[-1]}" for d, tiles in choices.items())
     raise MappingError(f"{reason} (the smallest tiles tried: {smallest})")
+
+
+def _choose_mode(machine: FusedMachine, layer: Layer, placing: Placing) -> Mapping:
+    """The best mapping of any dataflow that computes what the layer asks for."""
+    names = [operation.name for operation in machine.design.operations]
+    if layer.operation not in names:
+        raise MappingError(
+            f"{layer.name}: the design computes {' and '.join(names)}, not {layer.operation}"
+        )
+    found, reasons = [], []
+    for mode in machine.modes:
+        if mode.operation.name != layer.operation:
+            continue
+        try:
+            found.append(choose_mapping(mode, layer, placing))
+        except MappingError as error:
+            reason = str(error).removeprefix(f"{layer.name}: ")
+            reasons.append(f"{mode.design.dataflow.name}: {reason}")
+    if not found:
+        raise MappingError(f"{layer.name}: {'; '.join(reasons)}")
+    return min(found, key=lambda mapping: estimate(mapping).cycles)
 
 
 def _extreme_choices(machine: Machine, layer: Layer) -> dict[str, list[int]]:

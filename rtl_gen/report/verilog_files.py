@@ -75,8 +75,8 @@ def describe_verilog(design: Design, verilog: VerilogDesign) -> dict:
     placed = _placements(modules, verilog.top)
     return {
         "design": design.name,
-        "dataflow": design.dataflow.name,
-        "operation": design.dataflow.operation.einsum,
+        "dataflow": ", ".join(flow.name for flow in design.dataflows),
+        "operation": ", ".join(operation.einsum for operation in design.operations),
         "array": {"rows": design.rows, "columns": design.columns},
         "tools": {
             "rtl-gen": __version__,

@@ -7,7 +7,8 @@ from ..isa.descriptors import Widths, records
 from ..isa.fields import Record
 from ..spec.dataflow import AXES
 from ..spec.design import Design
-from ..spec.operation import SpecError, Tensor
+from ..spec.layer import Layer
+from ..spec.operation import Operation, SpecError, Tensor
 from .analysis import analyse
 from .moving import MovingInput, moving_input
 from .placement import Placement
@@ -45,6 +46,8 @@ class Machine:
     design: Design
 
     def __post_init__(self):
+        if self.design.others:
+            raise ValueError(f"{self.design.name} has several dataflows: use machine_of")
         self._check_nest()
         self._check_operation()
         self._check_parameters()
@@ -145,6 +148,15 @@ class Machine:
     @property
     def block(self) -> int:
         return self.design.block
+
+    @property
+    def mode_fields(self) -> dict[str, int]:
+        """What descriptors say of the dataflow that a layer takes; nothing where there is one."""
+        return {}
+
+    def operation_of(self, layer: Layer) -> Operation:
+        """The operation that a layer runs as; where it is none of the design's, any of those."""
+        return self.operation
 
     # Operands
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ..spec.design import Formats
+from .grid import Grid
 from .links import Link
 from .phases import split_ranks
 from .placement import Coordinate, Placement
@@ -160,20 +161,10 @@ class Reuse:
         return next(operand for operand in self.operands if operand.name == name)
 
     @property
-    def control_links(self) -> tuple[Link, ...]:
-        """How what every PE must know travels: along one axis, by wire if one is not skewed."""
-        links = [Link(v, sum(s * a for s, a in zip(self.skew, v))) for v in ((0, 1), (1, 0))]
-        turned = [k if k.delay >= 0 else Link(k.vector, -k.delay).backward for k in links]
-        real = [k for k in turned if self.placement.extent[0 if k.vector[0] else 1] > 1]
-        return tuple(sorted(real, key=lambda link: link.delay)[:1])
+    def grid(self) -> Grid:
+        """The PEs in space and time."""
+        return Grid(self.placement.extent, self.skew)
 
     def shift_link(self, axis: int) -> Link:
         """The link from neighbour to neighbour along an axis, in the direction of time."""
-        direction = -1 if self.skew[axis] < 0 else 1
-        vector = (direction, 0) if axis == 0 else (0, direction)
-        return Link(vector, abs(self.skew[axis]))
-
-    def delay(self, pe: Coordinate) -> int:
-        """Cycles from the first PE that sees a step to this one."""
-        start = sum(min(0, s * (n - 1)) for s, n in zip(self.skew, self.placement.extent))
-        return sum(s * x for s, x in zip(self.skew, pe)) - start
+        return self.grid.shift_link(axis)

@@ -170,7 +170,7 @@ def check_layers(
         program = Program()
         program.add(mapping, data, source=source)
         programs.append((layer.name, program))
-        golden.append(golden_output(machine.operation, layer, source, data))
+        golden.append(golden_output(machine.operation_of(layer), layer, source, data))
     checks: list[LayerCheck] = []
 
     def compare(_, done: ProgramResult):

@@ -14,7 +14,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from ..report.user_errors import BAD_INPUT, FAILED, explain_error
-from ..reuse.machine import Machine
+from ..reuse.fused_machine import machine_of
 from ..spec.operation import SpecError
 from ..spec.parse import load_design, place
 from . import system
@@ -120,7 +120,7 @@ def _run(path: Path, module: str) -> int:
     """
     design = load_design(path)
     try:
-        machine = Machine(design)
+        machine = machine_of(design)
     except SpecError as error:
         raise place(error, path) from None
     find_module(module)

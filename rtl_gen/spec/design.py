@@ -1,12 +1,12 @@
 """Designs: all that fixes the hardware."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import prod
 
 from ..isa.descriptors import IDIOMS
 from .dataflow import AXES, SIDE, Dataflow
 from .limits import KIB, MIB, ByteLimit, Limit, either, shown
-from .operation import SpecError
+from .operation import Operation, SpecError
 
 __all__ = ["KIB", "LIMITS", "MEMORIES", "SRAM_MODULE", "Buffers", "Design", "Formats"]
 
@@ -30,6 +30,9 @@ LIMITS = {
     "levels": Limit(range(6, 21), "levels"),
     "queue_words": Limit((128, 256, 512, 1024, 2048, 4096), "words"),
 }
+
+MODES = 8
+"""Dataflows on one array, at most."""
 
 MEMORIES = ("inferred", "sram")
 """What memories become: what a synthesis infers, or instances of a module for foundry macros."""
@@ -139,6 +142,10 @@ class Design:
 
     Parameters
     ----------
+    dataflow
+        What it runs; where it runs several, the first.
+    others
+        The other dataflows that it runs on the same array, one a layer.
     rows, columns
         Shape of the array; neither need be a power of two.
     block
@@ -174,6 +181,7 @@ class Design:
     levels: int = 12
     queue_words: int = 256
     memories: str = "inferred"
+    others: tuple[Dataflow, ...] = ()
 
     def __post_init__(self):
         for key, value in (
@@ -198,14 +206,34 @@ class Design:
             )
         if self.memories == "sram" and self.name == SRAM_MODULE:
             raise SpecError("is the name of the memories' module", key="name")
+        self._check_modes()
         for axis in (0, 1):
-            self._check_axis(axis)
+            for dataflow in self.dataflows:
+                try:
+                    self._check_axis(dataflow, axis)
+                except SpecError as error:
+                    raise self.naming(dataflow, error) from None
 
-    def _check_axis(self, axis):
+    def _check_modes(self):
+        """A layer is run by the dataflow it names, so each has a name of its own."""
+        names = [dataflow.name for dataflow in self.dataflows]
+        if len(names) > MODES:
+            raise SpecError(
+                f"{len(names)} dataflows on one array; at most {MODES} are allowed",
+                key=f"dataflows[{MODES}]",
+            )
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise SpecError(
+                    f"two dataflows are called {name!r}; each needs a name of its own",
+                    key=f"dataflows[{number}]",
+                )
+
+    def _check_axis(self, dataflow, axis):
         """The loops laid out on an axis must fit it."""
         name, size = AXES[axis], self.shape[axis]
-        loops = self.dataflow.on_axis(axis)
-        if not loops and size > 1:
+        loops = dataflow.on_axis(axis)
+        if not any(flow.on_axis(axis) for flow in self.dataflows) and size > 1:
             raise SpecError(
                 f"no loop is laid out on the {name}, so there must be 1, not {size}",
                 key=f"array.{name}",
@@ -229,3 +257,25 @@ class Design:
     @property
     def shape(self) -> tuple[int, int]:
         return self.rows, self.columns
+
+    @property
+    def dataflows(self) -> tuple[Dataflow, ...]:
+        """All that it runs."""
+        return (self.dataflow, *self.others)
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Each operation that it computes, once."""
+        return tuple({flow.operation.name: flow.operation for flow in self.dataflows}.values())
+
+    def naming(self, dataflow: Dataflow, error: SpecError) -> SpecError:
+        """An error about one of the dataflows, which says about which if there are several."""
+        if not self.others:
+            return error
+        return SpecError(f"{dataflow.name}: {error.message}", key=error.key)
+
+    @property
+    def facts(self) -> dict:
+        """Everything the user can say about it, what is not said left out where all may lack it."""
+        facts = asdict(self)
+        return facts if self.others else {k: v for k, v in facts.items() if k != "others"}

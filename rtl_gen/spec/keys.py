@@ -6,7 +6,7 @@ from .design import LIMITS, MEMORIES, Buffers, Design, Formats
 from .kinds import Choice, Flag, Integer, Size, Text, Word
 from .tables import Either, Key, ListOf, MapOf, Table, Variants
 
-__all__ = ["DATAFLOW_FILE", "DESIGN_FILE", "HARDWARE", "OPERATION"]
+__all__ = ["DATAFLOW_FILE", "DESIGN_FILE", "FUSED_FILE", "HARDWARE", "OPERATION"]
 
 AXIS = Choice(AXES)
 DIMENSION = Word("the name of a dimension")
@@ -73,24 +73,25 @@ LOOP = Variants(
     ),
 )
 
+SKEW_OF_AXES = Key(
+    Table(
+        "the skew of each axis",
+        {
+            axis: Key(
+                Integer(SKEW),
+                f"cycles by which a step reaches the next of the {axis}: 0 broadcast, "
+                "1 or -1 systolic",
+                required=True,
+            )
+            for axis in AXES
+        },
+    ),
+    "whether a step reaches all PEs of an axis at once or in turn",
+)
 LINKS = Table(
     "what the reuse analysis leaves open",
     {
-        "skew": Key(
-            Table(
-                "the skew of each axis",
-                {
-                    axis: Key(
-                        Integer(SKEW),
-                        f"cycles by which a step reaches the next of the {axis}: 0 broadcast, "
-                        "1 or -1 systolic",
-                        required=True,
-                    )
-                    for axis in AXES
-                },
-            ),
-            "whether a step reaches all PEs of an axis at once or in turn",
-        ),
+        "skew": SKEW_OF_AXES,
         "shift": Key(
             MapOf(AXIS, "a mapping from tensors to rows or columns"),
             "the axis along which a stationary tensor is shifted in, or a stationary output out",
@@ -239,6 +240,25 @@ DESIGN_FILE = Table(
             Text("the name of a dataflow file"),
             "which dataflow file the design is for, relative to this file",
             required=True,
+        ),
+        **HARDWARE,
+    },
+)
+
+FUSED_FILE = Table(
+    "a design file of several dataflows",
+    {
+        **NAME,
+        "dataflows": Key(
+            ListOf(
+                Text("the name of a dataflow file"), "a list of two files or more", 2, unique=True
+            ),
+            "which dataflow files the design is for, relative to this file; one runs each layer",
+            required=True,
+        ),
+        "links": Key(
+            Table("what all dataflows share", {"skew": SKEW_OF_AXES}),
+            "the skew that all dataflows have; it must be said where they say different ones",
         ),
         **HARDWARE,
     },

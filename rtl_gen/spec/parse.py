@@ -1,17 +1,18 @@
 """Dataflow and design files to designs, and from a key back to its file and line.
 
 A dataflow file alone means the reference design: what it leaves out is as `Design`'s defaults say.
-A design file names a dataflow file and overrides, key by key, what that says about the hardware.
+A design file names a dataflow file and overrides, key by key, what that says about the hardware;
+or it names several, which then share one array, and says what they say differently.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from .dataflow import AXES, Dataflow, PELoop, SpatialLoop
 from .design import Buffers, Design, Formats
-from .keys import DATAFLOW_FILE, DESIGN_FILE
+from .keys import DATAFLOW_FILE, DESIGN_FILE, FUSED_FILE, HARDWARE
 from .operation import Operation, SpecError
 from .operations import inline_operation, shipped_operation
 from .yaml_lines import Source, SpecFileError, read_source
@@ -20,7 +21,7 @@ __all__ = [
     "Place",
     "Written",
     "build_design",
-    "build_operation",
+    "build_operations",
     "load_design",
     "place",
     "read_design",
@@ -48,12 +49,15 @@ class Written:
         The values of all keys of `DATAFLOW_FILE`, nested as in the file.
     places
         Where each dotted key is written.
+    parts
+        What each of several dataflow files says, where the file names more than one.
     """
 
     file: str
     dataflow_name: str
     settings: dict
     places: dict[str, Place]
+    parts: tuple["Written", ...] = ()
 
     def place_of(self, key: str) -> Place:
         """Where a key is written, or the nearest part of it that is, or else line 1.
@@ -61,8 +65,9 @@ class Written:
         Loops have the keys ``nest.for.k``, ``nest.pe.s``, ``nest.rows.c`` and ``nest.columns.k``.
         """
         while key:
-            if key in self.places:
-                return self.places[key]
+            for places in (self.places, *(part.places for part in self.parts)):
+                if key in places:
+                    return places[key]
             key = key[: key.rindex("[")] if key.endswith("]") else key.rpartition(".")[0]
         return Place(self.file, 1)
 
@@ -78,7 +83,7 @@ class Written:
         merged = dict(self.settings)
         for name, value in settings.items():
             merged[name] = _laid_over(merged.get(name), value)
-        return Written(file, self.dataflow_name, merged, self.places | places)
+        return replace(self, file=file, settings=merged, places=self.places | places)
 
 
 def load_design(path: str | Path) -> Design:
@@ -111,21 +116,26 @@ def read_design(path: str | Path) -> Written:
     """
     source = read_source(path)
     keys = source.pairs(source.root, "")
-    if "dataflow" not in keys:
+    if "dataflow" not in keys and "dataflows" not in keys:
         return _read_dataflow(source)
-    for name in ("operation", "nest", "links"):
+    several = "dataflows" in keys
+    for name in ("operation", "nest", *(("dataflow",) if several else ("links",))):
         if name in keys:
-            raise source.error(
-                keys[name][0], name, "belongs in the dataflow file that this design file names"
-            )
-    settings = DESIGN_FILE.read(source.root, "", source)
-    below = _read_named(Path(path), settings.pop("dataflow"), source)
+            wrong = "belongs in the dataflow file that this design file names"
+            if name == "dataflow":
+                wrong = "dataflows names them already; remove one of the two"
+            raise source.error(keys[name][0], name, wrong)
+    settings = (FUSED_FILE if several else DESIGN_FILE).read(source.root, "", source)
+    if several:
+        below = _read_parts(Path(path), settings, source)
+    else:
+        below = _read_named(Path(path), settings.pop("dataflow"), "dataflow", source)
     places = {key: Place(source.file, line) for key, line in source.lines.items()}
     return below.overridden({"name": _stem(path)} | settings, places, source.file)
 
 
-def _read_named(path: Path, name: str, source: Source) -> Written:
-    """The dataflow file that a design file names, relative to itself."""
+def _read_named(path: Path, name: str, key: str, source: Source) -> Written:
+    """A dataflow file that a design file names, relative to itself."""
     named = path.parent / name
     error = None
     if not named.is_file():
@@ -133,11 +143,57 @@ def _read_named(path: Path, name: str, source: Source) -> Written:
     elif named.resolve() == path.resolve():
         error = "names this file itself; a dataflow file is expected"
     if error:
-        raise _at(source, "dataflow", error)
+        raise _at(source, key, error)
     below = read_source(named)
-    if "dataflow" in below.pairs(below.root, ""):
-        raise _at(source, "dataflow", f"{str(named)!r} is a design file too; name a dataflow file")
+    if {"dataflow", "dataflows"} & set(below.pairs(below.root, "")):
+        raise _at(source, key, f"{str(named)!r} is a design file too; name a dataflow file")
     return _read_dataflow(below)
+
+
+def _read_parts(path: Path, settings: dict, source: Source) -> Written:
+    """The dataflow files that a design file names, and what they all say about the hardware."""
+    parts, merged, places = [], {}, {}
+    for n, name in enumerate(settings.pop("dataflows")):
+        key = f"dataflows[{n}]"
+        part = _read_named(path, name, key, source)
+        for dotted, value in _leaves({k: v for k, v in part.settings.items() if k in HARDWARE}):
+            other, said = merged.setdefault(dotted, (part.file, value))
+            if said != value and not _says(settings, dotted):
+                raise _at(
+                    source,
+                    key,
+                    f"{part.file} says {_dots(dotted)}: {value} and {other} {said}; say here which",
+                )
+            places.setdefault(_dots(dotted), part.place_of(_dots(dotted)))
+        parts.append(part)
+    hardware: dict = {}
+    for dotted, (_, value) in merged.items():
+        section = hardware
+        for name in dotted[:-1]:
+            section = section.setdefault(name, {})
+        section[dotted[-1]] = value
+    return Written(source.file, parts[0].dataflow_name, hardware, places, tuple(parts))
+
+
+def _leaves(settings: dict, above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], object]]:
+    """Every value with the names that lead to it; a buffer's size is one, however it is written."""
+    found = []
+    for name, value in settings.items():
+        if above == ("buffers",) and name != "accumulators" and not isinstance(value, dict):
+            value = {"size": value}
+        if isinstance(value, dict):
+            found += _leaves(value, (*above, name))
+        else:
+            found.append(((*above, name), value))
+    return found
+
+
+def _says(settings: dict, dotted: tuple[str, ...]) -> bool:
+    return dotted in dict(_leaves(settings))
+
+
+def _dots(names: tuple[str, ...]) -> str:
+    return ".".join(names)
 
 
 def _read_dataflow(source: Source) -> Written:
@@ -183,17 +239,19 @@ def build_design(written: Written) -> Design:
         With the key, but without file and line; see `Written.placed`.
     """
     settings = written.settings
-    dataflow = _build_dataflow(written.dataflow_name, settings)
+    dataflows = [_build_part(part, settings) for part in written.parts]
+    dataflows = dataflows or [_build_dataflow(written.dataflow_name, settings)]
     array = settings.get("array", {})
     for axis, name in enumerate(AXES):
-        if not dataflow.on_axis(axis):
+        if not any(dataflow.on_axis(axis) for dataflow in dataflows):
             array = {name: 1} | array
     # As many lanes as a block has channels, up to those of the reference design.
     lanes = min(Design.post_lanes, settings.get("block", Design.block))
     plain = ("block", "levels", "queue_words", "multiplier_registers", "memories")
     return Design(
         name=settings["name"],
-        dataflow=dataflow,
+        dataflow=dataflows[0],
+        others=tuple(dataflows[1:]),
         formats=Formats(**settings.get("formats", {})),
         buffers=_build_buffers(settings.get("buffers", {})),
         bus_bits=settings.get("bus", {}).get("width", Design.bus_bits),
@@ -202,6 +260,21 @@ def build_design(written: Written) -> Design:
         **array,
         **{name: settings[name] for name in plain if name in settings},
     )
+
+
+def _build_part(part: Written, settings: dict) -> Dataflow:
+    """One of several dataflows, with the skew that all have if the design's file says one.
+
+    Raises
+    ------
+    SpecFileError
+        With its own file and line.
+    """
+    links = part.settings.get("links", {}) | settings.get("links", {})
+    try:
+        return _build_dataflow(part.dataflow_name, part.settings | {"links": links})
+    except SpecError as error:
+        raise part.placed(error) from None
 
 
 def _build_buffers(written: dict) -> Buffers:
@@ -252,18 +325,21 @@ def _check_order(nest: list[dict]) -> None:
             )
 
 
-def build_operation(written: Written) -> Operation:
-    """The operation that a dataflow file names or spells out.
+def build_operations(written: Written) -> list[Operation]:
+    """The operations that the dataflow files name or spell out.
 
     Raises
     ------
     SpecFileError
-        If it is unknown or cannot be read.
+        If one is unknown or cannot be read.
     """
-    try:
-        return _build_operation(written.settings["operation"])
-    except SpecError as error:
-        raise written.placed(error) from None
+    found = []
+    for part in written.parts or (written,):
+        try:
+            found.append(_build_operation(part.settings["operation"]))
+        except SpecError as error:
+            raise part.placed(error) from None
+    return found
 
 
 def _build_operation(written: str | dict) -> Operation:

@@ -22,7 +22,7 @@ from .kinds import Text, Word
 from .layer import Layer
 from .layer_text import find_layer, load_layers
 from .operation import Operation, SpecError
-from .parse import Place, Written, build_design, build_operation, read_design
+from .parse import Place, Written, build_design, build_operations, read_design
 from .tables import Key, ListOf, Pair, Table
 from .yaml_lines import Source, SpecFileError, read_source
 
@@ -150,7 +150,8 @@ def load_sweep(path: str | Path) -> Sweep:
     swept, fixed = written["parameters"], written.get("fixed", {})
     _check_parameters(swept, fixed, source)
     bases = _read_bases(swept, fixed, Path(path), source)
-    layers = _layers(written, Path(path), source, [build_operation(b) for b in bases.values()])
+    operations = [one for base in bases.values() for one in build_operations(base)]
+    layers = _layers(written, Path(path), source, operations)
     points, refused, names = [], [], set()
     for combination in itertools.product(*(enumerate(values) for values in swept.values())):
         chosen = dict(zip(swept, combination))

@@ -25,7 +25,8 @@ class ListOf(Kind):
         if tag_of(node) != "seq" or not isinstance(node, yaml.SequenceNode):
             raise source.error(node, key, f"must be {self.what}, not {describe(node)}")
         if len(node.value) < self.least:
-            raise source.error(node, key, f"must be {self.what}, not an empty list")
+            found = f"a list of {len(node.value)}" if node.value else "an empty list"
+            raise source.error(node, key, f"must be {self.what}, not {found}")
         values = []
         for number, item in enumerate(node.value):
             path = f"{key}[{number}]"

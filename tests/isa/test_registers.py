@@ -45,6 +45,7 @@ WIDTHS = {
     "input_idiom": "scratchpad",
     "weight_idiom": "fifo",
     "image_words": 512,
+    "modes": 3,
 }
 DESIGN = {
     "rows": 12,
@@ -124,6 +125,7 @@ def test_identification_tells_a_driver_all_it_packs_descriptors_by():
     told |= {name.lower(): word["value"] for name, word in seen.items() if "value" in word}
     expected = {name: value for name, value in DESIGN.items() if name != "widths"} | WIDTHS
     expected |= {name: IDIOMS.index(WIDTHS[name]) for name in ("input_idiom", "weight_idiom")}
+    told["modes"] = 1 + told["more_modes"]
     assert {field.name for field in fields(Widths)} == set(WIDTHS)
     assert {name: told[name] for name in expected} == expected
 

@@ -7,11 +7,14 @@ from amaranth.hdl import Cat, Const, Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...reuse import Reuse
+from ...reuse import Fusion, Reuse
 from ..delayed import delayed
 from ..place import place
 from .blocks import Block, cut
-from .netlist import Edge, Netlist, netlist
+from .fused_netlist import fused_netlist
+from .fused_pe import FusedPEParams
+from .modes import by_mode, settled
+from .netlist import NOTHING, Edge, Netlist, netlist
 from .pe import PEParams
 from .skew import Skew
 
@@ -33,43 +36,40 @@ class ArrayParams:
         it a bit of ``control.outside{n}`` says that the PEs there take ``control.pad{n}``.
     """
 
-    reuse: Reuse
+    reuse: Reuse | Fusion
     multiplier_registers: int = 0
     masked: tuple[int, int] | None = None
 
     @cached_property
     def net(self) -> Netlist:
         registers = self.multiplier_registers
+        if isinstance(self.reuse, Fusion):
+            return fused_netlist(self.reuse, multiplier_registers=registers)
         return netlist(self.reuse, multiplier_registers=registers, masked=self.masked)
 
     @property
-    def pe(self) -> PEParams:
+    def pe(self) -> PEParams | FusedPEParams:
         """The first kind of PE; all kinds are told the same."""
         return next(iter(self.net.kinds.values()))
 
     @cached_property
-    def latency(self) -> int:
-        """Cycles from a step to its sums."""
-        added = any(len(group) > 1 for group in self.exit_groups)
-        return max(edge.delay for edge in self.net.exits) + added
-
-    @property
-    def lane_elements(self) -> list[tuple[int, ...]]:
-        """For each operand, the number of the element on each of its lanes."""
-        found = []
-        for operand in self.reuse.operands:
-            elements = operand.elements
-            found.append(tuple(elements.index(key) for key in operand.keys))
-        return found
+    def exits(self) -> tuple[Edge, ...]:
+        """Where sums leave, port by port."""
+        return tuple(edge for edges in self.net.exits.values() for edge in edges)
 
     @cached_property
-    def exit_groups(self) -> tuple[tuple[int, ...], ...]:
-        """For each output that leaves, the exits whose sums are added to it."""
-        output = self.reuse.output
-        return tuple(
-            tuple(n for n, key in enumerate(output.keys) if key == element)
-            for element in output.elements
-        )
+    def added(self) -> bool:
+        """Whether sums of several exits are added behind the array, for which a cycle is taken."""
+        return any(len(group) > 1 for modes in self.net.outputs for group in modes)
+
+    @cached_property
+    def latency(self) -> int:
+        """Cycles from a step to its sums."""
+        return max(edge.delay for edge in self.exits) + self.added
+
+    def words(self, n: int) -> int:
+        """Elements of an operand that enter in a step or load tick."""
+        return 1 + max(e for lane in self.net.elements[f"a{n}"] for e in lane if e is not None)
 
     @property
     def control(self) -> data.StructLayout:
@@ -84,6 +84,12 @@ class PEArray(wiring.Component):
     operand is loaded in ticks of its own: one word for each lane while ``control.load{n}`` is
     high; ``control.swap{n}``, given in the cycle before the first step that uses the new words,
     moves all of them from the shadow to the multiplier.
+
+    Where the array runs several dataflows, ``control.mode`` and ``control.sum_mode`` are the
+    number of the step's, and stay till the next step; ``control.mode{n}`` is that of the words on
+    the lanes of an operand that any mode holds, be they for a step or a load tick. A mode's
+    elements are in its own order. Lanes of an operand may load nothing from the first step of a
+    mode that streams it to its last step or drain.
 
     In a cycle without a step the lanes of every streamed operand must be 0, and all of
     ``control`` but loads, swaps and drains. An operand whose elements move from PE to PE with its
@@ -104,13 +110,11 @@ class PEArray(wiring.Component):
         self._skews: dict[tuple, str] = {}  # modules' names by delays and width
         self.module_name = "skewed_array"
         ports = {
-            f"a{n}": In(params.pe.bits * len(operand.elements))
-            for n, operand in enumerate(params.reuse.operands)
+            f"a{n}": In(params.pe.bits * params.words(n)) for n in range(len(params.pe.operands))
         }
         if params.control.size:
             ports["control"] = In(params.control)
-        outputs = len(params.reuse.output.elements)
-        ports["sums"] = Out(params.pe.psum_bits * outputs)
+        ports["sums"] = Out(params.pe.psum_bits * len(params.net.outputs))
         super().__init__(ports)
 
     def elaborate(self, platform):
@@ -118,7 +122,7 @@ class PEArray(wiring.Component):
         params = self._params
         plan, name, drivers = cut(params.net)
         block = place(m, platform, "array", Block, plan, name)
-        lanes = {f"a{n}": self._lanes(m, platform, n) for n in range(len(params.reuse.operands))}
+        lanes = {f"a{n}": self._lanes(m, platform, n) for n in range(len(params.pe.operands))}
         if params.control.size:
             lanes["control"] = self._control(m, platform)
         for bus in plan.inputs:
@@ -129,16 +133,35 @@ class PEArray(wiring.Component):
                 for driver in drivers[bus.net]
             ]
             m.d.comb += getattr(block, f"in_{bus.net}").eq(Cat(values))
-        self._elaborate_exits(m, platform, getattr(block, f"out_{params.net.exit_port}"))
+        out = [getattr(block, f"out_{port}") for port in params.net.exits]
+        self._elaborate_exits(m, platform, self._widened(m, out))
         return m
+
+    def _widened(self, m, out):
+        """The sums of all exits side by side; those of some ports have fewer bits."""
+        width, sums = self._params.pe.psum_bits, []
+        if len(out) == 1 and len(out[0]) == width * len(self._params.exits):
+            return out[0]
+        for signal, edges in zip(out, self._params.net.exits.values()):
+            bits = len(signal) // len(edges)
+            for n in range(len(edges)):
+                sums.append(Signal(signed(width), name=f"exit{len(sums)}"))
+                m.d.comb += sums[-1].eq(signal[n * bits : (n + 1) * bits].as_signed())
+        return Cat(sums)
 
     def _lanes(self, m, platform, n):
         """The elements of an operand on its lanes, each lane in its own time."""
-        bits, words = self._params.pe.bits, getattr(self, f"a{n}")
-        values = Cat(
-            words[element * bits : (element + 1) * bits]
-            for element in self._params.lane_elements[n]
-        )
+        bits, words, net = self._params.pe.bits, getattr(self, f"a{n}"), self._params.net
+
+        def word(element):
+            return Const(0, bits) if element == NOTHING else words[element * bits :][:bits]
+
+        lanes = net.elements[f"a{n}"]
+        if net.modes == 1:
+            values = Cat(word(element) for (element,) in lanes)
+        else:
+            mode = self.control[f"mode{n}" if self._params.pe.operands[n].depth else "mode"]
+            values = Cat(by_mode(mode, settled(modes), word) for modes in lanes)
         return self._skewed(m, platform, f"a{n}", values, self._params.net.lanes[f"a{n}"], bits)
 
     def _control(self, m, platform):
@@ -146,7 +169,7 @@ class PEArray(wiring.Component):
         late = Signal(self._params.control, name="control_in_time")
         for member, _ in self._params.control:
             value = self.control[member]
-            if member in ("first", "sum_address", "drain"):
+            if member in ("first", "sum_address", "drain", "sum_mode"):
                 value = delayed(m, value, self._params.multiplier_registers, name=f"{member}_late")
             m.d.comb += late[member].eq(value)
         edges = self._params.net.lanes["control"]
@@ -167,17 +190,25 @@ class PEArray(wiring.Component):
         """Bring the sums of a step into one cycle; add those that belong to one output."""
         params = self._params
         width = params.pe.psum_bits
-        last = max(edge.delay for edge in params.net.exits)
-        late = [Edge(edge.pe, last - edge.delay) for edge in params.net.exits]
+        last = max(edge.delay for edge in params.exits)
+        late = [Edge(edge.pe, last - edge.delay) for edge in params.exits]
         sums = self._skewed(m, platform, "sums", out, late, width)
-        if all(len(group) == 1 for group in params.exit_groups):
-            ordered = [sums[n * width : (n + 1) * width] for (n,) in params.exit_groups]
-            m.d.comb += self.sums.eq(Cat(ordered))
+
+        def leaving(exits):
+            parts = [sums[n * width : (n + 1) * width] for n in exits]
+            return parts[0] if len(parts) == 1 else _tree([part.as_signed() for part in parts])
+
+        outputs = [settled(modes) for modes in params.net.outputs]
+        mode = None
+        if any(len(set(modes)) > 1 for modes in outputs):
+            mode = delayed(m, self.control.sum_mode, last, name="exit_mode")
+        values = [by_mode(mode, modes, leaving) for modes in outputs]
+        if not params.added:
+            m.d.comb += self.sums.eq(Cat(values))
             return
-        for k, group in enumerate(params.exit_groups):
+        for k, value in enumerate(values):
             total = Signal(signed(width), name=f"total{k}")
-            parts = [sums[n * width : (n + 1) * width].as_signed() for n in group]
-            m.d.sync += total.eq(_tree(parts))
+            m.d.sync += total.eq(value)
             m.d.comb += self.sums[k * width : (k + 1) * width].eq(total)
 
 

@@ -8,6 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..place import place
+from .fused_pe import FusedPE, FusedPEParams
 from .netlist import Coordinate, Netlist
 from .pe import PE, PEParams
 
@@ -36,7 +37,9 @@ class Cell:
 
     name: str
     module: str
-    part: "PEParams | BlockPlan" = field(compare=False)  # its module's name stands for it
+    part: "PEParams | FusedPEParams | BlockPlan" = field(
+        compare=False
+    )  # its module's name stands for it
     pins: tuple[tuple[str, tuple[tuple, ...]], ...]
 
 
@@ -68,7 +71,7 @@ class _Cutter:
 
     @cached_property
     def exits(self) -> set:
-        return {(edge.pe, self.net.exit_port) for edge in self.net.exits}
+        return {(edge.pe, port) for port, edges in self.net.exits.items() for edge in edges}
 
     @cached_property
     def reaches(self) -> dict[str, set[Coordinate]]:
@@ -177,7 +180,7 @@ def _pe(cutter, pe):
 def _outputs(cutter, origin, size, children) -> dict[str, list]:
     """What leaves a rectangle, by net; from the whole array, the exits in their order."""
     if size == cutter.net.extent:
-        return {cutter.net.exit_port: [(e.pe, cutter.net.exit_port) for e in cutter.net.exits]}
+        return {port: [(e.pe, port) for e in edges] for port, edges in cutter.net.exits.items()}
     gives: dict[str, list] = {}
     for _, _, _, _, made in children:
         for net, found in made.items():
@@ -210,7 +213,7 @@ def _child_size(size: Coordinate) -> Coordinate:
 
 
 @cache
-def _ports(kind: PEParams, flow) -> tuple[str, ...]:
+def _ports(kind: PEParams | FusedPEParams, flow) -> tuple[str, ...]:
     return tuple(name for name, member in kind.ports.items() if member.flow == flow)
 
 
@@ -235,7 +238,7 @@ class Block(wiring.Component):
         width = {bus.net: bus.width for bus in (*self._plan.inputs, *self._plan.outputs)}
         cells = []
         for cell in self._plan.cells:
-            kind = PE if isinstance(cell.part, PEParams) else Block
+            kind = _component(cell.part)
             cells.append(place(m, platform, cell.name, kind, cell.part, cell.module))
 
         def drive(wired, bits):
@@ -253,7 +256,7 @@ class Block(wiring.Component):
 
         for cell, ports in zip(self._plan.cells, cells):
             for net, wired in cell.pins:
-                port = _value(ports, net if isinstance(cell.part, PEParams) else f"in_{net}")
+                port = _value(ports, f"in_{net}" if isinstance(cell.part, BlockPlan) else net)
                 m.d.comb += port.eq(drive(wired, len(port) // len(wired)))
         for net, wired in self._plan.drivers:
             m.d.comb += getattr(self, f"out_{net}").eq(drive(wired, width[net]))
@@ -263,8 +266,15 @@ class Block(wiring.Component):
         """The bits of a net of this block's inputs or of a cell's outputs."""
         if where == "in":
             return _value(self, f"in_{net}")
-        is_pe = isinstance(self._plan.cells[where].part, PEParams)
-        return _value(cells[where], net if is_pe else f"out_{net}")
+        is_block = isinstance(self._plan.cells[where].part, BlockPlan)
+        return _value(cells[where], f"out_{net}" if is_block else net)
+
+
+def _component(part):
+    """What a cell is built of."""
+    if isinstance(part, BlockPlan):
+        return Block
+    return FusedPE if isinstance(part, FusedPEParams) else PE
 
 
 def _value(ports, name):

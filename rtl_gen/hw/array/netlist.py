@@ -1,14 +1,21 @@
 """From reuse to wires: who drives each port of each PE."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from ...reuse import HeldOperand, Link, Reuse, sources_of
+from ...reuse import Grid, HeldOperand, Link, Reuse, sources_of
 from .pe import OperandParams, PEParams
 
-__all__ = ["Edge", "Netlist", "netlist"]
+if TYPE_CHECKING:
+    from .fused_pe import FusedPEParams
+
+__all__ = ["NOTHING", "Edge", "Netlist", "join_control", "netlist"]
 
 Coordinate = tuple[int, int]
 Driver = tuple
+
+NOTHING = -1
+"""In place of an element: a lane that carries 0."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +41,28 @@ class Netlist:
         ``("pe", PE, port)`` from a neighbour, or ``("zero",)``.
     lanes
         Border signals by net: an operand's number as ``a0``, ``a1``, or ``control``.
+    elements
+        For each lane of an operand's net the number of the element on it, mode by mode: None where
+        any will do, ``NOTHING`` where it must be 0.
     exits
-        Border signals that leave, in the order of the exits, and the PE port each comes from.
-    exit_port
-        ``psum`` or ``drain_out``.
+        Border signals that leave, by the PE port that each comes from.
+    outputs
+        For each sum of a step, mode by mode, the exits that are added to it, counted through all
+        ports; none where a mode has fewer sums.
     """
 
     extent: Coordinate
-    kinds: dict[Coordinate, PEParams]
+    kinds: dict[Coordinate, "PEParams | FusedPEParams"]
     sources: dict[tuple[Coordinate, str], Driver]
     lanes: dict[str, tuple[Edge, ...]]
-    exits: tuple[Edge, ...]
-    exit_port: str
+    elements: dict[str, tuple[tuple[int | None, ...], ...]]
+    exits: dict[str, tuple[Edge, ...]]
+    outputs: tuple[tuple[tuple[int, ...], ...], ...]
+
+    @property
+    def modes(self) -> int:
+        """Dataflows among which the array chooses."""
+        return len(self.outputs[0])
 
 
 def netlist(
@@ -59,17 +76,19 @@ def netlist(
     pes = reuse.placement.pes
     sources: dict[tuple[Coordinate, str], Driver] = {}
     lanes: dict[str, tuple[Edge, ...]] = {}
-    operands = []
+    elements: dict[str, tuple[tuple[int | None, ...], ...]] = {}
+    grid, operands = reuse.grid, []
     for n, operand in enumerate(reuse.operands):
-        lanes[f"a{n}"] = tuple(Edge(pe, reuse.delay(pe)) for pe in operand.lanes)
+        lanes[f"a{n}"] = tuple(Edge(pe, grid.delay(pe)) for pe in operand.lanes)
+        elements[f"a{n}"] = tuple((operand.elements.index(key),) for key in operand.keys)
         operands.append(_join_operand(reuse, n, operand, sources))
-    control_delay = _join_control(reuse, sources, lanes)
+    control_delay = join_control(grid, sources, lanes)
     output = reuse.output
     successors = _successors(reuse)
     predecessors: dict[Coordinate, list[Coordinate]] = {}
     for pe, (after, _) in successors.items():
         predecessors.setdefault(after, []).append(pe)
-    drain = reuse.shift_link(output.drain) if output.drain is not None else None
+    drain = grid.shift_link(output.drain) if output.drain is not None else None
     default = max((link.delay for link in output.links), default=1)
     kinds = {}
     for pe in pes:
@@ -82,7 +101,7 @@ def netlist(
         if drain is not None:
             neighbour = (pe[0] - drain.vector[0], pe[1] - drain.vector[1])
             sources[pe, "drain_in"] = (
-                ("pe", neighbour, "drain_out") if _inside(reuse, neighbour) else ("zero",)
+                ("pe", neighbour, "drain_out") if grid.holds(neighbour) else ("zero",)
             )
         kinds[pe] = PEParams(
             operands=_masked(reuse, operands, masked, pe),
@@ -99,13 +118,17 @@ def netlist(
     exits = tuple(
         Edge(
             pe,
-            reuse.delay(pe)
+            grid.delay(pe)
             + multiplier_registers
             + (kinds[pe].psum_delay if drain is None else drain.delay),
         )
         for pe in output.exits
     )
-    return Netlist(reuse.placement.extent, kinds, sources, lanes, exits, port)
+    outputs = tuple(
+        (tuple(n for n, key in enumerate(output.keys) if key == element),)
+        for element in output.elements
+    )
+    return Netlist(grid.extent, kinds, sources, lanes, elements, {port: exits}, outputs)
 
 
 def _masked(reuse, operands, masked, pe) -> tuple[OperandParams, ...]:
@@ -118,17 +141,13 @@ def _masked(reuse, operands, masked, pe) -> tuple[OperandParams, ...]:
     return tuple(found)
 
 
-def _inside(reuse: Reuse, pe: Coordinate) -> bool:
-    return all(0 <= a < n for a, n in zip(pe, reuse.placement.extent))
-
-
 def _join_operand(reuse, n, operand, sources) -> OperandParams:
     """Wire an operand; returns what every PE has for it."""
     tensor = reuse.placement.dataflow.operation.operands[n]
     held = isinstance(operand, HeldOperand)
     waits = [(link.ticks, link.delay) for link in operand.links]
     forwards = tuple(wait for wait in dict.fromkeys(waits) if any(wait))
-    shift = reuse.shift_link(operand.shift) if held and operand.shift is not None else None
+    shift = reuse.grid.shift_link(operand.shift) if held and operand.shift is not None else None
     number = {pe: k for k, pe in enumerate(operand.lanes)}
     given = sources_of(reuse.placement, tensor, operand.links)
 
@@ -138,7 +157,7 @@ def _join_operand(reuse, n, operand, sources) -> OperandParams:
             return ("lane", f"a{n}", number[pe])
         if shift is not None:
             source = (pe[0] - shift.vector[0], pe[1] - shift.vector[1])
-            if _inside(reuse, source):
+            if reuse.grid.holds(source):
                 return ("pe", source, f"a{n}_shift")
         source, link = given[pe]
         if link.ticks or link.delay:
@@ -154,14 +173,14 @@ def _join_operand(reuse, n, operand, sources) -> OperandParams:
     )
 
 
-def _join_control(reuse, sources, lanes) -> int:
+def join_control(grid: Grid, sources, lanes) -> int:
     """Wire the control word; returns the registers between neighbours."""
-    links, edges = reuse.control_links, []
-    for pe in _in_time(reuse):
+    links, edges = grid.control_links, []
+    for pe in _in_time(grid):
         before = [(pe[0] - link.vector[0], pe[1] - link.vector[1]) for link in links]
-        if not before or not _inside(reuse, before[0]):
+        if not before or not grid.holds(before[0]):
             sources[pe, "control"] = ("lane", "control", len(edges))
-            edges.append(Edge(pe, reuse.delay(pe)))
+            edges.append(Edge(pe, grid.delay(pe)))
         elif links[0].delay:
             sources[pe, "control"] = ("pe", before[0], "control_out")
         else:
@@ -170,11 +189,11 @@ def _join_control(reuse, sources, lanes) -> int:
     return links[0].delay if links else 0
 
 
-def _in_time(reuse):
+def _in_time(grid: Grid):
     """PEs so that the source of every forward link comes before its end."""
-    link = reuse.control_links
+    link = grid.control_links
     turn = [-1 if link and link[0].vector[axis] < 0 else 1 for axis in (0, 1)]
-    return sorted(reuse.placement.pes, key=lambda pe: (turn[0] * pe[0], turn[1] * pe[1]))
+    return sorted(grid.pes, key=lambda pe: (turn[0] * pe[0], turn[1] * pe[1]))
 
 
 def _successors(reuse) -> dict[Coordinate, tuple[Coordinate, Link]]:

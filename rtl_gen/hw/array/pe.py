@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..delayed import delayed
 
-__all__ = ["PE", "OperandParams", "PEParams"]
+__all__ = ["PE", "OperandParams", "PEParams", "forward_copy", "hold", "index_bits"]
 
 
 def index_bits(depth: int) -> int:
@@ -193,33 +193,19 @@ class PE(wiring.Component):
         """The operand's value in this step; copies for the neighbours."""
         operand, word = self._params.operands[n], getattr(self, f"a{n}")
         for k, (ticks, delay) in enumerate(operand.forwards):
-            copy = word
-            for tick in range(ticks):
-                # Advances on the tick, whatever the bubbles; the skew's registers always run.
-                earlier = Signal(signed(self._params.bits), name=f"a{n}_tick{k}_{tick}")
-                with m.If(self.control[f"tick{n}"]):
-                    m.d.sync += earlier.eq(copy)
-                copy = earlier
-            copy = delayed(m, copy, delay, name=f"a{n}_next{k}_")
+            tick = self.control[f"tick{n}"] if ticks else None
+            names = f"a{n}_tick{k}_", f"a{n}_next{k}_"
+            copy = forward_copy(m, word, ticks, delay, tick, names)
             m.d.comb += getattr(self, f"a{n}_f{k}").eq(copy)
         if operand.taps:
             return Mux(self.control[f"outside{n}"][operand.tap], self.control[f"pad{n}"], word)
         if not operand.depth:
             return word
-        shape = signed(self._params.bits)
-        shadow = Array(Signal(shape, name=f"shadow{n}_{k}") for k in range(operand.depth))
-        held = Array(Signal(shape, name=f"held{n}_{k}") for k in range(operand.depth))
-        several = operand.depth > 1
-        load_at = self.control[f"load_address{n}"] if several else 0
-        with m.If(self.control[f"load{n}"]):
-            m.d.sync += shadow[load_at].eq(word)
-        with m.If(self.control[f"swap{n}"]):
-            for k in range(operand.depth):
-                m.d.sync += held[k].eq(shadow[k])
+        shadow, held = hold(m, self.control, n, word, operand.depth)
         if operand.shift is not None:
-            copy = delayed(m, shadow[load_at], operand.shift, name=f"a{n}_shifted")
+            copy = delayed(m, shadow, operand.shift, name=f"a{n}_shifted")
             m.d.comb += getattr(self, f"a{n}_shift").eq(copy)
-        return held[self.control[f"read_address{n}"] if several else 0]
+        return held
 
     def _elaborate_accumulators(self, m, product):
         """Sums kept in the PE; the one of this step, with its product, is the value."""
@@ -236,3 +222,28 @@ class PE(wiring.Component):
             copy = delayed(m, sums[at], params.drain, name="drain_next")
             m.d.comb += self.drain_out.eq(copy)
         return total
+
+
+def forward_copy(m: Module, word, ticks: int, delay: int, tick, names: tuple[str, str]):
+    """A word as it goes on to a neighbour: some ticks old, then so many cycles late."""
+    for k in range(ticks):
+        # Advances on the tick, whatever the bubbles; the skew's registers always run.
+        earlier = Signal(word.shape(), name=f"{names[0]}{k}")
+        with m.If(tick):
+            m.d.sync += earlier.eq(word)
+        word = earlier
+    return delayed(m, word, delay, name=names[1])
+
+
+def hold(m: Module, control, n: int, word, depth: int):
+    """Registers of a held operand behind their shadow; returns the shadow's and the step's word."""
+    shadow = Array(Signal(word.shape(), name=f"shadow{n}_{k}") for k in range(depth))
+    held = Array(Signal(word.shape(), name=f"held{n}_{k}") for k in range(depth))
+    several = depth > 1
+    load_at = control[f"load_address{n}"] if several else 0
+    with m.If(control[f"load{n}"]):
+        m.d.sync += shadow[load_at].eq(word)
+    with m.If(control[f"swap{n}"]):
+        for k in range(depth):
+            m.d.sync += held[k].eq(shadow[k])
+    return shadow[load_at], held[control[f"read_address{n}"] if several else 0]

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...isa.descriptors import compute_masks
 from ...isa.fields import Record
+from ..array.modes import by_mode
 from ..layouts import layout_of
 from ..place import place
 from ..post.accumulators import RETURN_CYCLES
@@ -50,6 +51,8 @@ class IssueParams:
         Whether a residual may be added.
     taps
         Places through which an input moves; 0: inputs do not move.
+    drain_modes
+        Of a design of several dataflows, in which of them sums are shifted out.
     """
 
     record: Record
@@ -63,6 +66,7 @@ class IssueParams:
     gather_loops: int
     adds: bool = False
     taps: int = 0
+    drain_modes: tuple[bool, ...] = ()
 
     @property
     def nest(self) -> NestParams:
@@ -189,7 +193,7 @@ class Issue(wiring.Component):
         m.d.comb += [
             nest.start.eq(self.start),
             self.busy.eq(nest.busy | draining),
-            completes.eq(item.reduce_last if not params.drain_sizes else 0),
+            completes.eq(self._leaving(item)),
             self.go.eq(
                 nest.item.valid
                 & self.operands_ready
@@ -255,6 +259,17 @@ class Issue(wiring.Component):
             at = x + config.x_tap * tap
             m.d.comb += self.step.outside[tap].eq((at < 0) | (at >= config.x_limit))
 
+    @property
+    def _shifts(self):
+        """Whether sums of the present dataflow are shifted out; only where others' are not."""
+        return by_mode(self.config.mode, self._params.drain_modes, Const)
+
+    def _leaving(self, item):
+        """Whether a step completes sums that leave with it."""
+        if not self._params.drain_sizes:
+            return item.reduce_last
+        return item.reduce_last & ~self._shifts if self._params.drain_modes else 0
+
     def _elaborate_tag(self, m, item):
         """The tag of a step."""
         m.d.comb += [
@@ -282,12 +297,15 @@ class Issue(wiring.Component):
         strides = [self.config[f"stride{n}"] for n in range(count)]
         for n, stride in enumerate(strides):
             m.d.comb += walk.strides[n * bits : (n + 1) * bits].eq(stride)
+        ends, valid = self.go & item.reduce_last, self.drain
+        if self._params.drain_modes:
+            ends, valid = ends & self._shifts, self.drain | (self.go & ~self._shifts)
         m.d.comb += [
-            walk.load.eq(self.go & item.reduce_last),
+            walk.load.eq(ends),
             walk.origin.eq(item.out + self.config.start),
             self.drain.eq(draining & may_emit),
             walk.advance.eq(self.drain),
-            self.tag_valid.eq(self.drain),
+            self.tag_valid.eq(valid),
         ]
         with m.If(walk.load):
             m.d.sync += [draining.eq(1), kept.eq(self.tag)]
@@ -300,6 +318,8 @@ class Issue(wiring.Component):
                 self.tag.parameters_done.eq(kept.parameters_done & walk.last),
                 self.tag.commit.eq(Mux(walk.last, kept.commit, 0)),
             ]
+            if self._params.accumulators:  # these sums pass, those of other dataflows are kept
+                m.d.comb += self.tag.first.eq(1)
 
     def _elaborate_room(self, m, may_emit, parameters):
         """Count what is promised: output words, parameter sets, cycles of post-processing."""
@@ -351,4 +371,6 @@ class Issue(wiring.Component):
             m.d.sync += [recent.eq(previous), recent_address.eq(address)]
             clash = clash | (recent & (recent_address == item.accumulator))
             previous, address = recent, recent_address
+        if self._params.drain_modes:
+            clash = clash & ~self._shifts
         m.d.comb += hazard.eq(clash & ~item.reduce_first)

@@ -77,9 +77,11 @@ class VectorLanes(wiring.Component):
     o : ``Out(8 * lanes)``
     """
 
-    def __init__(self, lanes: int, vectors: int, block: int, words: int):
+    def __init__(
+        self, lanes: int, vectors: int, block: int, words: int, name: str = "weight_lanes"
+    ):
         self._lanes, self._vectors = lanes, vectors
-        self.module_name = "weight_lanes"
+        self.module_name = name
         super().__init__(
             {
                 "words": In(8 * block * words),

@@ -35,17 +35,20 @@ class LoadTicks(wiring.Component):
         A tile is in use: steps may go.
     """
 
-    available: In(1)
-    tick: Out(1)
-    last: Out(1)
-    done: In(1)
-    swap: Out(1)
-    ready: Out(1)
-
-    def __init__(self, ticks: int):
+    def __init__(self, ticks: int, ports: dict | None = None):
         self._ticks = ticks
         self.module_name = f"load_ticks_{ticks}"
-        super().__init__()
+        super().__init__(
+            {
+                "available": In(1),
+                "tick": Out(1),
+                "last": Out(1),
+                "done": In(1),
+                "swap": Out(1),
+                "ready": Out(1),
+            }
+            | (ports or {})
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -53,7 +56,7 @@ class LoadTicks(wiring.Component):
         full = Signal()
         m.d.comb += [
             self.tick.eq(self.available & (~full | self.swap)),
-            self.last.eq(count == self._ticks - 1),
+            self.last.eq(self._is_last(count)),
             self.swap.eq(full & (~self.ready | self.done)),
         ]
         with m.If(self.swap):
@@ -65,3 +68,7 @@ class LoadTicks(wiring.Component):
             with m.If(self.last):
                 m.d.sync += [count.eq(0), full.eq(1)]
         return m
+
+    def _is_last(self, count):
+        """Whether a tick completes a tile."""
+        return count == self._ticks - 1

@@ -87,6 +87,7 @@ class WordSet(wiring.Component):
         """Gather a set word by word; hand it over whole."""
         position = Signal(range(self._count))
         move, arrives = Signal(), Signal()
+        last = self._is_last(position)
         write = Signal(self._count)
         place(
             m,
@@ -105,11 +106,11 @@ class WordSet(wiring.Component):
             arrives.eq(self.response.valid & self.response.ready),
         ]
         with m.If(arrives):
-            with m.If(position == self._count - 1):
+            with m.If(last):
                 m.d.sync += position.eq(0)
             with m.Else():
                 m.d.sync += position.eq(position + 1)
-        with m.If(arrives & (position == self._count - 1)):
+        with m.If(arrives & last):
             m.d.sync += self.waiting.eq(1)
         with m.Elif(move):
             m.d.sync += self.waiting.eq(0)
@@ -121,6 +122,10 @@ class WordSet(wiring.Component):
                 m.d.sync += behind.eq(self.response.payload.tag)
             with m.If(move):
                 m.d.sync += self.tag.eq(behind)
+
+    def _is_last(self, position):
+        """Whether a word completes its set."""
+        return position == self._count - 1
 
     def _keep_tag(self, m, response):
         if self._buffet.tag_bits:

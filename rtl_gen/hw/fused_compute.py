@@ -1,0 +1,166 @@
+"""The computing engine of several dataflows: each layer's descriptor says which it takes."""
+
+from amaranth.hdl import Const, Mux, Signal
+
+from .array.modes import by_mode
+from .compute import Compute
+from .compute_params import PAD_BITS
+from .noc.lanes import VectorLanes
+from .noc.mode_parts import ModeByteLanes, ModeLoadTicks, ModeWordSet
+from .place import place
+
+__all__ = ["FusedCompute"]
+
+
+class FusedCompute(Compute):
+    """As :class:`~rtl_gen.hw.compute.Compute`; the mode of steps is that of the descriptor.
+
+    Words say themselves for which mode they are, since they come while the layer before still
+    works. Weights of a mode that holds them are loaded under the steps of a mode that holds them
+    too; behind a mode that streams them they wait for its end, for they take the same wires.
+    Where some modes sum in the PEs and others behind the array, sums of the former pass the
+    accumulators.
+    """
+
+    def _place_array(self, m, platform):
+        """The array, told the mode with every step."""
+        array = super()._place_array(m, platform)
+        m.d.sync += [
+            array.control.mode.eq(self.config.mode),
+            array.control.sum_mode.eq(self.config.mode),
+        ]
+        return array
+
+    def _elaborate_input(self, m, platform, issue, array):
+        params, machine = self._params, self._params.machine
+        modes = machine.modes
+        words = place(
+            m,
+            platform,
+            "input_words",
+            ModeWordSet,
+            params.input_buffet,
+            tuple(mode.input_words for mode in modes),
+            PAD_BITS,
+            PAD_BITS,
+            "input_words",
+            tied={"response": self.input},
+        )
+        lanes = place(
+            m,
+            platform,
+            "input_lanes",
+            ModeByteLanes,
+            tuple(tuple((lane.word, lane.byte) for lane in mode.input_lanes) for mode in modes),
+            machine.block,
+            tuple(mode.input_byte_moves for mode in modes),
+            tied={"words": words.words, "mode": words.tag[PAD_BITS:][: params.mode_bits]},
+        )
+        number = modes[0].input_number
+        if not machine.input_held:
+            m.d.comb += [
+                lanes.byte.eq(issue.step.byte),
+                words.done.eq(issue.go & issue.step.input_done),
+            ]
+            self._stream(m, array, number, lanes.o, issue.go)
+            return words.valid
+        m.d.comb += lanes.byte.eq(words.tag[PAD_BITS + params.mode_bits :])
+        of_words = words.tag[PAD_BITS:][: params.mode_bits]
+        counts = tuple(mode.load_ticks(mode.input_operand) for mode in modes)
+        ticks = self._load_of_mode(m, platform, array, number, counts, of_words)
+        m.d.comb += [
+            ticks.available.eq(words.valid),
+            words.done.eq(ticks.tick),
+            ticks.done.eq(issue.go & issue.step.input_done),
+        ]
+        m.d.sync += getattr(array, f"a{number}").eq(lanes.o)
+        return ticks.ready
+
+    def _elaborate_weights(self, m, platform, issue, array):
+        params, modes = self._params, self._params.machine.modes
+        words = place(
+            m,
+            platform,
+            "weight_words",
+            ModeWordSet,
+            params.weight_buffet,
+            tuple(mode.weight_words for mode in modes),
+            0,
+            0,
+            "weight_words",
+            tied={"response": self.weights},
+        )
+        number, of_words, mode = modes[0].weight_number, words.tag, self.config.mode
+        held = tuple(machine.weights_held for machine in modes)
+        holds, for_load = Signal(), Signal()  # the steps' mode; that of the words at hand
+        m.d.comb += [
+            holds.eq(by_mode(mode, held, Const)),
+            for_load.eq(by_mode(of_words, held, Const)),
+        ]
+        advance, align, done = Signal(), Signal(), Signal()
+        lanes = self._weight_lanes(m, platform, words, advance, align, done)
+        m.d.comb += words.done.eq(done)
+        step = issue.go & issue.step.weights_done
+        streams = words.valid & ~for_load & (of_words == mode)
+        tick, tick_last, ready = Const(0), Const(0), streams
+        if any(held):
+            counts = tuple(
+                machine.load_ticks(machine.weight_operand) if machine.weights_held else None
+                for machine in modes
+            )
+            ticks = self._load_of_mode(m, platform, array, number, counts, of_words)
+            m.d.comb += [
+                ticks.available.eq(words.valid & for_load & holds),
+                ticks.done.eq(step & holds),
+            ]
+            tick, tick_last, ready = ticks.tick, ticks.last, Mux(holds, ticks.ready, streams)
+        m.d.comb += [
+            advance.eq(tick | (step & ~holds)),
+            align.eq(Mux(tick, tick_last, issue.step.weight_align)),
+        ]
+        self._stream(m, array, number, lanes, issue.go | tick)
+        return ready
+
+    def _weight_lanes(self, m, platform, words, advance, align, done):
+        """The weights of a step or load tick, as the mode of the words has them."""
+        block, kinds = self._params.machine.block, []
+        for mode in self._params.machine.modes:
+            count = len(mode.weight_operand.elements)
+            kinds.append((count, mode.weight_vectors, mode.weight_words))
+        widest, placed = max(count for count, _, _ in kinds), {}
+        for kind in kinds:
+            if kind in placed:
+                continue
+            count, vectors, taken = kind
+            used = words.words[: 8 * block * taken]
+            name = f"weight_lanes{len(placed)}"
+            lanes = place(
+                m,
+                platform,
+                name,
+                VectorLanes,
+                count,
+                vectors,
+                block,
+                taken,
+                name,
+                tied={"words": used},
+            )
+            here = by_mode(words.tag, tuple(other == kind for other in kinds), Const)
+            m.d.comb += [lanes.advance.eq(advance & here), lanes.align.eq(align)]
+            placed[kind] = lanes
+        m.d.comb += done.eq(by_mode(words.tag, kinds, lambda kind: placed[kind].done))
+        chosen = Signal(8 * widest, name="weights_of_mode")
+        m.d.comb += chosen.eq(by_mode(words.tag, kinds, lambda kind: placed[kind].o))
+        return chosen
+
+    def _load_of_mode(self, m, platform, array, number, counts, mode):
+        """Load ticks of an operand that some modes hold; the mode of what is on its lanes."""
+        ticks = place(m, platform, f"ticks{number}", ModeLoadTicks, counts)
+        m.d.comb += ticks.mode.eq(mode)
+        m.d.sync += [
+            array.control[f"load{number}"].eq(ticks.tick),
+            array.control[f"swap{number}"].eq(ticks.swap),
+            array.control[f"mode{number}"].eq(Mux(ticks.tick, mode, self.config.mode)),
+        ]
+        return ticks

@@ -1,0 +1,77 @@
+"""A machine of several dataflows in the terms of the computing engine's components."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from .array.array import ArrayParams
+from .array.modes import mode_bits
+from .buffer.buffet import BuffetParams
+from .buffer.region import RegionParams
+from .compute_params import ComputeParams
+from .control.issue import IssueParams
+from .noc.collector import CollectorParams
+from .post.post import PostParams
+
+__all__ = ["FusedComputeParams"]
+
+
+@dataclass(frozen=True, eq=False)
+class FusedComputeParams(ComputeParams):
+    """As :class:`~rtl_gen.hw.compute_params.ComputeParams`, for a fused machine.
+
+    Words of input and weights carry the number of the mode that they are for: above the pad value
+    in the tag of an input word, alone in that of a weight word.
+    """
+
+    @property
+    def modes(self) -> tuple[ComputeParams, ...]:
+        """Each dataflow alone."""
+        return tuple(ComputeParams(machine) for machine in self.machine.modes)
+
+    @property
+    def mode_bits(self) -> int:
+        return mode_bits(len(self.machine.modes))
+
+    @cached_property
+    def array(self) -> ArrayParams:
+        return ArrayParams(self.machine.reuse, self.machine.design.multiplier_registers)
+
+    def region(self, name: str) -> RegionParams:
+        region = super().region(name)
+        more = self.mode_bits if name == "input" else 0
+        return replace(region, tag_bits=region.tag_bits + more)
+
+    @cached_property
+    def weight_buffet(self) -> BuffetParams:
+        return self._buffet("weights", self.mode_bits)
+
+    @cached_property
+    def issue(self) -> IssueParams:
+        alone = [params.issue for params in self.modes]
+        drains = tuple(bool(params.drain_sizes) for params in alone)
+        return replace(
+            max(alone, key=lambda params: params.drain_sizes),
+            record=self.machine.records["compute"],
+            forms=self.forms("compute"),
+            accumulators=bool(self.machine.accumulators),
+            post_phases=self.machine.modes[0].post_phases,
+            drain_modes=() if len(set(drains)) == 1 else drains,
+        )
+
+    @cached_property
+    def collector(self) -> CollectorParams:
+        alone = max((params.collector for params in self.modes), key=lambda own: len(own.lanes))
+        out_bits = dict(self.forms("compute"))["out"]
+        return replace(alone, channel_moves=self.machine.channel_moves, out_bits=out_bits)
+
+    @cached_property
+    def post(self) -> PostParams:
+        machine = self.machine
+        return PostParams(
+            channels=tuple(lane.byte for lane in machine.output_lanes),
+            block=machine.block,
+            channel_moves=machine.channel_moves,
+            lanes=machine.modes[0].post_lanes,
+            acc_bits=machine.sum_bits,
+            tag_bits=self.collector.tag.size,
+        )

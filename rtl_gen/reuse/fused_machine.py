@@ -1,0 +1,180 @@
+"""Designs of several dataflows: what they share, and each as a machine of its own.
+
+A layer is mapped on the machine of its mode, which has that dataflow's lanes and loops; descriptors
+are those of the whole, and say which mode it is.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from ..isa.descriptors import Widths
+from ..spec.design import Design
+from ..spec.layer import Layer
+from ..spec.operation import Operation, SpecError
+from .fusion import Fusion, derive
+from .machine import Lane, Machine
+
+__all__ = ["FusedMachine", "ModeMachine", "machine_of"]
+
+
+def machine_of(design: Design) -> Machine:
+    """A design with everything derived from it.
+
+    Raises
+    ------
+    SpecError
+        If the design cannot be built.
+    """
+    return FusedMachine(design) if design.others else Machine(design)
+
+
+@dataclass(frozen=True, eq=False)
+class ModeMachine(Machine):
+    """One dataflow of a design of several.
+
+    Parameters
+    ----------
+    mode
+        Its number.
+    shared
+        The sizes that the descriptors of the whole design depend on.
+    lanes_shared
+        Sums that leave the array together in the mode that has most.
+    """
+
+    mode: int
+    shared: Widths
+    lanes_shared: int
+
+    @property
+    def mode_fields(self) -> dict[str, int]:
+        return {"mode": self.mode}
+
+    @cached_property
+    def widths(self) -> Widths:
+        return self.shared
+
+    @property
+    def post_lanes(self) -> int:
+        return min(self.design.post_lanes, self.lanes_shared)
+
+    @property
+    def post_phases(self) -> int:
+        return -(-self.lanes_shared // self.post_lanes)
+
+
+@dataclass(frozen=True, eq=False)
+class FusedMachine(Machine):
+    """A design of several dataflows; what depends on the dataflow is that of its :attr:`modes`.
+
+    Raises
+    ------
+    SpecError
+        If a dataflow cannot be built alone, or two need different hardware where there is one.
+    """
+
+    modes: tuple[ModeMachine, ...] = field(init=False)
+
+    def __post_init__(self):
+        alone = []
+        for number, mode in enumerate(self.reuse.modes):
+            dataflow = mode.reuse.placement.dataflow
+            try:
+                alone.append(Machine(replace(self.design, dataflow=dataflow, others=())))
+            except SpecError as error:
+                raise self.design.naming(dataflow, error) from None
+            self._check_beside(alone[0], alone[-1], number)
+        widths = self._widths(alone)
+        lanes = max(len(machine.output_lanes) for machine in alone)
+        modes = (ModeMachine(m.design, n, widths, lanes) for n, m in enumerate(alone))
+        object.__setattr__(self, "modes", tuple(modes))
+
+    @cached_property
+    def reuse(self) -> Fusion:
+        """The one array of all modes."""
+        return derive(self.design)
+
+    def _check_beside(self, first: Machine, other: Machine, number: int) -> None:
+        """What the modes share behind and before the array must suit both."""
+        one, two = first.widths, other.widths
+        found = [
+            ("inputs are held in one and used as they come in the other", "input_held"),
+            ("inputs have other ranks that reach beyond their borders", "feed_checks"),
+            ("inputs have other ranks that reach beyond their borders", "load_checks"),
+            ("residuals have other ranks", "residual_checks"),
+            ("a step takes other numbers of words of the input", "input_reads"),
+            ("inputs move in one", "input_taps"),
+        ]
+        why = [what for what, name in found if getattr(one, name) != getattr(two, name)]
+        lanes = sorted((first.output_lanes, other.output_lanes), key=len)
+        if lanes[1][: len(lanes[0])] != lanes[0]:
+            why.append("outputs of a step lie otherwise among their words")
+        if first.drains and other.drains and _drain_sizes(first) != _drain_sizes(other):
+            why.append("sums are shifted out in another number of ticks")
+        if why:
+            raise SpecError(
+                f"{first.design.dataflow.name} and {other.design.dataflow.name} do not go together "
+                f"in an accelerator: {why[0]}, for which it has one way",
+                key=f"dataflows[{number}]",
+            )
+
+    def _widths(self, alone: list[Machine]) -> Widths:
+        """The sizes of one set of descriptors for all modes."""
+        found = [machine.widths for machine in alone]
+        return replace(
+            found[0],
+            groups=max(widths.groups for widths in found),
+            accumulators=max(widths.accumulators for widths in found),
+            modes=len(found),
+        )
+
+    @cached_property
+    def widths(self) -> Widths:
+        return self.modes[0].widths
+
+    def operation_of(self, layer: Layer) -> Operation:
+        found = [x for x in self.design.operations if x.name == layer.operation]
+        return found[0] if found else self.operation
+
+    # What the hardware of all modes needs
+
+    @property
+    def input_words(self) -> int:
+        return max(machine.input_words for machine in self.modes)
+
+    @property
+    def weight_words(self) -> int:
+        return max(machine.weight_words for machine in self.modes)
+
+    @cached_property
+    def output_lanes(self) -> tuple[Lane, ...]:
+        return max((machine.output_lanes for machine in self.modes), key=len)
+
+    @property
+    def channel_moves(self) -> bool:
+        return any(machine.channel_moves for machine in self.modes)
+
+    @property
+    def accumulators(self) -> int:
+        return max(machine.accumulators for machine in self.modes)
+
+    @property
+    def sum_bits(self) -> int:
+        return max(machine.sum_bits for machine in self.modes)
+
+    @property
+    def input_held(self) -> bool:
+        return self.modes[0].input_held
+
+    @property
+    def residual_checks(self) -> int:
+        return self.modes[0].residual_checks
+
+    @cached_property
+    def smallest_tiles(self) -> dict[str, int]:
+        tiles = [machine.smallest_tiles for machine in self.modes]
+        return {name: max(tile[name] for tile in tiles) for name in tiles[0]}
+
+
+def _drain_sizes(machine: Machine) -> tuple[int, ...]:
+    return tuple(machine.reuse.placement.sizes[n] for n in machine.output_tick_loops)

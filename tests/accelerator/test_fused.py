@@ -1,0 +1,144 @@
+"""Several dataflows in one accelerator: layers of different ones in one program, bit-exact."""
+
+import dataclasses
+import itertools
+import random
+
+import numpy as np
+import pytest
+from designs import CONDITIONS, DATAFLOWS, FETCHED, RESET_EVERY
+from random_layers import Limits, draw_case
+
+from rtl_gen.mapping.cost import estimate
+from rtl_gen.mapping.mapper import choose_mapping
+from rtl_gen.mapping.mapping import MappingError
+from rtl_gen.mapping.program import Program
+from rtl_gen.reuse.fused_machine import FusedMachine, machine_of
+from rtl_gen.reuse.machine import Machine
+from rtl_gen.sim.layers import golden_output
+from rtl_gen.sim.programs import build_machine, run_programs
+from rtl_gen.sim.run import Simulation
+from rtl_gen.spec.design import KIB, Buffers
+from rtl_gen.spec.layer_text import parse_layer
+from rtl_gen.spec.operation import SpecError
+from rtl_gen.spec.parse import load_design
+
+FUSED = DATAFLOWS / "weight_and_output_stationary.yaml"
+LIMITS = Limits(pixels=12, macs=60_000)
+SHAPES = {  # with what else is tried there
+    (3, 5): {"bus_bits": 64, "post_lanes": 2},
+    (5, 2): {"multiplier_registers": 2, "post_lanes": 4, "post_add": True},
+    (2, 7): {"block": 8, "bus_bits": 64, "post_lanes": 2},
+    (16, 16): {},
+}
+
+
+def fused_machine(rows: int, columns: int, **others) -> FusedMachine:
+    sizes = Buffers(
+        input=2 * KIB, weights=4 * KIB, output=2 * KIB, parameters=1 * KIB, accumulators=128
+    )
+    if rows * columns == 256:
+        sizes = dataclasses.replace(sizes, input=16 * KIB, weights=16 * KIB, output=16 * KIB)
+    design = dataclasses.replace(
+        load_design(FUSED), rows=rows, columns=columns, buffers=sizes, **others
+    )
+    return machine_of(design)
+
+
+def draw_mixed(machine, seed):
+    """A program of 2 to 6 layers, each of a random mode, and the output of each."""
+    rng, program, outputs, modes = random.Random(seed), Program(), [], []
+    for n in range(rng.randint(2, 6)):
+        modes.append(rng.randrange(len(machine.modes)))
+        case = draw_case(machine.modes[modes[-1]], 10 * seed + n, tiled=n % 3 == 0, limits=LIMITS)
+        program.add(case.mapping, case.data, source=case.source)
+        operation = case.mapping.machine.operation
+        outputs.append(golden_output(operation, case.layer, case.source, case.data))
+    return program, outputs, modes
+
+
+def run_mixed(machine, seeds):
+    """Programs under all conditions, every output exact; returns the pairs of modes in a row."""
+    build = build_machine(machine)
+    drawn = {f"program seed {seed}": draw_mixed(machine, seed) for seed in seeds}
+    pairs = set()
+    for n, conditions in enumerate(CONDITIONS):
+        names = list(drawn)[n :: len(CONDITIONS)]
+        results = run_programs(
+            Simulation(build, seed=1),
+            [(name, drawn[name][0]) for name in names],
+            reset_every=RESET_EVERY,
+            fetched=FETCHED,
+            **conditions,
+        )
+        for name, done in zip(names, results, strict=True):
+            _, outputs, modes = drawn[name]
+            assert not done.problems, f"{name}, modes {modes}, {conditions}: {done.problems}"
+            for layer, (got, right) in enumerate(zip(done.outputs, outputs, strict=True)):
+                said = f"{name}, layer {layer} of modes {modes}, {conditions}"
+                np.testing.assert_array_equal(got, right, err_msg=said)
+            pairs |= set(itertools.pairwise(modes))
+    return pairs
+
+
+def test_layers_of_different_modes_in_one_program():
+    pairs = run_mixed(fused_machine(4, 4), range(8))
+    assert pairs == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape[0]}x{shape[1]}")
+def test_modes_on_every_shape(shape):
+    machine = fused_machine(*shape, **SHAPES[shape])
+    assert run_mixed(machine, range(40)) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_each_layer_takes_the_mode_that_costs_least():
+    machine = fused_machine(4, 4)
+    taken = set()
+    # channels for all rows; a single input channel, with which weight stationary uses one row
+    for text in ("conv2d:k=4,c=16,h=12,w=12,r=1,s=1", "conv2d:k=8,c=1,h=12,w=12,r=3,s=3"):
+        layer = parse_layer(text, operations=machine.design.operations)
+        chosen = choose_mapping(machine, layer)
+        costs = [estimate(choose_mapping(mode, layer)).cycles for mode in machine.modes]
+        assert estimate(chosen).cycles == min(costs)
+        assert chosen.machine is machine.modes[costs.index(min(costs))]
+        taken.add(chosen.machine.mode)
+    assert taken == {0, 1}
+
+
+def test_descriptors_say_the_mode():
+    machine = fused_machine(4, 4)
+    program, _, modes = draw_mixed(machine, 1)
+    for mode, words in zip(modes, program.descriptors(), strict=True):
+        for engine in ("feed_input", "feed_weights", "compute"):
+            assert machine.records[engine].unpack(words[engine][1:])["mode"] == mode
+
+
+def test_a_layer_that_no_mode_runs_says_why_for_each():
+    machine = fused_machine(4, 4)
+    layer = parse_layer("matmul:m=4,k=32,n=8")
+    with pytest.raises(MappingError, match="the design computes conv2d, not matmul"):
+        choose_mapping(machine, layer)
+    layer = parse_layer("conv2d:k=4,c=131072,h=1,w=1,r=1,s=1")
+    with pytest.raises(MappingError) as caught:
+        choose_mapping(machine, layer)
+    for mode in machine.modes:
+        assert f"{mode.design.dataflow.name}: a sum of 131072 products" in str(caught.value)
+
+
+def test_one_dataflow_needs_no_mode():
+    machine = machine_of(load_design(DATAFLOWS / "weight_stationary.yaml"))
+    assert type(machine) is Machine and machine.mode_fields == {}
+    for record in machine.records.values():
+        assert "mode" not in {field.name for field in record.fields}
+
+
+def test_dataflows_that_do_not_go_together(tmp_path):
+    names = ["weight_stationary", "input_stationary"]
+    listed = ", ".join(str(DATAFLOWS / f"{name}.yaml") for name in names)
+    file = tmp_path / "mixed.yaml"
+    file.write_text(f"dataflows: [{listed}]\n")
+    with pytest.raises(SpecError, match="inputs are held in one and used as they come") as caught:
+        machine_of(load_design(file))
+    assert caught.value.key == "dataflows[1]"
