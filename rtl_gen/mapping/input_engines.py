@@ -192,14 +192,17 @@ class InputEngines:
             return {}
         known = (blocked, machine.contiguous_rank)
         ranks = [name for name in known if name not in (None, self.slides)]
+        room = machine.tile_room("input", self.mapping.placing.input_words)
         used = {name: self._used(name) for name in self.order}
         best, least = {}, None
         for added in itertools.product(range(machine.banks), repeat=len(ranks)):
             more = dict(zip(ranks, added))
             counts = {name: count + more.get(name, 0) for name, count in used.items()}
-            cost = self._crowded(pitches_of(counts)), product(counts.values())
-            if least is None or cost < least:
-                best, least = more, cost
+            words = product(counts.values())
+            if least is None or words <= room:
+                cost = self._crowded(pitches_of(counts)), words
+                if least is None or cost < least:
+                    best, least = more, cost
         return best
 
     def _crowded(self, pitches: dict[str, int]) -> int:
