@@ -202,22 +202,25 @@ class InputEngines:
             return {}
         known = (blocked, machine.contiguous_rank)
         ranks = [name for name in known if name not in (None, self.slides)]
+        room = machine.tile_room("input", self.mapping.placing.input_words)
         used = {name: self._used(name) for name in self.order}
         best, least = {}, None
         for added in itertools.product(range(machine.banks), repeat=len(ranks)):
             more = dict(zip(ranks, added))
             counts = {name: count + more.get(name, 0) for name, count in used.items()}
-            cost = self._crowded(pitches_of(counts)), product(counts.values())
-            if least is None or cost < least:
-                best, least = more, cost
+            words = product(counts.values())
+            if least is None or words <= room:
+                cost = self._crowded(pitches_of(counts)), words
+                if least is None or cost < least:
+                    best, least = more, cost
         return best
 
     def _crowded(self, pitches: dict[str, int]) -> int:
         """Words of a step in the bank that has most of them."""
-        offsets = [0]
-        for loop in self._word_loops(pitches):
-            step = loop.strides["index"]
-            offsets = [at + n * step for at in offsets for n in range(loop.bound)]
+        offsets, lone = [0], [self._is_lone(n) for n in self.mapping.machine.input_word_loops]
+        for k, loop in enumerate(self._word_loops(pitches)):
+            step, used = loop.strides["index"], 1 if k < len(lone) and lone[k] else loop.bound
+            offsets = [at + n * step for at in offsets for n in range(used)]
         return crowded(offsets, self.mapping.machine.banks)
 
     def unit_crowded(self, pitches: dict[str, int]) -> int:
@@ -480,7 +483,22 @@ class InputEngines:
         dimension = machine.design.dataflow.spatial[n].dimension
         size = machine.reuse.placement.sizes[n]
         piece = Level(dimension, machine.reuse.placement.units[n], size, size)
-        return Loop(size, strides=self._feed_strides(piece, inside=True, pitches=pitches))
+        strides = self._feed_strides(piece, inside=True, pitches=pitches)
+        if self._is_lone(n):
+            for k, name in enumerate(machine.checked_ranks):
+                if dimension in self.tensor.tensor.rank(name).dimensions:
+                    strides[f"y{k}"] = self.tensor.count(name) - self.origin(name)
+        return Loop(size, strides=strides)
+
+    def _is_lone(self, n: int) -> bool:
+        """Whether of the words along a spatial loop, read together, only the first is used; then
+        the others are made to lie outside the tensor, so that none is read.
+        """
+        machine = self.mapping.machine
+        dimension = machine.design.dataflow.spatial[n].dimension
+        ranks = [self.tensor.tensor.rank(name) for name in machine.checked_ranks]
+        checked = any(dimension in rank.dimensions for rank in ranks)
+        return machine.input_reads > 1 and checked and self.mapping.layer.sizes[dimension] == 1
 
     @property
     def _blocked(self) -> str:

@@ -33,6 +33,10 @@ class OutputEngines:
         return self.mapping.levels
 
     @cached_property
+    def _source(self) -> InputEngines:
+        return InputEngines(self.mapping)
+
+    @cached_property
     def boundary(self) -> int:
         """Levels outside an output tile.
 
@@ -65,13 +69,14 @@ class OutputEngines:
             return {}
         if len(read) != len(self.tensor.order):
             return {}
-        reader = InputEngines(self.mapping)
         used = [self._used(name) for name in self.tensor.order]
-        *outer, run = reader.tensor.order
+        room = max(machine.buffer_words("input"), machine.buffer_words("output"))
+        *outer, run = self._source.tensor.order
         costs = {}
         for more in range(machine.banks):
             counts = dict(zip(outer, used)) | {run: used[-1] + more}
-            costs[more] = reader.unit_crowded(pitches_of(counts))
+            if not more or product(counts.values()) <= room:
+                costs[more] = self._source.unit_crowded(pitches_of(counts))
         return {self.tensor.order[-1]: min(costs, key=costs.get)}
 
     def _used(self, name: str) -> int:
@@ -131,7 +136,7 @@ class OutputEngines:
     def compute(self) -> dict[str, int]:
         """Fields of the computing engine."""
         mapping, machine = self.mapping, self.mapping.machine
-        source = InputEngines(mapping)
+        source = self._source
         writer = NestWriter(mapping, "compute", machine.design.levels)
         made: dict[int, Loop] = {}
         sums, step = {}, 1
@@ -209,7 +214,7 @@ class OutputEngines:
             masks.append("weight_run")
         if n >= self._input_kept:
             masks.append("input")
-        if machine.moving and n == InputEngines(mapping).ticks.level:
+        if machine.moving and n == self._source.ticks.level:
             masks.append("run")
         if not mapping.reduces(level) and n >= self._parameters_kept:
             masks.append("parameters")
@@ -219,7 +224,7 @@ class OutputEngines:
 
     @cached_property
     def _input_kept(self) -> int:
-        return InputEngines(self.mapping).kept
+        return self._source.kept
 
     @cached_property
     def _parameters_kept(self) -> int:

@@ -75,9 +75,9 @@ def ticks_of(mapping: Mapping) -> Ticks | None:
         stride = tick
     elif sizes[moving.tick] > 1 and tick % tap:
         raise MappingError(
-            f"{mapping.layer.name}: {tensor.name} moves from PE to PE along {moving.tap!r}, so "
-            f"the dilation there must divide the stride of {moving.tick!r}; {tap} does not "
-            f"divide {tick}"
+            f"{mapping.layer.name}: {tensor.name} moves from PE to PE along {moving.tap!r}, a "
+            f"place a tick of {moving.tick!r}, so the factor of {moving.tap!r} in {rank} must "
+            f"divide that of {moving.tick!r}; {tap} does not divide {tick}"
         )
     every = max(1, tick // stride) if sizes[moving.tick] > 1 else 1
     level = _inner(mapping)

@@ -254,6 +254,14 @@ def _operand(facts: Explanation, operand: OperandFacts) -> str:
             "warm-up",
             f"{count_text(operand.warm_up, 'tick')} without a step before each run of its ticks",
         )
+    if operand.warm_up and facts.words:
+        inner = facts.design.dataflow.inner
+        lines += row(
+            "ticks",
+            f"the words of a run of {inner} follow those of the run before; outside {operand.name} "
+            f"a bit for each tap makes PEs take the pad value. So padding takes no ticks, and "
+            f"hides the warm-up as far as it reaches. A stride takes as many ticks a step",
+        )
     if operand.shift:
         lines += row(
             "load",
@@ -363,12 +371,14 @@ def _buffers(facts: Explanation) -> str:
         (
             b.name,
             f"{b.words:>6} words of {b.bits} bits ({size_text(b.words * b.bits // 8)})",
-            b.holds + (f"; {b.banks} banks by the lowest bits of the address" * (b.banks > 1)),
+            b.holds + f"; {b.banks} banks" * (b.banks > 1),
         )
         for b in facts.buffers
     ]
     wide = [max(len(row[n]) for row in rows) for n in range(2)]
     lines = [f"  {a:{wide[0]}}  {b:{wide[1]}}  {c}" for a, b, c in rows]
     banked = any(b.banks > 1 for b in facts.buffers)
-    title = "Buffers, one word read and one written a cycle" + (" by each bank" * banked)
+    title = "Buffers, one word read and one written a cycle"
+    if banked:
+        title += ", of each bank, which the lowest bits of an address choose"
     return "\n".join([title, *lines])

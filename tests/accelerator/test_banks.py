@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from designs import run_cases
 from random_layers import Limits, draw_case
 from test_chain import run_chains
@@ -27,11 +28,12 @@ def three_rows() -> Machine:
 def test_random_layers(tell):
     machine = three_rows()
     limits = Limits(pixels=12, macs=300_000)
-    cases = [draw_case(machine, seed, tiled=seed % 5 < 2, limits=limits) for seed in range(12)]
+    cases = [draw_case(machine, seed, tiled=seed % 5 < 2, limits=limits) for seed in range(8)]
     assert {InputEngines(case.mapping).read_cycles for case in cases} >= {1, 2}
     run_cases(machine, cases, tell, seed=1)
 
 
+@pytest.mark.long
 def test_chains(tell):
     run_chains(three_rows(), range(4), tell)
 

@@ -53,6 +53,11 @@ KINDS = {
     "words that move, nothing kept": PEParams(
         operands=(OperandParams(forwards=((3, 1),)), OperandParams(depth=1)), psum_bits=18
     ),
+    "words that move, but another value outside": PEParams(
+        operands=(OperandParams(forwards=((1, 1),), taps=3, tap=1), OperandParams(depth=1)),
+        psum_bits=18,
+        control_delay=1,
+    ),
     "tree of wires": PEParams(
         operands=(STREAM, STREAM), psum_inputs=3, psum_bits=18, psum_delay=0, bits=8
     ),
@@ -126,6 +131,8 @@ class Model:
         return shown
 
     def _operand(self, n, operand, word, control, out):
+        if operand.taps and control[f"outside{n}"] >> operand.tap & 1:
+            return control[f"pad{n}"]
         if not operand.depth:
             return word
         at = control.get(f"load_address{n}", 0)
@@ -160,6 +167,8 @@ def draw(rng, params):
     control = {}
     for name, field in params.control:
         control[name] = rng.getrandbits(field.width)
+        if name.startswith("pad"):
+            control[name] = wrapped(control[name], field.width)
         if name.endswith("address") or "address" in name:
             depth = params.accumulators
             if not name.startswith("sum"):
@@ -214,6 +223,9 @@ def test_control_says_what_a_pe_needs_and_no_more():
         ],
         "words that move with the ticks, sums kept": ["tick0", "step", "first", "drain"],
         "words that move, nothing kept": ["tick0", "load1", "swap1"],
+        "words that move, but another value outside": [
+            "tick0", "outside0", "pad0", "load1", "swap1",
+        ],
         "tree of wires": [],
         "three operands of 4 bits": ["load1", "swap1"],
     }  # fmt: skip

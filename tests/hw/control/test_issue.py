@@ -16,7 +16,7 @@ APART = 3  # cycles from a step to the next that may read its accumulator
 POST_DELAY, WRITE_DELAY = 4, 2  # from a tag to where its parameters end, to its commit
 
 
-def make(*, accumulators=0, drain=(), phases=1, gathered=1, gather_loops=0, levels=3):
+def make(*, accumulators=0, drain=(), phases=1, gathered=1, gather_loops=0, levels=3, taps=0):
     """Parameters of an issue for a small design."""
     record = records(
         Widths(
@@ -32,6 +32,7 @@ def make(*, accumulators=0, drain=(), phases=1, gathered=1, gather_loops=0, leve
             output_words=ROOM,
             accumulators=accumulators,
             block=8,
+            input_taps=taps,
         )
     )["compute"]
     forms = tuple((f.name[:-5], f.bits) for f in record.fields if f.name.endswith("_base"))
@@ -45,6 +46,7 @@ def make(*, accumulators=0, drain=(), phases=1, gathered=1, gather_loops=0, leve
         post_phases=phases,
         gathered_words=gathered,
         gather_loops=gather_loops,
+        taps=taps,
     )
 
 
@@ -56,6 +58,8 @@ KINDS = {
     "sums shifted out": make(drain=(3,)),
     "shifted out along two loops, slowly": make(drain=(2, 3), phases=2),
     "shifted out of one row": make(drain=(1,), phases=3),
+    "moving inputs": make(accumulators=4, taps=3),
+    "moving inputs, sums shifted out": make(drain=(3,), taps=2),
 }
 
 
@@ -73,6 +77,12 @@ def draw_config(rng, params):
     if params.accumulators:
         config["accumulator_base"] = 0
     config["reduce_levels"] = rng.choice([0, 1, 2, 3, 6])
+    if params.taps:
+        config |= {f"ticks_{when}": rng.choice([0, 0, 1, 4]) for when in ("begin", "run", "step")}
+        config["run_levels"] = rng.choice([0, 1, 3])
+        config |= {"x_base": rng.randint(-4, 4), "x_tap": rng.randint(1, 3)}
+        config |= {f"x{j}": rng.randint(-2, 2) for j in range(params.levels)}
+        config["x_limit"] = rng.randint(1, 9)
     return config
 
 
@@ -136,7 +146,7 @@ class Surroundings:
         self.touched = {}  # accumulator: cycle of its last step that did not complete it
         self.last_emitted = self.last_gathered = -99
 
-    def drive(self, ctx, dut):
+    def drive(self, ctx, dut, due=True):
         """What the ports carry in this cycle."""
         assert ctx.get(dut.pending) == (self.promised != 0)
         self.committed = self.used = 0
@@ -146,7 +156,10 @@ class Surroundings:
             self.used = 1
             self.uses.popleft()
         self.ready = self.generous or self.rng.random() < 0.7
-        ctx.set(dut.operands_ready, self.ready)
+        ctx.set(dut.operands_ready, self.ready and due)
+        if self.params.taps:
+            self.fed = self.ready or self.rng.random() < 0.7
+            ctx.set(dut.input_ready, self.fed)
         ctx.set(dut.space, self.space)
         ctx.set(dut.committed, self.committed)
         ctx.set(dut.parameter_sets, self.sets)
@@ -204,13 +217,17 @@ class Surroundings:
 async def walk_layer(ctx, dut, params, config, outside):
     """One layer: every step and every tag in order, each in the first cycle in which it may go."""
     names = [name for name, _ in params.tag]
-    shape = dict(params.forms)
-    for item in walk(params.nest, config):
+    for n, item in enumerate(walk(params.nest, config)):
         tags = tags_of(params, config, item)
         draining = False
+        for _ in range(ticks_before(params, config, item, n)):
+            await idle_tick(ctx, dut, outside)
         while True:
             outside.drive(ctx, dut)
             assert ctx.get(dut.busy)
+            if params.taps:
+                assert ctx.get(dut.due) or draining
+                assert ctx.get(dut.tick) == ctx.get(dut.go)
             completes = item["reduce_last"] and not params.drain_sizes
             if not draining:
                 go = outside.ready and not outside.hazard(item)
@@ -225,7 +242,7 @@ async def walk_layer(ctx, dut, params, config, outside):
                 assert ctx.get(dut.drain) == tag_goes, f"cycle {outside.cycle}: {tags[0]}"
             assert ctx.get(dut.tag_valid) == tag_goes
             if go:
-                check_step(ctx, dut, item, shape)
+                check_step(ctx, dut, params, config, item)
                 if params.accumulators and not item["reduce_last"]:
                     outside.touched[item["accumulator"]] = outside.cycle
             if tag_goes:
@@ -242,7 +259,30 @@ async def walk_layer(ctx, dut, params, config, outside):
                     break
 
 
-def check_step(ctx, dut, item, shape):
+def ticks_before(params, config, item, n) -> int:
+    """Ticks without a step before the n-th step."""
+    if not params.taps:
+        return 0
+    when = "begin" if n == 0 else "run" if item["run_first"] else "step"
+    return config[f"ticks_{when}"]
+
+
+async def idle_tick(ctx, dut, outside):
+    """A tick without a step, when the input is there; it asks for nothing else."""
+    went = False
+    while not went:
+        outside.drive(ctx, dut, due=False)
+        assert ctx.get(dut.busy) and not ctx.get(dut.due) and not ctx.get(dut.go)
+        assert not ctx.get(dut.tag_valid) and not ctx.get(dut.drain)
+        went = outside.fed
+        assert ctx.get(dut.tick) == went
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        outside.advance()
+
+
+def check_step(ctx, dut, params, config, item):
+    shape = dict(params.forms)
     step = ctx.get(dut.step)
     assert step["first"] == item["reduce_first"]
     assert step["input_done"] == item["input_last"]
@@ -250,6 +290,10 @@ def check_step(ctx, dut, item, shape):
     assert step["weight_align"] == item["weight_run_last"]
     if "byte" in shape:
         assert step["byte"] == item["byte"]
+    if "x" in shape:
+        places = [item["x"] + tap * config["x_tap"] for tap in range(params.taps)]
+        outside = [not 0 <= at < config["x_limit"] for at in places]
+        assert step["outside"] == sum(bit << tap for tap, bit in enumerate(outside))
 
 
 @pytest.mark.parametrize("generous", [True, False], ids=["room", "stalls"])
