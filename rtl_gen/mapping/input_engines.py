@@ -163,7 +163,8 @@ class InputEngines:
         rest = [n for n in names if n not in (self.slides, contiguous, blocked)]
         first = [self.slides] if self.slides else []
         last = [contiguous] if contiguous else []
-        if self.mapping.machine.banks > 1:  # rows side by side, whatever the number of blocks
+        if self.mapping.machine.input_word_loops and self.mapping.machine.input_reads > 1:
+            # Rows side by side, whatever the number of blocks.
             return (*first, blocked, *rest, *last)
         return (*first, *rest, blocked, *last)
 

@@ -72,21 +72,29 @@ class StepWords:
         return machine.input_reads > 1 and checked and sizes[dimension] == 1
 
     def _crowded(self, pitches: dict[str, int]) -> int:
-        """Words in the bank that has most of them."""
+        """Words in the bank that has most of those that are read."""
         lone = [self._is_lone(n) for n in self._machine.input_word_loops]
+        trips = [
+            1 if k < len(lone) and lone[k] else loop.bound
+            for k, loop in enumerate(self.loops(pitches))
+        ]
+        return self._most(pitches, trips)
+
+    def _most(self, pitches: dict[str, int], trips: list[int]) -> int:
         offsets = [0]
-        for k, loop in enumerate(self.loops(pitches)):
-            used = 1 if k < len(lone) and lone[k] else loop.bound
+        for loop, count in zip(self.loops(pitches), trips):
             step = loop.strides["index"]
-            offsets = [at + n * step for at in offsets for n in range(used)]
+            offsets = [at + n * step for at in offsets for n in range(count)]
         return crowded(offsets, self._machine.banks)
 
     def unit_crowded(self, pitches: dict[str, int]) -> int:
-        """Words in the bank that has most of them, were all strides and dilations 1."""
+        """Words in the bank that has most of them, for a layer that uses all words of a step, of
+        strides and dilations 1.
+        """
         mapping = self.source.mapping
         layer = replace(mapping.layer, symbols=dict.fromkeys(mapping.layer.symbols, 1))
-        source = replace(self.source, mapping=replace(mapping, layer=layer))
-        return StepWords(source)._crowded(pitches)
+        unit = StepWords(replace(self.source, mapping=replace(mapping, layer=layer)))
+        return unit._most(pitches, [loop.bound for loop in unit.loops(pitches)])
 
     def spread(self, used: dict[str, int], room: int, *, ranks: list[str]) -> dict[str, int]:
         """Positions by which some ranks of a tile are to be lengthened, so that the words lie in as
