@@ -135,11 +135,11 @@ def chained_cycles(machine: Machine, simulation: Simulation, layer: Layer) -> tu
     program = chain_layers(machine, chain)
     if any(step.mapping.placing.source is None for step in program.steps[1:]):
         raise RuntimeError(f"{layer.name}: does not stay on chip")
-    script = host_script(program)
+    script = host_script(program, fetched=True)
     at = [type(one) for one in script].index(WaitInterrupt)
     completed = BY_NAME["COMPLETED"].offset
     script[at:at] = [x for n in (1, 2) for x in (Poll(completed, 0xFFFF, n), Stamp())]
-    job = replace(program_job(program, layer.name), script=script)
+    job = replace(program_job(program, layer.name, fetched=True), script=script)
     (result,) = simulation.run([job])
     if result.problems:
         raise RuntimeError(f"{layer.name}: {result.problems[0]}")
