@@ -13,6 +13,7 @@ from pathlib import Path
 import area
 import buffet
 import bus_use
+import depthwise
 import first_layers
 import generation
 import idioms
@@ -34,6 +35,7 @@ MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "area": area.measures,
     "buffet": buffet.measures,
     "bus_use": bus_use.measures,
+    "depthwise": depthwise.measures,
     "idioms": idioms.measures,
 }
 

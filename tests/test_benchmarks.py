@@ -18,6 +18,7 @@ sys.path[:0] = [
 import area  # noqa: E402
 import buffet  # noqa: E402
 import bus_use  # noqa: E402
+import depthwise  # noqa: E402
 import direct_mapped  # noqa: E402
 import first_layers  # noqa: E402
 import generation  # noqa: E402
@@ -148,6 +149,17 @@ def test_bus_use_of_a_small_design():
     assert (use.name, wrong.value, wrong.asked) == ("bus_use_small", 0, 0)
     assert 5 < use.value < 95
     assert not use.holds
+
+
+def test_depthwise_of_a_small_design():
+    """One that other tests build too: 36 PEs, of 256 that are counted."""
+    machine = small_machine("depthwise", 9, 4, buffers=4096, post_lanes=4)
+    shapes = {"on_chip": [(8, 8, 1)], "through_dram": [(8, 8, 2)]}
+    use, dram, wrong = depthwise.measures(design=machine.design, **shapes)
+    assert (use.name, dram.name) == ("depthwise_8x8x8_stride1", "depthwise_dram_8x8x8_stride2")
+    assert (use.asked, dram.asked, wrong.value) == (48, 85, 0)
+    assert 100 * 9 * 4 / 256 / 2 < use.value < 100 * 9 * 4 / 256
+    assert 5 < dram.value < 85
 
 
 def test_idioms_of_a_small_design(capsys):

@@ -222,8 +222,9 @@ class Accelerator(wiring.Component):
             asked, answer = feed.request.valid & feed.request.ready, getattr(compute, name)
             progress[f"feed_{name}"] = asked
             reads, held = feed.request.payload.read, answer.valid & ~answer.ready
-            self._count(m, host, f"feed_{name}", asked & reads.any(), held)
-            if len(reads) > 1:
+            several = len(reads) > 1
+            self._count(m, host, f"feed_{name}", asked & (reads.any() if several else reads), held)
+            if several:
                 m.d.comb += host.input_words.eq(Mux(asked, sum(reads), 0))
             idiom, buffet = params.machine.idiom(name), params.buffet(name)
             parts = (load, control.config, feed.request)

@@ -122,9 +122,10 @@ def _compute(source: InputEngines) -> int:
     machine, levels = mapping.machine, mapping.levels
     cycles = steps = trips(mapping, levels)
     if source.ticks:
-        cycles = max(cycles, _ticks(source) * source.read_cycles)
+        cycles = max(cycles, _ticks(source) * source.step_words.cycles)
     elif not machine.input_held:
-        cycles = max(cycles, trips(mapping, levels[: source.kept]) * source.read_cycles)
+        sets = trips(mapping, levels[: source.kept])
+        cycles = max(cycles, sets * source.step_words.cycles)
     for held, operand, dimensions in (
         (machine.weights_held, machine.weight_operand, mapping.weight_dimensions),
         (machine.input_held, machine.input_operand, machine.operation.activation.dimensions),

@@ -1,7 +1,6 @@
 """How the input is loaded tile by tile, and read in the order of the steps."""
 
-import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
 
@@ -10,8 +9,9 @@ from .levels import Level
 from .mapping import Mapping, MappingError
 from .nest import Loop, NestWriter, check_levels, product, tile_field
 from .packed_image import PackedImage
-from .pitches import crowded, pitches_of
+from .pitches import pitches_of
 from .placing import Resident
+from .step_words import StepWords
 from .tensors import BlockedTensor
 from .ticks import Ticks, ticks_of
 
@@ -111,7 +111,7 @@ class InputEngines:
         inside = self._levels[self.boundary : self.kept]
         if any(level.last != level.bound for level in inside):
             return False  # the last tile is loaded whole, but less of it is read
-        loops = [(x.bound, self._feed_strides(x, inside=True)["index"]) for x in inside]
+        loops = [(x.bound, self.feed_strides(x, inside=True)["index"]) for x in inside]
         loops += [(loop.bound, loop.strides["index"]) for loop, _ in self._step_loops]
         words = 1
         for bound, stride in reversed(loops):
@@ -138,7 +138,7 @@ class InputEngines:
 
     def pieces(self, name: str) -> int:
         """Positions of a rank (or blocks) that a tile takes, those that nothing reads included."""
-        return self._used(name) + self._spread.get(name, 0)
+        return self._used(name) + self._added.get(name, 0)
 
     def _used(self, name: str) -> int:
         """Positions of a rank (or blocks) of a tile that are read."""
@@ -173,7 +173,8 @@ class InputEngines:
         last = [contiguous] if contiguous else []
         if self.image:
             return (*first, *rest, *last, blocked)
-        if self.mapping.machine.banks > 1:  # rows side by side, whatever the number of blocks
+        if self.mapping.machine.input_word_loops and self.mapping.machine.input_reads > 1:
+            # Rows side by side, whatever the number of blocks.
             return (*first, blocked, *rest, *last)
         return (*first, *rest, blocked, *last)
 
@@ -191,52 +192,24 @@ class InputEngines:
         return pitches_of({name: self.pieces(name) for name in self.order})
 
     @cached_property
-    def _spread(self) -> dict[str, int]:
-        """Positions by which a tile's ranks are lengthened, so that the words of a step lie in as
-        many banks as can be; as few as that takes.
+    def step_words(self) -> StepWords:
+        """The words that one step takes."""
+        return StepWords(self)
+
+    @cached_property
+    def _added(self) -> dict[str, int]:
+        """Positions by which a tile's ranks are lengthened for the sake of the banks.
 
         A longer run brings words that lie behind the tile's columns, where the tensor has them.
         """
-        machine, blocked = self.mapping.machine, self.tensor.tensor.blocked
+        machine = self.mapping.machine
         if machine.input_reads == 1 or self.resident or self.image:
             return {}
-        known = (blocked, machine.contiguous_rank)
-        ranks = [name for name in known if name not in (None, self.slides)]
         room = machine.tile_room("input", self.mapping.placing.input_words)
+        known = (self.tensor.tensor.blocked, machine.contiguous_rank)
+        ranks = [name for name in known if name not in (None, self.slides)]
         used = {name: self._used(name) for name in self.order}
-        best, least = {}, None
-        for added in itertools.product(range(machine.banks), repeat=len(ranks)):
-            more = dict(zip(ranks, added))
-            counts = {name: count + more.get(name, 0) for name, count in used.items()}
-            words = product(counts.values())
-            if least is None or words <= room:
-                cost = self._crowded(pitches_of(counts)), words
-                if least is None or cost < least:
-                    best, least = more, cost
-        return best
-
-    def _crowded(self, pitches: dict[str, int]) -> int:
-        """Words of a step in the bank that has most of them."""
-        offsets, lone = [0], [self._is_lone(n) for n in self.mapping.machine.input_word_loops]
-        for k, loop in enumerate(self._word_loops(pitches)):
-            step, used = loop.strides["index"], 1 if k < len(lone) and lone[k] else loop.bound
-            offsets = [at + n * step for at in offsets for n in range(used)]
-        return crowded(offsets, self.mapping.machine.banks)
-
-    def unit_crowded(self, pitches: dict[str, int]) -> int:
-        """The same, were all strides and dilations 1."""
-        mapping = self.mapping
-        symbols = dict.fromkeys(mapping.layer.symbols, 1)
-        layer = replace(mapping.layer, symbols=symbols)
-        return InputEngines(replace(mapping, layer=layer))._crowded(pitches)
-
-    @property
-    def read_cycles(self) -> int:
-        """Cycles in which the words that a step uses are read."""
-        machine = self.mapping.machine
-        if machine.input_reads > 1:
-            return self._crowded(self.pitches)
-        return machine.input_words
+        return self.step_words.spread(used, room, ranks=ranks)
 
     @property
     def window_words(self) -> int:
@@ -420,7 +393,7 @@ class InputEngines:
                 level.bound,
                 level.last,
                 made.get(self.mapping.chain(n)),
-                self._feed_strides(level, inside=n >= self.boundary and not fifo),
+                self.feed_strides(level, inside=n >= self.boundary and not fifo),
                 {"shrink": amount},
             )
             made[n] = writer.add(loop)
@@ -447,7 +420,7 @@ class InputEngines:
         if ticks:
             values["flush"] = ticks.flush
         if machine.input_reads > 1:
-            for k, loop in enumerate(self._word_loops(self.pitches)):
+            for k, loop in enumerate(self.step_words.loops(self.pitches)):
                 moved = {name: step for name, step in loop.strides.items() if name != "byte"}
                 values |= {f"{name}_word{k}": step for name, step in moved.items()}
         for n, name in enumerate(machine.checked_ranks):
@@ -461,50 +434,18 @@ class InputEngines:
         """
         machine, found = self.mapping.machine, []
         for n in machine.input_tick_loops:
-            loop = self._spatial_loop(n, self.pitches)
+            loop = self.step_words.spatial_loop(n, self.pitches)
             back = {name: -step for name, step in loop.strides.items()}
             found.append((Loop(loop.bound, strides=back), True))
         if machine.input_reads == 1:
-            found += [(loop, False) for loop in self._word_loops(self.pitches)]
+            found += [(loop, False) for loop in self.step_words.loops(self.pitches)]
         return found
-
-    def _word_loops(self, pitches: dict[str, int]) -> list[Loop]:
-        """Loops over the words of one step, or load tick; the last fastest."""
-        machine = self.mapping.machine
-        found = [self._spatial_loop(n, pitches) for n in machine.input_word_loops]
-        wide = -(-machine.spatial_size(self._blocked) // machine.block)
-        if wide > 1:
-            found.append(Loop(wide, strides={"index": pitches[self.tensor.tensor.blocked]}))
-        return found
-
-    def _spatial_loop(self, n: int, pitches: dict[str, int]) -> Loop:
-        """One of the array's loops, with what a PE along it adds to each form."""
-        machine = self.mapping.machine
-        dimension = machine.design.dataflow.spatial[n].dimension
-        size = machine.reuse.placement.sizes[n]
-        piece = Level(dimension, machine.reuse.placement.units[n], size, size)
-        strides = self._feed_strides(piece, inside=True, pitches=pitches)
-        if self._is_lone(n):
-            for k, name in enumerate(machine.checked_ranks):
-                if dimension in self.tensor.tensor.rank(name).dimensions:
-                    strides[f"y{k}"] = self.tensor.count(name) - self.origin(name)
-        return Loop(size, strides=strides)
-
-    def _is_lone(self, n: int) -> bool:
-        """Whether of the words along a spatial loop, read together, only the first is used; then
-        the others are made to lie outside the tensor, so that none is read.
-        """
-        machine = self.mapping.machine
-        dimension = machine.design.dataflow.spatial[n].dimension
-        ranks = [self.tensor.tensor.rank(name) for name in machine.checked_ranks]
-        checked = any(dimension in rank.dimensions for rank in ranks)
-        return machine.input_reads > 1 and checked and self.mapping.layer.sizes[dimension] == 1
 
     @property
     def _blocked(self) -> str:
         return self.mapping.machine.blocked_dimension(self.tensor.tensor)
 
-    def _feed_strides(self, level: Level, *, inside: bool, pitches=None) -> dict[str, int]:
+    def feed_strides(self, level: Level, *, inside: bool, pitches=None) -> dict[str, int]:
         """What a trip adds to the index in the buffer, the coordinates and the byte.
 
         ``pitches``: those of the buffer, where they are not :attr:`pitches`.

@@ -8,6 +8,7 @@ from .linear_engines import changes_channel_block
 from .mapping import Mapping, MappingError
 from .nest import Loop, NestWriter, check_levels, product
 from .pitches import pitches_of
+from .step_words import least_crowded
 from .tensors import BlockedTensor
 
 __all__ = ["OutputEngines"]
@@ -54,11 +55,11 @@ class OutputEngines:
 
     def pieces(self, name: str) -> int:
         """Positions of a rank (or blocks) that a tile takes, those without an output included."""
-        return self._used(name) + self._spread.get(name, 0)
+        return self._used(name) + self._added.get(name, 0)
 
     @cached_property
-    def _spread(self) -> dict[str, int]:
-        """Positions by which the rows of an output that stays on chip are lengthened.
+    def _added(self) -> dict[str, int]:
+        """Positions by which the ranks of an output that stays on chip are lengthened.
 
         Who reads them finds the words of a step in as many banks as can be: as many as at stride
         and dilation 1, or at odd ones, if the words of a step lie in rows.
@@ -69,15 +70,12 @@ class OutputEngines:
             return {}
         if len(read) != len(self.tensor.order):
             return {}
-        used = [self._used(name) for name in self.tensor.order]
+        names = dict(zip(self._source.tensor.order, self.tensor.order))  # of the reader's ranks
+        used = {read: self._used(name) for read, name in names.items()}
         room = max(machine.buffer_words("input"), machine.buffer_words("output"))
-        *outer, run = self._source.tensor.order
-        costs = {}
-        for more in range(machine.banks):
-            counts = dict(zip(outer, used)) | {run: used[-1] + more}
-            if not more or product(counts.values()) <= room:
-                costs[more] = self._source.unit_crowded(pitches_of(counts))
-        return {self.tensor.order[-1]: min(costs, key=costs.get)}
+        cost, ranks = self._source.step_words.unit_crowded, self._source.tensor.order[-2:]
+        added = least_crowded(cost, used, room, ranks, machine.banks)
+        return {names[read]: more for read, more in added.items()}
 
     def _used(self, name: str) -> int:
         """Positions of a rank (or blocks) in a tile that outputs are written to."""

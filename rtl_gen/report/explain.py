@@ -380,5 +380,5 @@ def _buffers(facts: Explanation) -> str:
     banked = any(b.banks > 1 for b in facts.buffers)
     title = "Buffers, one word read and one written a cycle"
     if banked:
-        title += ", of each bank, which the lowest bits of an address choose"
+        title += " by each bank (the lowest bits of its address)"
     return "\n".join([title, *lines])

@@ -29,7 +29,7 @@ def test_random_layers(tell):
     machine = three_rows()
     limits = Limits(pixels=12, macs=300_000)
     cases = [draw_case(machine, seed, tiled=seed % 5 < 2, limits=limits) for seed in range(8)]
-    assert {InputEngines(case.mapping).read_cycles for case in cases} >= {1, 2}
+    assert {InputEngines(case.mapping).step_words.cycles for case in cases} >= {1, 2}
     run_cases(machine, cases, tell, seed=1)
 
 
@@ -54,7 +54,7 @@ def test_three_rows_a_cycle(tell):
     for (more, least), mapping, check in zip(cases, mappings, checks, strict=True):
         counters = check.done.counters
         rate = counters["STEPS"] / counters["BUSY_COMPUTE"]
-        cycles = InputEngines(mapping).read_cycles
+        cycles = InputEngines(mapping).step_words.cycles
         tell(f"{more or 'stride 1'}: {rate:.3f} steps a cycle, {cycles} cycles a set")
         assert check.exact
         assert least < rate and cycles == (2 if more.get("dilation") == (2, 1) else 1)

@@ -301,7 +301,7 @@ COMPONENTS = {
     ),
     "region": Component(
         modules=("rtl_gen.hw.buffer.region", "rtl_gen.hw.buffer.activation_memories"),
-        tests=("tests/hw/buffer/test_region.py",),
+        tests=("tests/hw/buffer/test_region.py", "tests/hw/buffer/test_region_group.py"),
         equivalent={
             "elaborate: 0 becomes 1 in {'size': params.depths[0]}": (
                 "a region is claimed before it is used"

@@ -117,7 +117,7 @@ def test_words_of_a_step_come_from_banks():
     assert banks == {name: 2 if name in ("input", "output") else 1 for name in banks}
     assert "2 words changed a step over 2 words read a cycle: at most 1 step" in flat(facts)
     assert "I, 16 elements along c a word; 2 banks" in flat(facts)
-    assert "of each bank, which the lowest bits of an address choose" in flat(facts)
+    assert "by each bank (the lowest bits of its address)" in flat(facts)
 
 
 def test_words_of_a_step_that_come_one_by_one_bound_the_rate():

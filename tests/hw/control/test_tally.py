@@ -85,6 +85,41 @@ def test_the_end_of_a_run_shows_all_of_it_and_nothing_else(count):
     run(bench.dut, host)
 
 
+def test_several_events_a_cycle_count_as_many():
+    most, counts = ((1, 3), (3, 9)), [0] * 5
+    dut, rng = Tally((0, 4, 0, 1, 2), most=most), random.Random(1)
+
+    async def host(ctx):
+        while ctx.get(dut.making):
+            await ctx.tick()
+        ctx.set(dut.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.clear, 0)
+        ctx.set(dut.running, 1)
+        for cycle in range(200):
+            happens = [dict(most).get(n, 1) for n in range(5)]
+            if cycle >= 50:  # before, all there can be
+                happens = [rng.randint(0, n) for n in happens]
+            low = events = 0
+            for n, number in enumerate(happens):
+                events |= number << low
+                low += dict(most).get(n, 1).bit_length()
+                counts[n] += number
+            ctx.set(dut.events, events)
+            await ctx.tick()
+        ctx.set(dut.running, 0)
+        await ctx.tick()
+        while ctx.get(dut.making):
+            await ctx.tick()
+        for n, shift in enumerate((0, 4, 0, 1, 2)):
+            ctx.set(dut.read_index, n)
+            ctx.set(dut.read_enable, 1)
+            await ctx.tick()
+            assert ctx.get(dut.count) == counts[n] << shift
+
+    run(dut, host)
+
+
 def test_a_snapshot_is_of_one_cycle_while_the_run_goes_on():
     """Read slowly: what is counted meanwhile does not show."""
     bench = Bench((0,) * 11, seed=3)
