@@ -114,6 +114,16 @@ def _check_sums_stay(name, found):
         assert len(runs) == len(set(runs)), (pe, runs)
 
 
+def test_sums_that_stay_are_made_at_once():
+    """Where sums stay in the PEs, what reduces lies inside what does not, whatever the file says."""
+    design = rtl_gen.load(PROJECT / "dataflows" / "output_stationary.yaml").design
+    order = ("r", "n", "g", "p", "q", "k", "s", "c")
+    dataflow = dataclasses.replace(design.dataflow, temporal=order)
+    small = dataclasses.replace(design, dataflow=dataflow, rows=2, columns=2)
+    found = uses(LoadedDesign(None, small), "conv2d:k=2,c=2,p=3,q=3,r=2,s=2")
+    _check_sums_stay("O", found)
+
+
 def test_ticks_without_a_step():
     """ShiDianNao on 3 x 3: two ticks of warm-up before each filter row, three of drain a tile."""
     facts = rtl_gen.load(PROJECT / "examples" / "arrays" / "shidiannao.yaml")
