@@ -56,19 +56,19 @@ def _rank_label(rank: Rank, values: dict[str, list[int]], split: bool) -> str:
             before = groups.get(symbols, [0])
             more = [term.coefficient * value for value in values[term.dimension]]
             groups[symbols] = sorted({a + b for a in before for b in more})
-    parts = [_part(found, symbols) for symbols, found in groups.items() if found != [0]]
-    return f"{rank.name}={'+'.join(parts) or '0'}"
+    alone = sum(found != [0] for found in groups.values()) == 1
+    parts = [_part(found, symbols, alone) for symbols, found in groups.items() if found != [0]]
+    return f"{rank.name}={'+'.join(parts).replace('+-', '-') or '0'}"
 
 
-def _part(values: list[int], symbols: tuple[str, ...]) -> str:
-    """Some values of one product of symbols."""
-    text = _values(values)
-    if not symbols:
-        return text
-    factor = "*".join(symbols)
+def _part(values: list[int], symbols: tuple[str, ...], alone: bool) -> str:
+    """Some values of one product of symbols, ``alone`` or one of several addends."""
+    text, factor = _values(values), "*".join(symbols)
     if len(values) > 1:
-        return f"({text}){factor}"
-    return factor if values == [1] else f"{text}{factor}"
+        return text if alone and not symbols else f"({text}){factor}"
+    if symbols and abs(values[0]) == 1:
+        return factor if values[0] > 0 else f"-{factor}"
+    return f"{text}{factor}"
 
 
 def _values(values: list[int]) -> str:

@@ -75,6 +75,14 @@ def test_each_link_carries_a_word_a_step_or_tick(name):
             assert sum(members[key] for key in ways) == pes
             times = found.load_ticks.get(operand.name, found.steps)
             assert sum(found.links[key] for key in ways) == pes * times
+        for name, ticks in found.load_ticks.items():
+            operand, machine = reuse.operand(name), mapping.machine
+            lines = reuse.placement.extent[operand.shift]
+            if name == machine.operation.weights:  # each load reads whole words
+                words = -(-lines // machine.weight_vectors) * machine.weight_words
+                assert ticks * words == found.buffers["feed_weights"] * lines
+            elif not mapping.layer.symbols.get("t") and not mapping.layer.symbols.get("l"):
+                assert ticks >= found.buffers["feed_input"] // machine.input_words
         output = reuse.output
         chains = [k for k in members if k.tensor == output.name and k.kind != "shift"]
         if output.drain is None:

@@ -22,37 +22,35 @@ def read_label(label: str, symbols: dict[str, int]) -> tuple[str, dict[str, set[
     """``W[c=2,s=0..2]``: the tensor and the values of each rank, with symbols given numbers."""
     name, _, inside = label.partition("[")
     found: dict[str, set[int]] = {}
-    for part in re.findall(r"(\w+)=(.*?)(?=,\w+=|\]$)", inside):
-        values = {0}
-        for term in _terms(part[1]):
-            values = {a + b for a in values for b in _values(term, symbols)}
-        found[part[0]] = values
+    for rank, form in re.findall(r"(\w+)=(.*?)(?=,\w+=|\]$)", inside):
+        found[rank] = _form(form, symbols)
     return name, found
 
 
-def _terms(text: str) -> list[str]:
-    """Addends: plus signs inside parentheses there are none."""
-    return text.split("+")
+def _form(text: str, symbols: dict[str, int]) -> set[int]:
+    """All values of ``2u-d``, ``(0..2)v+1`` or ``0,2,4``."""
+    if re.fullmatch(r"[-0-9.,]+", text):
+        return _values(text)
+    values, left = {0}, text
+    while left:
+        match = re.match(r"([+-]?)(?:\(([-0-9.,]+)\)|([0-9]*))((?:[a-z]\*?)*)", left)
+        assert match and match[0], text
+        factor = -1 if match[1] == "-" else 1
+        for symbol in match[4].replace("*", ""):
+            factor *= symbols[symbol]
+        numbers = _values(match[2] or match[3] or "1")
+        values = {a + factor * b for a in values for b in numbers}
+        left = left[len(match[0]) :]
+    return values
 
 
-def _values(term: str, symbols: dict[str, int]) -> set[int]:
-    match = re.fullmatch(r"\(?([0-9.,]*)\)?((?:[a-z]\*?)*)", term)
-    assert match, term
-    factor = 1
-    for symbol in match[2].replace("*", ""):
-        factor *= symbols[symbol]
-    values = set()
-    numbers = match[1]
-    if not numbers:
-        return {factor}
-    if ".." in numbers:
-        first, last = numbers.split("..")
-        begin = [int(n) for n in first.split(",")]
-        step = begin[1] - begin[0] if len(begin) > 1 else 1
-        values = set(range(begin[0], int(last) + 1, step))
-    else:
-        values = {int(n) for n in numbers.split(",")}
-    return {value * factor for value in values}
+def _values(numbers: str) -> set[int]:
+    if ".." not in numbers:
+        return {int(n) for n in numbers.split(",")}
+    first, last = numbers.split("..")
+    begin = [int(n) for n in first.split(",")]
+    step = begin[1] - begin[0] if len(begin) > 1 else 1
+    return set(range(begin[0], int(last) + 1, step))
 
 
 def text_boxes(root: ElementTree.Element) -> list[tuple[str, tuple[float, float, float, float]]]:

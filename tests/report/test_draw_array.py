@@ -9,9 +9,10 @@ from xml.etree import ElementTree
 import pytest
 from drawn import marked, pair, read_label, text_boxes
 from named_nests import NAMED, SHAPE
-from random_nests import draw_nest
+from random_nests import draw_nest, draw_operation
 
 from rtl_gen.report.draw.array_picture import array_picture
+from rtl_gen.report.draw.grid import Grid
 from rtl_gen.report.explain import explain
 from rtl_gen.reuse import Placement
 from rtl_gen.spec.design import Design
@@ -31,7 +32,8 @@ def designs():
         )
     for seed in range(40):
         rng = random.Random(seed)
-        dataflow, (rows, columns) = draw_nest(rng)
+        operations = {"operations": (draw_operation(rng),)} if seed % 3 == 0 else {}
+        dataflow, (rows, columns) = draw_nest(rng, **operations)
         try:
             design = Design(name="random", dataflow=dataflow, rows=rows, columns=columns)
             explain(design)
@@ -204,6 +206,21 @@ def test_no_text_covers_another_or_leaves_the_picture(file, shape):
     for (a, one), (b, other) in itertools.combinations(boxes, 2):
         apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
         assert apart, (a, b)
+
+
+def test_in_a_phase_strides_are_one_factor():
+    root = draw(load_design(PROJECT / "examples/arrays/row_stationary.yaml"))
+    shown = [
+        x.text for x in root.iter() if x.get("class") == "uses" and x.get("data-tensor") == "I"
+    ]
+    assert shown == [f"I[h={row + column}]" for row in range(3) for column in range(3)]
+
+
+def test_links_over_what_is_left_out_are_drawn_in_part():
+    grid = Grid((16, 5), (10, 10), (5, 5), (0, 0))
+    assert grid.rows == (0, 1, 2, 15) and grid.columns == (0, 1, 2, 3, 4)
+    assert grid.joins((0, 0), (2, 4)) and grid.joins((2, 1), (0, 3))
+    assert not grid.joins((2, 0), (15, 0)) and not grid.joins((15, 0), (2, 1))
 
 
 def test_a_large_array_is_abridged():

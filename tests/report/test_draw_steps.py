@@ -1,5 +1,6 @@
 """Space and time against the nest: every MAC once, in the PE and the cycle in which it is done."""
 
+import dataclasses
 import itertools
 import re
 from collections import Counter
@@ -12,7 +13,7 @@ from test_draw_array import DESIGNS, FILES
 
 import rtl_gen
 from rtl_gen.api import LoadedDesign
-from rtl_gen.report.draw.trace import MOST_CYCLES
+from rtl_gen.report.draw.trace import MOST_CYCLES, Trace
 from rtl_gen.report.explain import explain
 from rtl_gen.reuse import phases, wires
 from rtl_gen.sim.layers import index_form
@@ -92,6 +93,8 @@ def test_links_bring_what_is_used(design):
                 continue
             before = found.get((name, wire.source, cycle - wire.delay))
             assert before in (element, None)
+    if reuse.output.stationary and reuse.output.depth == 1 and not reuse.placement.split:
+        _check_sums_stay(reuse.output.name, found)
     # Each PE does the same steps, later by the skew.
     first = {}
     for name, pe, cycle in found:
@@ -100,6 +103,35 @@ def test_links_bring_what_is_used(design):
         assert cycle >= reuse.delay(pe)
     some = {name for name, _, _ in found}
     assert some == {tensor.name for tensor in design.dataflow.operation.tensors}
+
+
+def _check_sums_stay(name, found):
+    """A PE that went on to another output never comes back to one."""
+    for pe in {pe for _, pe, _ in found}:
+        cycles = sorted(cycle for other, at, cycle in found if (other, at) == (name, pe))
+        outputs = [found[name, pe, cycle] for cycle in cycles]
+        runs = [element for element, _ in itertools.groupby(outputs)]
+        assert len(runs) == len(set(runs)), (pe, runs)
+
+
+def test_sums_that_stay_are_made_at_once():
+    """Where sums stay in the PEs, what reduces lies inside what does not, whatever the file says."""
+    design = rtl_gen.load(PROJECT / "dataflows" / "output_stationary.yaml").design
+    order = ("r", "n", "g", "p", "q", "k", "s", "c")
+    dataflow = dataclasses.replace(design.dataflow, temporal=order)
+    small = dataclasses.replace(design, dataflow=dataflow, rows=2, columns=2)
+    found = uses(LoadedDesign(None, small), "conv2d:k=2,c=2,p=3,q=3,r=2,s=2")
+    _check_sums_stay("O", found)
+
+
+def test_ticks_without_a_step():
+    """ShiDianNao on 3 x 3: two ticks of warm-up before each filter row, three of drain a tile."""
+    facts = rtl_gen.load(PROJECT / "examples" / "arrays" / "shidiannao.yaml")
+    design = dataclasses.replace(facts.design, rows=3, columns=3)
+    reuse = explain(design).reuse
+    layer = facts.layer("conv2d:k=2,c=1,p=3,q=3,r=2,s=3")
+    kinds = Counter(step.kind for step in Trace(reuse, layer).steps)
+    assert kinds == {"step": 2 * 2 * 3, "warm-up": 2 * 2 * 2, "drain": 2 * 3}
 
 
 def test_an_element_moves_to_its_neighbour_a_tick_later():

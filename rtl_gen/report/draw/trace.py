@@ -13,7 +13,7 @@ from math import prod
 from ...reuse import HeldOperand, Reuse, Stretch, phases
 from ...spec.design import Design
 from ...spec.layer import Layer
-from ...spec.operation import Operation, SpecError, Tensor
+from ...spec.operation import Operation, Rank, SpecError, Tensor
 
 __all__ = ["MOST_CYCLES", "MOST_PES", "Step", "Trace", "example_layer", "small_array"]
 
@@ -224,9 +224,7 @@ def example_layer(reuse: Reuse) -> Layer:
         sizes[d] *= OUTER_TRIPS
     symbols = _plain_symbols(operation)
     extents = {
-        rank.name: 1
-        + rank.offset(symbols)
-        + sum(max(0, rank.coefficient(d, symbols)) * (sizes[d] - 1) for d in set(rank.dimensions))
+        rank.name: max(1, 1 + _highest(rank, sizes, symbols))
         for tensor in operation.tensors
         for rank in tensor.ranks
         if not rank.is_plain
@@ -234,6 +232,12 @@ def example_layer(reuse: Reuse) -> Layer:
     return Layer(
         name="example", operation=operation.name, sizes=sizes, symbols=symbols, extents=extents
     )
+
+
+def _highest(rank: Rank, sizes: dict[str, int], symbols: dict[str, int]) -> int:
+    """The largest index of a rank."""
+    reach = (rank.coefficient(d, symbols) * (sizes[d] - 1) for d in set(rank.dimensions))
+    return rank.offset(symbols) + sum(max(0, end) for end in reach)
 
 
 def _plain_symbols(operation: Operation) -> dict[str, int]:

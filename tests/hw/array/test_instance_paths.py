@@ -1,4 +1,4 @@
-"""Where a PE stands in an array's Verilog hierarchy: what the bench's counters reach into."""
+"""Where a PE stands in the hierarchy of an array's Verilog: what the bench's counters look into."""
 
 import dataclasses
 import re
