@@ -57,6 +57,16 @@ class FusedCompute(Compute):
             tied={"words": words.words, "mode": words.tag[PAD_BITS:][: params.mode_bits]},
         )
         number = modes[0].input_number
+        if machine.moving:
+            moves = by_mode(self.config.mode, tuple(bool(mode.moving) for mode in modes), Const)
+            used = issue.go & issue.step.input_done
+            m.d.comb += [
+                lanes.byte.eq(words.tag[PAD_BITS + params.mode_bits :]),
+                # Only where inputs move every tick takes new words, be it a step or not.
+                words.done.eq(Mux(moves, issue.tick, used)),
+            ]
+            self._stream(m, array, number, lanes.o, issue.tick)
+            return words.valid
         if not machine.input_held:
             m.d.comb += [
                 lanes.byte.eq(issue.step.byte),

@@ -34,7 +34,9 @@ class FusedComputeParams(ComputeParams):
 
     @cached_property
     def array(self) -> ArrayParams:
-        return ArrayParams(self.machine.reuse, self.machine.design.multiplier_registers)
+        masked = tuple(params.array.masked for params in self.modes)
+        registers = self.machine.design.multiplier_registers
+        return ArrayParams(self.machine.reuse, registers, masked if any(masked) else None)
 
     def region(self, name: str) -> RegionParams:
         region = super().region(name)
@@ -56,6 +58,7 @@ class FusedComputeParams(ComputeParams):
             accumulators=bool(self.machine.accumulators),
             post_phases=self.machine.modes[0].post_phases,
             drain_modes=() if len(set(drains)) == 1 else drains,
+            taps=self.machine.widths.input_taps,
         )
 
     @cached_property

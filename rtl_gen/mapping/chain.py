@@ -47,7 +47,7 @@ class ChainedLayer:
 
 def _check(machine: Machine, before: list[ChainedLayer], chained: ChainedLayer) -> None:
     """Raise MappingError unless what a layer reads is an array or comes from one before it."""
-    name, tensor = chained.layer.name, machine.operation.output
+    name = chained.layer.name
     for what, read in (("source", chained.source), ("residual", chained.residual)):
         if isinstance(read, int) and read not in range(len(before)):
             raise MappingError(f"{name}: its {what} must be a layer before it, not number {read}")
@@ -61,7 +61,10 @@ def _check(machine: Machine, before: list[ChainedLayer], chained: ChainedLayer) 
         raise MappingError(f"{name}: how its residual is added must be given")
     if isinstance(chained.residual, int):
         other = before[chained.residual].layer
-        mine, its = (BlockedTensor(machine, x, tensor).shape for x in (chained.layer, other))
+        mine, its = (
+            BlockedTensor(machine, x, machine.operation_of(x).output).shape
+            for x in (chained.layer, other)
+        )
         if mine != its:
             raise MappingError(
                 f"{name}: its residual must be {mine} like its output, not {its} as {other.name} "
@@ -215,7 +218,10 @@ class _Chain:
             shared = self.layers[n].residual is not None
             half = self._in_banks(place.words // 2)
             return Place(place.memory, place.first, half) if shared else place
-        words = OutputEngines(Mapping(self.machine, layer, placing=Placing(whole=True))).tile_words
+        words = max(
+            OutputEngines(Mapping(one, layer, placing=Placing(whole=True))).tile_words
+            for one in self.machine.machines_for(layer)
+        )
         words = rounded(words, self.machine.banks)
         for at in (memory, 1 - memory):
             for free in self._free(at, taken):
@@ -234,7 +240,8 @@ class _Chain:
             place = self.steps[chained.residual].output_place
             return AddedTensor(chained.addition, place)
         place = self._largest(n, taken, 1, words)
-        tensor = BlockedTensor(self.machine, chained.layer, self.machine.operation.output)
+        operation = self.machine.operation_of(chained.layer)
+        tensor = BlockedTensor(self.machine, chained.layer, operation.output)
         after = self._after(n, "residual", place)
         if isinstance(chained.residual, int):
             after = max(after, chained.residual + 1)

@@ -348,7 +348,7 @@ class InputEngines:
         """Levels outside the innermost ones over which a step's words stay the same."""
         if self.ticks:
             return len(self._levels)
-        if self.mapping.machine.input_held:
+        if self.mapping.machine.widths.byte_with_word:
             return self.mapping.suffix(lambda level: not self._indexes(level))
         blocked = self.mapping.machine.blocked_dimension(self.tensor.tensor)
         return self.mapping.suffix(
@@ -423,6 +423,10 @@ class InputEngines:
             for k, loop in enumerate(self.step_words.loops(self.pitches)):
                 moved = {name: step for name, step in loop.strides.items() if name != "byte"}
                 values |= {f"{name}_word{k}": step for name, step in moved.items()}
+        for k in range(machine.widths.input_loops if machine.input_reads == 1 else 0):
+            # Of words that another dataflow of the design reads, all but the first lie outside.
+            for n, name in enumerate(machine.checked_ranks):
+                values[f"y{n}_word{k}"] = self.tensor.count(name) - self.origin(name)
         for n, name in enumerate(machine.checked_ranks):
             values[f"y{n}_limit"] = self.tensor.count(name)
         return values

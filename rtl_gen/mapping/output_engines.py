@@ -8,7 +8,7 @@ from .linear_engines import changes_channel_block
 from .mapping import Mapping, MappingError
 from .nest import Loop, NestWriter, check_levels, product
 from .pitches import pitches_of
-from .step_words import least_crowded
+from .step_words import least_crowded, reading_order, unit_crowded
 from .tensors import BlockedTensor
 
 __all__ = ["OutputEngines"]
@@ -64,17 +64,20 @@ class OutputEngines:
         Who reads them finds the words of a step in as many banks as can be: as many as at stride
         and dilation 1, or at odd ones, if the words of a step lie in rows.
         """
-        machine = self.mapping.machine
-        read = [r.name for r in machine.operation.activation.ranks]
-        if machine.input_reads == 1 or not self.mapping.placing.whole:
+        machine, reader = self.mapping.machine, self.mapping.machine.reader
+        if reader.input_reads == 1 or not self.mapping.placing.whole:
             return {}
-        if len(read) != len(self.tensor.order):
+        # Ranks of the reader's input; batches and groups, which lie outside, may differ in number.
+        ranks = reading_order(reader)
+        names = dict(zip(reversed(ranks), reversed(self.tensor.order)))
+        if len(names) < min(len(ranks), 3):
             return {}
-        names = dict(zip(self._source.tensor.order, self.tensor.order))  # of the reader's ranks
-        used = {read: self._used(name) for read, name in names.items()}
+        used = {read: self._used(names[read]) for read in ranks if read in names}
         room = max(machine.buffer_words("input"), machine.buffer_words("output"))
-        cost, ranks = self._source.step_words.unit_crowded, self._source.tensor.order[-2:]
-        added = least_crowded(cost, used, room, ranks, machine.banks)
+        last = [name for name in ranks[-2:] if name in names]
+        added = least_crowded(
+            lambda pitches: unit_crowded(reader, pitches), used, room, last, machine.banks
+        )
         return {names[read]: more for read, more in added.items()}
 
     def _used(self, name: str) -> int:

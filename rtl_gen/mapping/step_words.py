@@ -1,9 +1,10 @@
 """The words that one step takes of the input: how far they lie apart, and which meet in a bank."""
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..reuse.machine import Machine
 from .levels import Level
 from .nest import Loop, product
 from .pitches import crowded, pitches_of
@@ -11,7 +12,7 @@ from .pitches import crowded, pitches_of
 if TYPE_CHECKING:
     from .input_engines import InputEngines
 
-__all__ = ["StepWords"]
+__all__ = ["StepWords", "least_crowded", "reading_order", "unit_crowded"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,15 +88,6 @@ class StepWords:
             offsets = [at + n * step for at in offsets for n in range(count)]
         return crowded(offsets, self._machine.banks)
 
-    def unit_crowded(self, pitches: dict[str, int]) -> int:
-        """Words in the bank that has most of them, for a layer that uses all words of a step, of
-        strides and dilations 1.
-        """
-        mapping = self.source.mapping
-        layer = replace(mapping.layer, symbols=dict.fromkeys(mapping.layer.symbols, 1))
-        unit = StepWords(replace(self.source, mapping=replace(mapping, layer=layer)))
-        return unit._most(pitches, [loop.bound for loop in unit.loops(pitches)])
-
     def spread(self, used: dict[str, int], room: int, *, ranks: list[str]) -> dict[str, int]:
         """Positions by which some ranks of a tile are to be lengthened, so that the words lie in as
         many banks as can be; as few as that takes, and none that make it larger than ``room``.
@@ -106,6 +98,48 @@ class StepWords:
             Positions of each rank that are read, the slowest first.
         """
         return least_crowded(self._crowded, used, room, ranks, self._machine.banks)
+
+
+def reading_order(machine: Machine) -> list[str]:
+    """Ranks of a machine's input in memory, the slowest first."""
+    operation = machine.operation
+    plain = [r for r in operation.activation.ranks if r.name != operation.activation.blocked]
+    outside = [r.name for r in plain if r.is_plain and r.terms[0].dimension in operation.batch]
+    return [
+        *outside,
+        operation.activation.blocked,
+        *(r.name for r in plain if r.name not in outside),
+    ]
+
+
+def unit_crowded(machine: Machine, pitches: dict[str, int]) -> int:
+    """Words of a step in the bank that has most of them, for a layer that uses all words of a
+    step, of strides and dilations 1.
+
+    Parameters
+    ----------
+    pitches
+        Words between neighbouring positions of each rank.
+    """
+    operation, placement = machine.operation, machine.reuse.placement
+    units = dict.fromkeys(operation.symbols, 1)
+    loops = []
+    for n in machine.input_word_loops:
+        dimension = machine.design.dataflow.spatial[n].dimension
+        step = sum(
+            rank.coefficient(dimension, units) * placement.units[n] * pitches.get(rank.name, 0)
+            for rank in operation.activation.ranks
+            if dimension in rank.dimensions
+        )
+        loops.append((placement.sizes[n], step))
+    wide = -(
+        -machine.spatial_size(machine.blocked_dimension(operation.activation)) // machine.block
+    )
+    loops.append((wide, pitches[operation.activation.blocked]))
+    offsets = [0]
+    for count, step in loops:
+        offsets = [at + n * step for at in offsets for n in range(count)]
+    return crowded(offsets, machine.banks)
 
 
 def least_crowded(cost, used: dict[str, int], room: int, ranks, banks: int) -> dict[str, int]:

@@ -13,6 +13,7 @@ from ..spec.layer import Layer
 from ..spec.operation import Operation, SpecError
 from .fusion import Fusion, derive
 from .machine import Lane, Machine
+from .moving import MovingInput
 
 __all__ = ["FusedMachine", "ModeMachine", "machine_of"]
 
@@ -40,11 +41,14 @@ class ModeMachine(Machine):
         The sizes that the descriptors of the whole design depend on.
     lanes_shared
         Sums that leave the array together in the mode that has most.
+    widest
+        The dataflow that reads most words of the input in a step.
     """
 
     mode: int
     shared: Widths
     lanes_shared: int
+    widest: Machine
 
     @property
     def mode_fields(self) -> dict[str, int]:
@@ -53,6 +57,14 @@ class ModeMachine(Machine):
     @cached_property
     def widths(self) -> Widths:
         return self.shared
+
+    @property
+    def banks(self) -> int:
+        return self.widest.banks
+
+    @property
+    def reader(self) -> Machine:
+        return self.widest
 
     @property
     def post_lanes(self) -> int:
@@ -86,7 +98,8 @@ class FusedMachine(Machine):
             self._check_beside(alone[0], alone[-1], number)
         widths = self._widths(alone)
         lanes = max(len(machine.output_lanes) for machine in alone)
-        modes = (ModeMachine(m.design, n, widths, lanes) for n, m in enumerate(alone))
+        widest = max(alone, key=lambda machine: machine.input_reads)
+        modes = (ModeMachine(m.design, n, widths, lanes, widest) for n, m in enumerate(alone))
         object.__setattr__(self, "modes", tuple(modes))
 
     @cached_property
@@ -102,10 +115,18 @@ class FusedMachine(Machine):
             ("inputs have other ranks that reach beyond their borders", "feed_checks"),
             ("inputs have other ranks that reach beyond their borders", "load_checks"),
             ("residuals have other ranks", "residual_checks"),
-            ("a step takes other numbers of words of the input", "input_reads"),
-            ("inputs move in one", "input_taps"),
         ]
         why = [what for what, name in found if getattr(one, name) != getattr(two, name)]
+        if max(one.input_reads, two.input_reads) > 1:
+            # Then a response has all words of a step: of a dataflow that takes one, the first.
+            odd = [m for m in (first, other) if m.input_words != max(1, m.input_reads)]
+            reads = {m.widths.input_reads for m in (first, other)} - {1}
+            if odd or len(reads) > 1:
+                why.append("steps take other numbers of words of the input")
+        if first.moving and other.moving and first.moving.size != other.moving.size:
+            why.append("inputs move through another number of PEs")
+        if (first.moving or other.moving) and max(first.input_steps, other.input_steps) > 1:
+            why.append("inputs move in one, and steps walk within a word of them in the other")
         lanes = sorted((first.output_lanes, other.output_lanes), key=len)
         if lanes[1][: len(lanes[0])] != lanes[0]:
             why.append("outputs of a step lie otherwise among their words")
@@ -125,6 +146,9 @@ class FusedMachine(Machine):
             found[0],
             groups=max(widths.groups for widths in found),
             accumulators=max(widths.accumulators for widths in found),
+            input_reads=max(widths.input_reads for widths in found),
+            input_loops=max(widths.input_loops for widths in found),
+            input_taps=max(widths.input_taps for widths in found),
             modes=len(found),
         )
 
@@ -136,11 +160,27 @@ class FusedMachine(Machine):
         found = [x for x in self.design.operations if x.name == layer.operation]
         return found[0] if found else self.operation
 
+    def machines_for(self, layer: Layer) -> tuple[Machine, ...]:
+        return tuple(mode for mode in self.modes if mode.operation.name == layer.operation)
+
     # What the hardware of all modes needs
 
     @property
     def input_words(self) -> int:
         return max(machine.input_words for machine in self.modes)
+
+    @property
+    def input_reads(self) -> int:
+        return self.widths.input_reads
+
+    @property
+    def input_read_sizes(self) -> tuple[int, ...]:
+        return max((mode.input_read_sizes for mode in self.modes), key=len)
+
+    @property
+    def moving(self) -> MovingInput | None:
+        found = [mode.moving for mode in self.modes if mode.moving]
+        return found[0] if found else None
 
     @property
     def weight_words(self) -> int:

@@ -158,6 +158,10 @@ class Machine:
         """The operation that a layer runs as; where it is none of the design's, any of those."""
         return self.operation
 
+    def machines_for(self, layer: Layer) -> tuple["Machine", ...]:
+        """Those that may run a layer: of a design of several dataflows its own ones."""
+        return (self,)
+
     # Operands
 
     @cached_property
@@ -271,6 +275,11 @@ class Machine:
     def banks(self) -> int:
         """Banks of each activation memory, by the lowest bits of a word's address."""
         return 1 << (self.input_reads - 1).bit_length()
+
+    @property
+    def reader(self) -> "Machine":
+        """What reads outputs that stay on chip: of several dataflows that of most words a step."""
+        return self
 
     @property
     def input_byte_moves(self) -> bool:

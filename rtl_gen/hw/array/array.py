@@ -33,18 +33,20 @@ class ArrayParams:
         Pipeline registers behind each multiplier.
     masked
         Number of an operand that moves along a spatial loop, and the loop's: for each place along
-        it a bit of ``control.outside{n}`` says that the PEs there take ``control.pad{n}``.
+        it a bit of ``control.outside{n}`` says that the PEs there take ``control.pad{n}``. Of
+        several dataflows one each, or None.
     """
 
     reuse: Reuse | Fusion
     multiplier_registers: int = 0
-    masked: tuple[int, int] | None = None
+    masked: tuple | None = None
 
     @cached_property
     def net(self) -> Netlist:
         registers = self.multiplier_registers
         if isinstance(self.reuse, Fusion):
-            return fused_netlist(self.reuse, multiplier_registers=registers)
+            masked = self.masked or ()
+            return fused_netlist(self.reuse, multiplier_registers=registers, masked=masked)
         return netlist(self.reuse, multiplier_registers=registers, masked=self.masked)
 
     @property

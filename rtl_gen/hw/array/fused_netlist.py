@@ -36,6 +36,17 @@ class _Part:
     def depth(self, n: int) -> int:
         return self._operand(n).depth if self.held(n) else 0
 
+    def tap(self, n: int, pe: Coordinate) -> int | None:
+        """Which place of an operand that may be masked a PE is; None: it is none."""
+        if not self.mode.uses(pe):
+            return None
+        kind = self.net.kinds[self.mode.own(pe)].operands[self.mode.operands.index(n)]
+        return kind.tap if kind.taps else None
+
+    def taps(self, n: int) -> int:
+        own = self.mode.operands.index(n)
+        return max(kind.operands[own].taps for kind in self.net.kinds.values())
+
     def moves(self, n: int) -> bool:
         """Whether words of an operand move from PE to PE with its ticks."""
         return not self.held(n) and self._operand(n).moves
@@ -107,11 +118,16 @@ class _Part:
         return found
 
 
-def fused_netlist(fusion: Fusion, *, multiplier_registers: int = 0, bits: int = 8) -> Netlist:
-    """Join the PEs of an array so that it runs each of its modes."""
+def fused_netlist(
+    fusion: Fusion, *, multiplier_registers: int = 0, bits: int = 8, masked: Sequence = ()
+) -> Netlist:
+    """Join the PEs of an array so that it runs each of its modes; for ``masked``, a mode each, see
+    ``ArrayParams``.
+    """
+    options = {"multiplier_registers": multiplier_registers, "bits": bits}
     parts = [
-        _Part(mode, netlist(mode.reuse, multiplier_registers=multiplier_registers, bits=bits))
-        for mode in fusion.modes
+        _Part(mode, netlist(mode.reuse, masked=mask, **options))
+        for mode, mask in zip(fusion.modes, masked or [None] * len(fusion.modes), strict=True)
     ]
     return _Joiner(fusion, parts, multiplier_registers, bits).net()
 
@@ -169,7 +185,9 @@ class _Joiner:
         for pe in self.grid.pes:
             given = taken[pe]
             kinds[pe] = FusedPEParams(
-                operands=tuple(self._operand(n, routes[n][pe], given) for n in range(self.count)),
+                operands=tuple(
+                    self._operand(n, pe, routes[n][pe], given) for n in range(self.count)
+                ),
                 addends=addends[pe],
                 psum_delays=_numbers(given, "psum_d"),
                 chain_bits=self.chain_bits,
@@ -230,7 +248,7 @@ class _Joiner:
             self.sources[pe, f"{port}_{k}"] = driver
         return tuple(0 if d is None else distinct.index(d) for d in drivers)
 
-    def _operand(self, n: int, route, given: set[str]) -> FusedOperand:
+    def _operand(self, n: int, pe: Coordinate, route, given: set[str]) -> FusedOperand:
         names = [port.split("_t")[1] for port in given if port.startswith(f"a{n}_t")]
         forwards = sorted(tuple(map(int, name.split("_d"))) for name in names)
         return FusedOperand(
@@ -240,6 +258,8 @@ class _Joiner:
             forwards=tuple(forwards),
             shifts=_numbers(given, f"a{n}_shift_d"),
             ticked=self.ticked[n],
+            taps=max(part.taps(n) for part in self.parts),
+            tap=tuple(part.tap(n, pe) for part in self.parts),
         )
 
     # Sums

@@ -37,6 +37,9 @@ class FusedOperand:
         Delays of the copies of the shadow that neighbours take.
     ticked
         Whether words move with the ticks, here or in another PE.
+    taps, tap
+        Places of an operand that moves, each of which may have to take another value; 0: none may.
+        Which of them this PE is in each mode; None: its words are as they come.
     """
 
     route: Route
@@ -45,6 +48,8 @@ class FusedOperand:
     forwards: tuple[tuple[int, int], ...] = ()
     shifts: tuple[int, ...] = ()
     ticked: bool = False
+    taps: int = 0
+    tap: Route = ()
 
     @property
     def sources(self) -> int:
@@ -123,6 +128,8 @@ class FusedPEParams:
                 members |= {f"load_address{n}": bits, f"read_address{n}": bits}
             if operand.ticked:
                 members[f"tick{n}"] = 1
+            if operand.taps:
+                members |= {f"outside{n}": operand.taps, f"pad{n}": signed(self.bits)}
         if self.gated:
             members["step"] = 1
         if self.accumulators:
@@ -211,7 +218,8 @@ class FusedPE(wiring.Component):
             copy = forward_copy(m, going, ticks, delay, tick, names)
             m.d.comb += getattr(self, f"a{n}_t{ticks}_d{delay}").eq(copy)
         if not operand.depth:
-            return going if operand.forwards else word(operand.route, mode, f"word{n}")
+            value = going if operand.forwards else word(operand.route, mode, f"word{n}")
+            return self._masked(n, value)
         # What is loaded and what is used at once each choose among their own modes only.
         loaded = settled([k if held else None for k, held in zip(operand.route, operand.held)])
         load = word(loaded, mode, f"load_word{n}")
@@ -222,10 +230,22 @@ class FusedPE(wiring.Component):
         if all(operand.held):
             return held
         used = settled([None if held else k for k, held in zip(operand.route, operand.held)])
-        values = {True: held, False: word(used, self.control.mode, f"step_word{n}")}
+        streamed = self._masked(n, word(used, self.control.mode, f"step_word{n}"))
+        values = {True: held, False: streamed}
         value = Signal(shape, name=f"value{n}")
         m.d.comb += value.eq(by_mode(self.control.mode, operand.held, values.__getitem__))
         return value
+
+    def _masked(self, n, value):
+        """The value of a step, but for taps that lie outside the tensor."""
+        operand = self._params.operands[n]
+        if all(tap is None for tap in operand.tap):
+            return value
+        outside, pad = self.control[f"outside{n}"], self.control[f"pad{n}"]
+        here = by_mode(
+            self.control.mode, operand.tap, lambda tap: Const(0) if tap is None else outside[tap]
+        )
+        return Mux(here, pad, value)
 
     def _elaborate_sums(self, m, product):
         """The product with what is added to it in this mode; the sums that are kept and go on."""
