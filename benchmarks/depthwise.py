@@ -10,6 +10,7 @@ from measure import Measure
 from rtl_gen.isa.registers import BY_NAME
 from rtl_gen.mapping.chain import ChainedLayer, chain_layers
 from rtl_gen.nn.to_program import runs_as
+from rtl_gen.reuse.fused_machine import machine_of
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import check_layers, golden_output, random_data
 from rtl_gen.sim.programs import build_machine, host_script, program_job
@@ -52,7 +53,7 @@ def measures(
     RuntimeError
         If a run did not end as it should.
     """
-    machine = Machine(design or load_design(PROJECT / "dataflows" / "depthwise.yaml"))
+    machine = machine_of(design or load_design(PROJECT / "dataflows" / "adaptive.yaml"))
     simulation = Simulation(build_machine(machine), seed=1)
     found, wrong = [], 0
     for shape in on_chip:
@@ -71,7 +72,7 @@ def measures(
         )
     shapes = list(through_dram)
     layers = [layer_of(machine, *shape) for shape in shapes]
-    runs = [(layer, *random_data(machine.operation, layer, 5)) for layer in layers]
+    runs = [(layer, *random_data(machine.operation_of(layer), layer, 5)) for layer in layers]
     for shape, layer, check in zip(shapes, layers, check_layers(machine, simulation, runs)):
         if check.done.problems:
             raise RuntimeError(f"{layer.name}: {check.done.problems[0]}")
@@ -110,7 +111,17 @@ def layer_of(machine: Machine, channels: int, size: int, stride: int, kernel: in
         stride=(stride, stride),
         pad=(kernel // 2,) * 4,
     )
-    return runs_as(layer, machine.operation)
+    depthwise = [o for o in machine.design.operations if o.name == "depthwise"]
+    return runs_as(layer, depthwise[0])
+
+
+def pointwise(machine: Machine, c: int, k: int, size: int) -> Layer:
+    """The 1x1 layer in front of a depthwise one, or behind it; as depthwise where the design has
+    nothing else.
+    """
+    if all(operation.name != "conv2d" for operation in machine.design.operations):
+        return layer_of(machine, max(c, k), size, 1, kernel=1)
+    return conv2d(name=f"1x1 {c} to {k}", k=k, c=max(c, 8), h=size, w=size, r=1, s=1)
 
 
 def bus_bound(layer: Layer) -> float:
@@ -125,12 +136,14 @@ def chained_cycles(machine: Machine, simulation: Simulation, layer: Layer) -> tu
     which leaves its output there for another; and how many of the last one's outputs differ.
     """
     sizes = layer.sizes
-    before = layer_of(machine, sizes["c"], layer.extents["h"], 1, kernel=1)
-    behind = layer_of(machine, sizes["c"], sizes["p"], 1, kernel=1)
+    before = pointwise(machine, sizes["c"] // 6, sizes["c"], layer.extents["h"])
+    behind = pointwise(machine, sizes["c"], sizes["c"] // 6, sizes["p"])
     chain, output = [], None
     for n, one in enumerate((before, layer, behind)):
-        array, data = random_data(machine.operation, one, n)
-        output = golden_output(machine.operation, one, array if n == 0 else output, data)
+        operation = machine.operation_of(one)
+        array, data = random_data(operation, one, n)
+        source = array if n == 0 else output.reshape(array.shape)
+        output = golden_output(operation, one, source, data)
         chain.append(ChainedLayer(one, data, n - 1 if n else array))
     program = chain_layers(machine, chain)
     if any(step.mapping.placing.source is None for step in program.steps[1:]):

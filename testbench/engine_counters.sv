@@ -106,7 +106,7 @@ module unfold_cycles (
       .moved(made && taken),
       .room(made && !taken),
       .bus(1'b0),
-      .transfer(made && taken),
+      .transfer(32'(made && taken)),
       .counts
   );
 endmodule
