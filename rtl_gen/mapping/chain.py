@@ -162,7 +162,9 @@ class _Chain:
             input_place = self._largest(n, taken, 1 - output_place.memory)
             taken.append(input_place)
         loads = added is not None and added.address is not None
-        tile_words = min(output_place.words, added.place.words if loads else output_place.words)
+        # Not a word more, so that tensors of one shape lie alike, and a residual as its output.
+        own_words = self._whole_words(chained.layer) if whole else output_place.words
+        tile_words = min(own_words, added.place.words if loads else own_words)
         placing = Placing(
             source=source,
             whole=whole,
@@ -218,11 +220,7 @@ class _Chain:
             shared = self.layers[n].residual is not None
             half = self._in_banks(place.words // 2)
             return Place(place.memory, place.first, half) if shared else place
-        words = max(
-            OutputEngines(Mapping(one, layer, placing=Placing(whole=True))).tile_words
-            for one in self.machine.machines_for(layer)
-        )
-        words = rounded(words, self.machine.banks)
+        words = rounded(self._whole_words(layer), self.machine.banks)
         for at in (memory, 1 - memory):
             for free in self._free(at, taken):
                 if free.words >= words:
@@ -230,6 +228,13 @@ class _Chain:
         if self._kept(n):
             raise _DoesNotFit(n)
         raise _DoesNotFit(self.layers[n].residual)
+
+    def _whole_words(self, layer: Layer) -> int:
+        """Words of a layer's output in one tile, by whichever dataflow takes most."""
+        return max(
+            OutputEngines(Mapping(machine, layer, placing=Placing(whole=True))).tile_words
+            for machine in self.machine.machines_for(layer)
+        )
 
     def _added(self, n: int, taken: list[Place], words: int) -> AddedTensor | None:
         """The residual of a layer; ``words``: of a tile, if that is known."""

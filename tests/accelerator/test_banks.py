@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from designs import run_cases
+from designs import run_cases, small_machine
 from random_layers import Limits, draw_case
 from test_chain import run_chains
 
@@ -13,6 +13,7 @@ from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import check_layers, random_data
 from rtl_gen.sim.programs import build_machine
 from rtl_gen.sim.run import Simulation
+from rtl_gen.spec.design import KIB
 from rtl_gen.spec.layer import conv2d
 from rtl_gen.spec.parse import load_design
 
@@ -36,6 +37,15 @@ def test_random_layers(tell):
 @pytest.mark.long
 def test_chains(tell):
     run_chains(three_rows(), range(4), tell)
+
+
+@pytest.mark.long
+def test_words_of_two_blocks(tell):
+    machine = small_machine("weight_stationary", 32, 2, buffers=8 * KIB, post_lanes=2)
+    assert (machine.input_reads, machine.banks) == (2, 2)
+    limits = Limits(pixels=12, macs=300_000)
+    cases = [draw_case(machine, seed, tiled=seed % 5 < 2, limits=limits) for seed in range(16)]
+    run_cases(machine, cases, tell, seed=1)
 
 
 def test_three_rows_a_cycle(tell):

@@ -57,6 +57,18 @@ def test_outputs_that_stay_suit_their_reader_whatever_made_them(width, filter_ro
     assert gone.pitches["p"] == width
 
 
+def test_outputs_of_one_shape_lie_alike():
+    """So that one can be added to the other where both lie on chip."""
+    machine, found = three_rows(), set()
+    for filter_rows, stride, dilation in ((1, 1, 1), (3, 1, 1), (3, 2, 1), (3, 1, 2), (1, 3, 1)):
+        rows = (6 - 1) * stride + (filter_rows - 1) * dilation + 1
+        shape = {"k": 20, "c": 4, "h": rows, "w": 8, "r": filter_rows, "s": 1}
+        layer = conv2d(**shape, stride=(stride, 1), dilation=(dilation, 1))
+        kept = OutputEngines(Mapping(machine, layer, placing=KEPT))
+        found.add(tuple(kept.pitches.items()))
+    assert len(found) == 1
+
+
 def test_an_output_that_fills_its_memory_keeps_its_rows():
     layer = conv2d(k=4, c=4, h=16, w=16, r=1, s=1)
     kept = OutputEngines(Mapping(three_rows(input=4096, output=4096), layer, placing=KEPT))
