@@ -13,6 +13,7 @@ from pathlib import Path
 import area
 import buffet
 import bus_use
+import fused_area
 import generation
 import idioms
 import mac_use
@@ -30,6 +31,7 @@ MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "mac_use": mac_use.measures,
     "simulation": simulation.measures,
     "area": area.measures,
+    "fused_area": fused_area.measures,
     "buffet": buffet.measures,
     "bus_use": bus_use.measures,
     "idioms": idioms.measures,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def run_mixed(machine, seeds):
             for layer, (got, right) in enumerate(zip(done.outputs, outputs, strict=True)):
                 said = f"{name}, layer {layer} of modes {modes}, {conditions}"
                 np.testing.assert_array_equal(got, right, err_msg=said)
-            pairs |= set(zip(modes, modes[1:]))
+            pairs |= set(pairwise(modes))
     return pairs
 
 
