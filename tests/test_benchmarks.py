@@ -17,9 +17,9 @@ sys.path[:0] = [
 
 import area  # noqa: E402
 import buffet  # noqa: E402
-import fused_area  # noqa: E402
 import bus_use  # noqa: E402
 import direct_mapped  # noqa: E402
+import fused_area  # noqa: E402
 import generation  # noqa: E402
 import idioms  # noqa: E402
 import mac_use  # noqa: E402
