@@ -15,6 +15,7 @@ import buffet
 import bus_use
 import depthwise
 import first_layers
+import fused_area
 import generation
 import idioms
 import mac_use
@@ -33,6 +34,7 @@ MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "first_layers": first_layers.measures,
     "simulation": simulation.measures,
     "area": area.measures,
+    "fused_area": fused_area.measures,
     "buffet": buffet.measures,
     "bus_use": bus_use.measures,
     "depthwise": depthwise.measures,

@@ -21,6 +21,7 @@ import bus_use  # noqa: E402
 import depthwise  # noqa: E402
 import direct_mapped  # noqa: E402
 import first_layers  # noqa: E402
+import fused_area  # noqa: E402
 import generation  # noqa: E402
 import idioms  # noqa: E402
 import mac_use  # noqa: E402
@@ -126,7 +127,28 @@ def test_area_at_a_small_size():
             assert measures[f"{name}_2x2_{what}"].asked == pytest.approx(1.15 * value)
 
 
-@pytest.mark.parametrize("part", [area, buffet])
+@pytest.mark.shared_data
+def test_fused_area_at_a_small_size():
+    _, both = fused_area.FUSED
+    measures = {each.name: each for each in fused_area.measures(side=2, fused=(both,))}
+    stem = "weight_and_output_stationary_2x2"
+    parts = ("weight_stationary", "output_stationary_transposed")
+    largest = max(measures[f"{stem}_part_{name}_area"].value for name in parts)
+    ratio = measures[f"{stem}_ratio"]
+    assert ratio.value == pytest.approx(measures[f"{stem}_area"].value / largest)
+    assert 1 < ratio.value < 1.5 and ratio.asked == 1.25
+
+
+def test_fused_designs_of_the_benchmark_go_together():
+    for path in fused_area.FUSED:
+        design = load_design(path)
+        assert design.shape == (16, 16)
+        assert [part.dataflow.name for part in fused_area.parts(design)] == [
+            dataflow.name for dataflow in design.dataflows
+        ]
+
+
+@pytest.mark.parametrize("part", [area, buffet, fused_area])
 def test_without_its_liberty_file_a_part_says_where_it_looked(part, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(run, "BENCH_JSON", tmp_path / "bench.json")
     missing = tmp_path / "cells.lib.gz"

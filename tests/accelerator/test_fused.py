@@ -1,24 +1,27 @@
 """Several dataflows in one accelerator: layers of different ones in one program, bit-exact."""
 
 import dataclasses
-import itertools
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from designs import CONDITIONS, DATAFLOWS, FETCHED, RESET_EVERY
-from random_layers import Limits, draw_case
+from random_layers import Limits, draw_case, draw_quantization
 
+from rtl_gen.mapping.chain import ChainedLayer, chain_layers
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.mapping.program import Program
+from rtl_gen.nn.to_program import runs_as
 from rtl_gen.reuse.fused_machine import FusedMachine, machine_of
 from rtl_gen.reuse.machine import Machine
-from rtl_gen.sim.layers import golden_output
+from rtl_gen.sim.layers import golden_output, random_data
 from rtl_gen.sim.programs import build_machine, run_programs
 from rtl_gen.sim.run import Simulation
 from rtl_gen.spec.design import KIB, Buffers
+from rtl_gen.spec.layer import conv2d
 from rtl_gen.spec.layer_text import parse_layer
 from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.parse import load_design
@@ -33,14 +36,18 @@ SHAPES = {  # with what else is tried there
 }
 
 
-def fused_machine(rows: int, columns: int, **others) -> FusedMachine:
+ADAPTIVE = DATAFLOWS / "adaptive.yaml"
+
+
+def fused_machine(rows: int, columns: int, *, file=FUSED, image=0, **others) -> FusedMachine:
     sizes = Buffers(
         input=2 * KIB, weights=4 * KIB, output=2 * KIB, parameters=1 * KIB, accumulators=128
     )
     if rows * columns == 256:
         sizes = dataclasses.replace(sizes, input=16 * KIB, weights=16 * KIB, output=16 * KIB)
+    sizes = dataclasses.replace(sizes, image=image)
     design = dataclasses.replace(
-        load_design(FUSED), rows=rows, columns=columns, buffers=sizes, **others
+        load_design(file), rows=rows, columns=columns, buffers=sizes, **others
     )
     return machine_of(design)
 
@@ -77,13 +84,85 @@ def run_mixed(machine, seeds):
             for layer, (got, right) in enumerate(zip(done.outputs, outputs, strict=True)):
                 said = f"{name}, layer {layer} of modes {modes}, {conditions}"
                 np.testing.assert_array_equal(got, right, err_msg=said)
-            pairs |= set(itertools.pairwise(modes))
+            pairs |= set(pairwise(modes))
     return pairs
 
 
 def test_layers_of_different_modes_in_one_program():
     pairs = run_mixed(fused_machine(4, 4), range(8))
     assert pairs == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_inputs_move_in_one_mode_and_stand_in_the_other():
+    """Weight stationary and depthwise layers, on an array with a row more than a filter has taps."""
+    machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
+    assert (machine.input_reads, machine.moving.size) == (3, 3)
+    assert run_mixed(machine, range(8)) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def pointwise(rng, name, c, k, size):
+    return conv2d(
+        name=name, c=c, k=k, h=size, w=size, r=1, s=1, quantization=draw_quantization(rng)
+    )
+
+
+def draw_block(machine, seed):
+    """An inverted residual's layers, all on chip: 1x1, depthwise, 1x1, and what each gives."""
+    rng = random.Random(seed)
+    size, stride = rng.randint(2, 9), rng.randint(1, 2)
+    channels, narrow = 16 * rng.randint(1, 3), rng.randint(1, 20)
+    depthwise = conv2d(
+        name="depthwise", k=channels, c=channels, groups=channels, h=size, w=size,
+        r=rng.randint(1, 3), s=rng.randint(1, 3), stride=(stride, stride),
+        pad=tuple(rng.randint(0, 1) for _ in range(4)), quantization=draw_quantization(rng),
+    )  # fmt: skip
+    depthwise = runs_as(depthwise, machine.modes[1].operation)
+    rows, columns = depthwise.sizes["p"], depthwise.sizes["q"]
+    last = conv2d(
+        name="last", c=channels, k=narrow, h=rows, w=columns, r=1, s=1,
+        quantization=draw_quantization(rng),
+    )  # fmt: skip
+    chain, outputs = [], []
+    for n, layer in enumerate((pointwise(rng, "first", narrow, channels, size), depthwise, last)):
+        operation = machine.operation_of(layer)
+        array, data = random_data(operation, layer, 3 * seed + n)
+        source = outputs[-1].reshape(array.shape) if n else array
+        outputs.append(golden_output(operation, layer, source, data))
+        chain.append(ChainedLayer(layer, data, n - 1 if n else array))
+    return chain, outputs
+
+
+def run_blocks(machine, seeds):
+    """Blocks under all conditions, stored layer by layer or only at their end."""
+    simulation, resident = Simulation(build_machine(machine), seed=2), 0
+    for n, conditions in enumerate(CONDITIONS):
+        drawn = [draw_block(machine, seed) for seed in seeds[n :: len(CONDITIONS)]]
+        programs = [
+            chain_layers(machine, chain, store_all=number % 2 == 0)
+            for number, (chain, _) in enumerate(drawn)
+        ]
+        named = [(f"block {k}", program) for k, program in enumerate(programs)]
+        results = run_programs(simulation, named, fetched=FETCHED, **conditions)
+        for program, (_, outputs), done in zip(programs, drawn, results, strict=True):
+            assert not done.problems, f"{conditions}: {done.problems}"
+            resident += sum(step.mapping.placing.source is not None for step in program.steps)
+            for got, right in zip(done.outputs, outputs, strict=True):
+                if got is not None:
+                    np.testing.assert_array_equal(got.reshape(right.shape), right)
+    return resident
+
+
+def test_inverted_residuals_stay_on_chip():
+    machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
+    assert run_blocks(machine, range(12)) >= 12
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("shape", [(9, 5), (16, 16)])
+def test_adaptive_on_other_shapes(shape):
+    machine = fused_machine(*shape, file=ADAPTIVE, image=1 * KIB, post_lanes=4)
+    assert run_mixed(machine, range(60)) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert run_blocks(machine, range(100, 160)) >= 60
 
 
 @pytest.mark.long

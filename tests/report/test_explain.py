@@ -11,6 +11,7 @@ import pytest
 from rtl_gen.mapping.levels import cut_dimension
 from rtl_gen.report import explain as explain_module
 from rtl_gen.report.explain import explain, explanation_text, plain
+from rtl_gen.report.explain_fused import explain_fused, fused_plain, fused_text
 from rtl_gen.report.reuse_facts import LinkFacts, describe_pes
 from rtl_gen.report.sentences import link_rows
 from rtl_gen.report.word_facts import HeldWords, StreamWords
@@ -23,7 +24,9 @@ from rtl_gen.spec.parse import load_design
 
 FLOWS = Path(__file__).parents[2] / "dataflows"
 GOLDEN = Path(__file__).parent / "golden"
-NAMES = sorted(path.stem for path in FLOWS.glob("*.yaml"))
+SHIPPED = {path.stem: load_design(path) for path in sorted(FLOWS.glob("*.yaml"))}
+NAMES = [name for name, design in SHIPPED.items() if not design.others]
+FUSED = [name for name, design in SHIPPED.items() if design.others]
 
 
 def shipped(name, **changes):
@@ -44,6 +47,40 @@ def test_fits_a_terminal_and_json(name):
     assert [tensor["name"] for tensor in data["tensors"]] == [
         tensor.name for tensor in facts.design.dataflow.operation.tensors
     ]
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_fused_fits_a_terminal_and_json(name):
+    facts = explain_fused(SHIPPED[name])
+    text = fused_text(facts)
+    assert max(map(len, text.splitlines())) <= 100
+    for part in facts.parts:  # all of what each says alone stands in it
+        assert explanation_text(part).rstrip() in text
+    data = json.loads(json.dumps(fused_plain(facts)))
+    names = [flow.name for flow in SHIPPED[name].dataflows]
+    assert [flow["name"] for flow in data["dataflows"]] == names
+    assert data["refused"] is None
+
+
+def test_fused_says_what_is_chosen():
+    """Of 4 x 4 PEs those at the border take what enters there in both modes."""
+    design = shipped("weight_and_output_stationary", rows=4, columns=4)
+    facts = explain_fused(design)
+    assert [(x.what, x.pes, x.sources) for x in facts.choices] == [
+        ("input", 12, 2),
+        ("weights", 12, 2),
+        ("sum", 16, 2),
+    ]
+    assert facts.waits == (("output_stationary_transposed", "weight_stationary"),)
+    assert "one multiplier, 1 adder" in fused_text(facts)
+
+
+def test_fused_without_an_accelerator(tmp_path):
+    file = tmp_path / "mixed.yaml"
+    names = [str(FLOWS / f"{name}_stationary.yaml") for name in ("weight", "input")]
+    file.write_text(f"dataflows: [{', '.join(names)}]\n")
+    text = fused_text(explain_fused(load_design(file)))
+    assert "Only the array can be built: dataflows[1]: weight_stationary and" in text
 
 
 def summed_together(design) -> int:

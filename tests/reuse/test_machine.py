@@ -12,6 +12,7 @@ from rtl_gen.mapping.linear_engines import parameter_engines, weight_engines
 from rtl_gen.mapping.mapping import Mapping
 from rtl_gen.mapping.output_engines import OutputEngines
 from rtl_gen.reuse import Placement, analyse, check_links
+from rtl_gen.reuse.fused_machine import machine_of
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.spec.dataflow import SpatialLoop
 from rtl_gen.spec.design import Buffers, Design
@@ -207,7 +208,12 @@ def test_placements_refuse_what_does_not_fit():
 )
 def test_a_layer_of_one_piece_takes_the_smallest_tiles(path, shape):
     """The mapping counts the same words, for a layer that fills the array once."""
-    machine = Machine(replace(load_design(path), rows=shape[0], columns=shape[1]))
+    whole = machine_of(replace(load_design(path), rows=shape[0], columns=shape[1]))
+    for machine in getattr(whole, "modes", (whole,)):
+        check_smallest_tiles(machine)
+
+
+def check_smallest_tiles(machine):
     operation = machine.operation
     sizes = {d: machine.spatial_size(d) for d in operation.dimensions}
     symbols = {s: int(s not in "tl") for s in operation.symbols}

@@ -25,6 +25,8 @@ SHIPPED = [
     ("matmul_weight_stationary", "n k m", "k", "n", (1, 0), {"B": 1}),
     ("matmul_output_stationary", "m n k", "m", "n", (0, 0), {"O": 0}),
     ("matmul_input_stationary", "m k n", "k", "m", (1, 0), {"A": 1}),
+    ("output_stationary_transposed", "n g p q k r s c", "k", "q", (1, 0), {"O": 1}),
+    ("weight_stationary_upwards", "n g k c r s p q", "c", "k", (-1, 0), {"W": 1}),
     ("tpu", "n g k c r s p q", "c", "k", (1, 1), {"W": 0}),
     ("nvdla", "n g k c r s p q", "c", "k", (0, 0), {"W": 1}),
     ("no_local_reuse", "n p q k c r s g", "c", "k", (0, 0), {}),
@@ -70,6 +72,14 @@ def test_shipped_dataflows(name, nest, rows, columns, skew, shift):
     assert path.read_text().startswith("# ")
 
 
+def test_shipped_design_of_two_dataflows():
+    design = load_design(DATAFLOWS / "weight_and_output_stationary.yaml")
+    names = ["weight_stationary", "output_stationary_transposed"]
+    flows = [load_design(DATAFLOWS / f"{name}.yaml").dataflow for name in names]
+    assert design == Design(name=design.name, dataflow=flows[0], others=(flows[1],))
+    assert [operation.name for operation in design.operations] == ["conv2d"]
+
+
 @pytest.mark.parametrize(
     ("name", "einsum", "nest", "rows", "columns", "skew", "shift"), OWN_OPERATIONS
 )
@@ -84,8 +94,8 @@ def test_shipped_dataflows_of_their_own_operations(name, einsum, nest, rows, col
 def test_every_shipped_dataflow_is_tested_here():
     assert {path.stem for path in DATAFLOWS.glob("*.yaml")} == {
         *(row[0] for row in (*SHIPPED, *OWN_OPERATIONS)),
+        "adaptive",
         "depthwise",
-        "output_stationary_transposed",
         "weight_and_output_stationary",
     }
 
@@ -96,6 +106,34 @@ def test_what_is_left_out(tmp_path):
     assert design == Design(name=design.name, dataflow=design.dataflow)
     assert design.dataflow.skew is None
     assert (design.dataflow.shift, design.dataflow.moving) == ({}, ())
+
+
+SECOND = MATMUL.replace("{for: m}\n  - {for: n}", "{for: n}\n  - {for: m}")
+
+
+def test_what_several_files_say(tmp_path):
+    """Together; the design's file decides where they differ, and which skew all have."""
+    write(tmp_path, "one.yaml", MATMUL + "array: {rows: 4}\nbus: {width: 64}\n")
+    write(tmp_path, "two.yaml", SECOND + "array: {rows: 8, columns: 5}\nbuffers: {input: 4 KiB}\n"
+          "links: {skew: {rows: 0, columns: 0}}\n")  # fmt: skip
+    text = "dataflows: [one.yaml, two.yaml]\narray: {rows: 7}\n"
+    design = load_design(write(tmp_path, "both.yaml", text))
+    assert (design.name, design.shape, design.bus_bits) == ("both", (7, 5), 64)
+    assert design.buffers == Buffers(input=4096)
+    assert [flow.name for flow in design.dataflows] == ["one", "two"]
+    assert [flow.skew for flow in design.dataflows] == [None, (0, 0)]
+    text += "links: {skew: {rows: 1, columns: -1}}\n"
+    design = load_design(write(tmp_path, "both.yaml", text))
+    assert [flow.skew for flow in design.dataflows] == [(1, -1), (1, -1)]
+
+
+def test_no_more_dataflows_than_descriptors_can_name(tmp_path):
+    for n in range(9):
+        write(tmp_path, f"flow{n}.yaml", MATMUL)
+    names = ", ".join(f"flow{n}.yaml" for n in range(9))
+    path = write(tmp_path, "many.yaml", f"dataflows: [{names}]\n")
+    with pytest.raises(SpecError, match=r"dataflows\[8\]: 9 dataflows on one array; at most 8 are"):
+        load_design(path)
 
 
 def test_every_key(tmp_path):

@@ -227,8 +227,8 @@ class _Joiner:
             }
             # One lane for all modes, if any carries what each wants when it wants it.
             for lane in (pe, *at.values()):
-                fits = lane in carried and self.grid.delay(lane) == self.grid.delay(pe)
-                if fits and all(carried[lane][m] == element for m, element in wanted.items()):
+                carries = carried.get(lane)
+                if carries and all(carries[m] == element for m, element in wanted.items()):
                     for m in at:
                         words[m] = ("lane", lane)
                     break
