@@ -94,7 +94,7 @@ def test_layers_of_different_modes_in_one_program():
 
 
 def test_inputs_move_in_one_mode_and_stand_in_the_other():
-    """Weight stationary and depthwise layers, on an array with a row more than a filter has taps."""
+    """Weight stationary and depthwise layers; the array has a row more than a filter has taps."""
     machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
     assert (machine.input_reads, machine.moving.size) == (3, 3)
     assert run_mixed(machine, range(8)) == {(0, 0), (0, 1), (1, 0), (1, 1)}
