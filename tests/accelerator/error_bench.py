@@ -12,7 +12,8 @@ from rtl_gen.isa.registers import BY_NAME, engine_register
 from rtl_gen.mapping.addition import Addition
 from rtl_gen.mapping.encode import AddedTensor
 from rtl_gen.mapping.mapping import Mapping
-from rtl_gen.mapping.placing import Place
+from rtl_gen.mapping.packed_image import packed_image
+from rtl_gen.mapping.placing import Place, Placing
 from rtl_gen.mapping.program import Program
 from rtl_gen.mapping.tensors import BlockedTensor
 from rtl_gen.reuse.machine import Machine
@@ -105,16 +106,20 @@ class Case:
 def two_layers(**idioms: str) -> Case:
     """Two layers of several tiles that do not depend on each other, on 4x4 PEs.
 
-    Each adds a residual that is loaded, so every engine has something to do.
+    Each adds a residual that is loaded, and unfolds a packed image, so every engine has something
+    to do.
 
-    ``idioms``: of input and weights, as :class:`Buffers` has them.
+    ``idioms``: of input and weights, as :class:`Buffers` has them; then no image is unfolded.
     """
     machine = small_machine("weight_stationary", 4, 4, buffers=2 * KIB, post_add=True)
-    design = replace(machine.design, buffers=replace(machine.design.buffers, **idioms))
+    changed = idioms or {"image": 1 * KIB}
+    design = replace(machine.design, buffers=replace(machine.design.buffers, **changed))
     machine = Machine(design)
     addition = Addition(factors=add_factors(0.03, 0.05, 0.06), own_zero=3, residual_zero=-7)
     half = machine.buffer_words("output") // 2
     layer = conv2d(name="one", k=7, c=20, h=12, w=6, r=1, s=1)
+    image = packed_image(machine, layer)
+    mapped = image.folded if image else layer
     program, expected = Program(), []
     for seed in range(2):
         source, data = random_data(machine.operation, layer, seed)
@@ -122,7 +127,7 @@ def two_layers(**idioms: str) -> Case:
         residual = np.random.default_rng(seed).integers(-128, 128, own.shape).astype(np.int8)
         tensor = BlockedTensor(machine, layer, machine.operation.output)
         program.add(
-            Mapping(machine, layer, {"p": 2}, ("p",)),
+            Mapping(machine, mapped, {"p": 2}, ("p",), Placing(image=image)),
             data,
             source=source,
             output_place=Place(1, 0, half),

@@ -25,7 +25,7 @@ def case() -> Case:
 
 def corrupted(case: Case, rng: random.Random):
     """A layer with one field of one engine changed: any value that has its bits."""
-    engine = rng.choice(ENGINES)
+    engine = rng.choice(case.machine.engines)
     field = rng.choice(case.machine.records[engine].fields)
     low = -(1 << (field.bits - 1)) if field.signed else 0
     old = case.field(engine, field.name)

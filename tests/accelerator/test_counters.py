@@ -9,7 +9,6 @@ import pytest
 from designs import small_machine
 
 from rtl_gen.isa.counters import COUNTERS, reasons
-from rtl_gen.isa.descriptors import ENGINES
 from rtl_gen.isa.registers import BY_NAME
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.program import Program
@@ -80,7 +79,7 @@ def test_a_snapshot_in_the_middle_of_a_run(machine, build):
         assert all(now[name] >= before[name] for name in now)
         assert now["CYCLES_LOW"] > before["CYCLES_LOW"]
         assert now["BYTES_STORE"] == 16 * now["WRITE_BEATS"]
-        for engine in ENGINES:
+        for engine in machine.engines:
             name = engine.upper()
             waits = sum(now[f"WAIT_{reason.upper()}_{name}"] for reason in reasons(engine))
             moved = now[f"BUSY_{name}"] - waits

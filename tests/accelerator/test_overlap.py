@@ -35,7 +35,7 @@ LOAD, WEIGHTS, PARAMETERS, STEP, STORE = (
 )
 COMMIT, COMPLETED, COMPUTES = "compute__commit__valid", "store__completed", "compute__moved"
 FEEDS = ("feed_input", "feed_weights", "feed_parameters")
-STARTS = {name: f"{name}_control__start" for name in ENGINES if name != "load_residual"}
+STARTS = {name: f"{name}_control__start" for name in ENGINES[:8]}
 SINGLE = (LOAD, WEIGHTS, PARAMETERS, STEP, STORE, COMMIT, COMPLETED, COMPUTES, *STARTS.values())
 REQUESTS = tuple(f"{name}__request__{wire}" for name in FEEDS for wire in ("valid", "ready"))
 ALIKE, LAST = 2, 2  # two layers of the same sizes, and the number of the one behind them
