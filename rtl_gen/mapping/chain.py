@@ -212,7 +212,7 @@ class _Chain:
             # Beside its tiles lie those of a residual that is loaded.
             shared = self.layers[n].residual is not None
             return Place(place.memory, place.first, place.words // 2) if shared else place
-        words = OutputEngines(Mapping(self.machine, layer, placing=Placing(whole=True))).tile_words
+        words = self._whole_words(layer)
         for at in (memory, 1 - memory):
             for free in self._free(at, taken):
                 if free.words >= words:
@@ -220,6 +220,20 @@ class _Chain:
         if self._kept(n):
             raise _DoesNotFit(n)
         raise _DoesNotFit(self.layers[n].residual)
+
+    def _whole_words(self, layer) -> int:
+        """Words of a whole output, whichever of the design's dataflows the layer takes."""
+        found, reason = [], None
+        for machine in self.machine.alone:
+            try:
+                mapping = Mapping(machine, layer, placing=Placing(whole=True))
+            except MappingError as error:
+                reason = error
+            else:  # each fills it up to whole pieces of its own
+                found.append(OutputEngines(mapping).tile_words)
+        if not found:
+            raise reason
+        return max(found)
 
     def _added(self, n: int, taken: list[Place], words: int) -> AddedTensor | None:
         """The residual of a layer; ``words``: of a tile, if that is known."""
