@@ -17,7 +17,7 @@ class FusedCompute(Compute):
 
     Words say themselves for which mode they are, since they come while the layer before still
     works. Weights of a mode that holds them are loaded under the steps of a mode that holds them
-    too; behind a mode that streams them they wait for its end, for they take the same wires.
+    too; behind a mode that streams them they wait for its last step, for they take the same wires.
     Where some modes sum in the PEs and others behind the array, sums of the former pass the
     accumulators.
     """
@@ -87,7 +87,7 @@ class FusedCompute(Compute):
         return ticks.ready
 
     def _elaborate_weights(self, m, platform, issue, array):
-        params, modes = self._params, self._params.machine.modes
+        params, machine, modes = self._params, self._params.machine, self._params.machine.modes
         words = place(
             m,
             platform,
@@ -101,7 +101,7 @@ class FusedCompute(Compute):
             tied={"response": self.weights},
         )
         number, of_words, mode = modes[0].weight_number, words.tag, self.config.mode
-        held = tuple(machine.weights_held for machine in modes)
+        held = tuple(own.weights_held for own in modes)
         holds, for_load = Signal(), Signal()  # the steps' mode; that of the words at hand
         m.d.comb += [
             holds.eq(by_mode(mode, held, Const)),
@@ -115,12 +115,15 @@ class FusedCompute(Compute):
         tick, tick_last, ready = Const(0), Const(0), streams
         if any(held):
             counts = tuple(
-                machine.load_ticks(machine.weight_operand) if machine.weights_held else None
-                for machine in modes
+                own.load_ticks(own.weight_operand) if own.weights_held else None for own in modes
             )
             ticks = self._load_of_mode(m, platform, array, number, counts, of_words)
             m.d.comb += [
-                ticks.available.eq(words.valid & for_load & holds),
+                # Words for loads come behind the last step of a mode that streams; under its
+                # drain they do no harm where the inputs, which stream too, are 0.
+                ticks.available.eq(
+                    words.valid & for_load & (holds if machine.input_held else Const(1))
+                ),
                 ticks.done.eq(step & holds),
             ]
             tick, tick_last, ready = ticks.tick, ticks.last, Mux(holds, ticks.ready, streams)

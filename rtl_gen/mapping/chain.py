@@ -230,11 +230,18 @@ class _Chain:
         raise _DoesNotFit(self.layers[n].residual)
 
     def _whole_words(self, layer: Layer) -> int:
-        """Words of a layer's output in one tile, by whichever dataflow takes most."""
-        return max(
-            OutputEngines(Mapping(machine, layer, placing=Placing(whole=True))).tile_words
-            for machine in self.machine.machines_for(layer)
-        )
+        """Words of a whole output, whichever of the design's dataflows the layer takes."""
+        found, reason = [], None
+        for machine in self.machine.machines_for(layer):
+            try:
+                mapping = Mapping(machine, layer, placing=Placing(whole=True))
+            except MappingError as error:
+                reason = error
+            else:  # each fills it up to whole pieces of its own
+                found.append(OutputEngines(mapping).tile_words)
+        if not found:
+            raise reason
+        return max(found)
 
     def _added(self, n: int, taken: list[Place], words: int) -> AddedTensor | None:
         """The residual of a layer; ``words``: of a tile, if that is known."""

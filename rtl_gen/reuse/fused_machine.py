@@ -156,6 +156,10 @@ class FusedMachine(Machine):
     def widths(self) -> Widths:
         return self.modes[0].widths
 
+    @property
+    def alone(self) -> tuple[Machine, ...]:
+        return self.modes
+
     def operation_of(self, layer: Layer) -> Operation:
         found = [x for x in self.design.operations if x.name == layer.operation]
         return found[0] if found else self.operation

@@ -154,6 +154,11 @@ class Machine:
         """What descriptors say of the dataflow that a layer takes; nothing where there is one."""
         return {}
 
+    @property
+    def alone(self) -> tuple["Machine", ...]:
+        """A machine for each dataflow of the design."""
+        return (self,)
+
     def operation_of(self, layer: Layer) -> Operation:
         """The operation that a layer runs as; where it is none of the design's, any of those."""
         return self.operation

@@ -221,3 +221,23 @@ def test_dataflows_that_do_not_go_together(tmp_path):
     with pytest.raises(SpecError, match="inputs are held in one and used as they come") as caught:
         machine_of(load_design(file))
     assert caught.value.key == "dataflows[1]"
+
+
+def test_a_chain_on_chip_takes_the_mode_that_suits_each_layer():
+    """An output that one dataflow wrote is read by another where it lies."""
+    machine = fused_machine(4, 4)
+    operation = machine.operation
+    texts = ["k=8,c=1,h=10,w=10,r=3,s=3", "k=16,c=8,h=8,w=8,r=1,s=1", "k=4,c=16,h=8,w=8,r=3,s=3"]
+    layers = [parse_layer(f"conv2d:{text}", operations=[operation]) for text in texts]
+    drawn = [random_data(operation, layer, seed) for seed, layer in enumerate(layers)]
+    tensor, chain = drawn[0][0], []
+    for n, (layer, (_, data)) in enumerate(zip(layers, drawn)):
+        chain.append(ChainedLayer(layer, data, n - 1 if n else tensor))
+    for layer, (_, data) in zip(layers, drawn):
+        tensor = golden_output(operation, layer, tensor, data)
+    program = chain_layers(machine, chain)
+    assert [step.mapping.machine.mode for step in program.steps][:2] == [1, 0]
+    (done,) = run_programs(Simulation(build_machine(machine), seed=1), [("chain", program)])
+    assert not done.problems
+    assert [output is None for output in done.outputs] == [True, True, False]
+    np.testing.assert_array_equal(done.outputs[-1], tensor)

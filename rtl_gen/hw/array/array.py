@@ -91,7 +91,8 @@ class PEArray(wiring.Component):
     number of the step's, and stay till the next step; ``control.mode{n}`` is that of the words on
     the lanes of an operand that any mode holds, be they for a step or a load tick. A mode's
     elements are in its own order. Lanes of an operand may load nothing from the first step of a
-    mode that streams it to its last step or drain.
+    mode that streams it to its last step; nor, if its sums stay, to its last drain, unless another
+    operand that it streams is 0 there.
 
     In a cycle without a step the lanes of every streamed operand must be 0, and all of
     ``control`` but loads, swaps and drains. An operand whose elements move from PE to PE with its
