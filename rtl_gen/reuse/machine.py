@@ -1,6 +1,7 @@
 """What a design fixes: every number that the components and the mapping share."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 from ..isa.descriptors import Widths, records
@@ -115,6 +116,8 @@ class Machine:
                 key="queue_words",
             )
         _ = (self.input_lanes, self.output_lanes)
+        if self.design.full_rate:
+            self._check_rate()
         for name, tile in self.smallest_tiles.items():
             burst = 0 if name == "output" else self.burst_words
             smallest = (tile, "the smallest tile")
@@ -125,6 +128,30 @@ class Machine:
                     have = f"{self.buffer_words(name)} words of {self.block} bytes"
                     need = f"at least {words * self.block} bytes are needed"
                     raise SpecError(f"{have} are less than {what}; {need}", key=f"buffers.{name}")
+
+    def _check_rate(self):
+        """No step waits for the words of its operands."""
+        for operand in self.reuse.operands:
+            words = self.words_per_step(operand)
+            if words > 1:
+                raise SpecError(
+                    f"{operand.name} takes {words} words a step, its buffer gives 1 a cycle: at "
+                    f"most 1 step in {words} cycles; fewer PEs, a larger block, or full_rate: "
+                    f"false are needed",
+                    key="full_rate",
+                )
+
+    def words_per_step(self, operand) -> Fraction:
+        """Words of an operand that change in a step; 0 of a held one, which loads behind steps."""
+        if isinstance(operand, HeldOperand):
+            return Fraction(0)
+        if operand.name == self.operation.weights:
+            return Fraction(self.weight_words, self.weight_vectors)
+        blocked = self.blocked_dimension(self.operation.activation)
+        steps = 1
+        if self.design.dataflow.inner == blocked:
+            steps = max(1, -(-self.block // self.spatial_size(blocked)))
+        return Fraction(self.input_words, steps)
 
     @cached_property
     def reuse(self) -> Reuse:

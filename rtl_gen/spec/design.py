@@ -145,6 +145,8 @@ class Design:
         Words of the descriptor queue of each engine.
     memories
         One of :data:`MEMORIES`.
+    full_rate
+        Whether an accelerator is refused in which a step would wait for the words of its operands.
     """
 
     name: str
@@ -161,6 +163,7 @@ class Design:
     levels: int = 12
     queue_words: int = 256
     memories: str = "inferred"
+    full_rate: bool = False
 
     def __post_init__(self):
         for key, value in (

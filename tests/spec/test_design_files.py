@@ -127,6 +127,7 @@ block: 8
 levels: 9
 queue_words: 128
 memories: sram
+full_rate: true
 """,
     )
     design = load_design(path)
@@ -159,6 +160,7 @@ memories: sram
         levels=9,
         queue_words=128,
         memories="sram",
+        full_rate=True,
     )  # fmt: skip
 
 
