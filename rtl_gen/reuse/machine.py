@@ -11,6 +11,7 @@ from ..spec.design import Design
 from ..spec.operation import SpecError, Tensor
 from .analysis import analyse
 from .placement import Placement
+from .refusals import check_parameters, check_rate
 from .result import HeldOperand, Reuse
 
 __all__ = ["BURST_BEATS", "Lane", "Machine"]
@@ -47,7 +48,7 @@ class Machine:
     def __post_init__(self):
         self._check_nest()
         self._check_operation()
-        self._check_parameters()
+        check_parameters(self)
         self._check_words()
 
     def _check_nest(self):
@@ -84,21 +85,6 @@ class Machine:
                         key="operation.einsum",
                     )
 
-    def _check_parameters(self):
-        """Outputs that leave together, or in one drain, take the parameters of one block."""
-        output = self.operation.output
-        blocked = self.blocked_dimension(output)
-        for loop in self.design.dataflow.spatial:
-            own = self.operation.weight.dimensions & output.dimensions
-            if loop.dimension in own - {blocked} and self.spatial_size(loop.dimension) > 1:
-                raise SpecError(
-                    f"the loop over {loop.dimension!r} lies on the {AXES[loop.axis]}, and "
-                    f"{self.operation.weights} has other weights for each: outputs "
-                    f"that leave together would need biases of several; in an accelerator only "
-                    f"{blocked!r}, along which words of {output.name} lie, may",
-                    key=f"nest.{AXES[loop.axis]}.{loop.dimension}",
-                )
-
     def _check_words(self):
         """Words fill lanes, and buffers hold what is taken at once."""
         if self.design.bus_bits // 8 > self.design.block:
@@ -117,7 +103,7 @@ class Machine:
             )
         _ = (self.input_lanes, self.output_lanes)
         if self.design.full_rate:
-            self._check_rate()
+            check_rate(self)
         for name, tile in self.smallest_tiles.items():
             burst = 0 if name == "output" else self.burst_words
             smallest = (tile, "the smallest tile")
@@ -128,18 +114,6 @@ class Machine:
                     have = f"{self.buffer_words(name)} words of {self.block} bytes"
                     need = f"at least {words * self.block} bytes are needed"
                     raise SpecError(f"{have} are less than {what}; {need}", key=f"buffers.{name}")
-
-    def _check_rate(self):
-        """No step waits for the words of its operands."""
-        for operand in self.reuse.operands:
-            words = self.words_per_step(operand)
-            if words > 1:
-                raise SpecError(
-                    f"{operand.name} takes {words} words a step, its buffer gives 1 a cycle: at "
-                    f"most 1 step in {words} cycles; fewer PEs, a larger block, or full_rate: "
-                    f"false are needed",
-                    key="full_rate",
-                )
 
     def words_per_step(self, operand) -> Fraction:
         """Words of an operand that change in a step; 0 of a held one, which loads behind steps."""
