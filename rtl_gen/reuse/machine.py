@@ -1,6 +1,7 @@
 """What a design fixes: every number that the components and the mapping share."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 from ..isa.descriptors import Widths, records
@@ -12,6 +13,7 @@ from ..spec.operation import Operation, SpecError, Tensor
 from .analysis import analyse
 from .moving import MovingInput, moving_input
 from .placement import Placement
+from .refusals import check_parameters, check_rate
 from .result import HeldOperand, Reuse
 
 __all__ = ["BURST_BEATS", "Lane", "Machine"]
@@ -50,7 +52,7 @@ class Machine:
             raise ValueError(f"{self.design.name} has several dataflows: use machine_of")
         self._check_nest()
         self._check_operation()
-        self._check_parameters()
+        check_parameters(self)
         self._check_words()
 
     def _check_nest(self):
@@ -84,21 +86,6 @@ class Machine:
                         key="operation.einsum",
                     )
 
-    def _check_parameters(self):
-        """Outputs that leave together, or in one drain, take the parameters of one block."""
-        output = self.operation.output
-        blocked = self.blocked_dimension(output)
-        for loop in self.design.dataflow.spatial:
-            own = self.operation.weight.dimensions & output.dimensions
-            if loop.dimension in own - {blocked} and self.spatial_size(loop.dimension) > 1:
-                raise SpecError(
-                    f"the loop over {loop.dimension!r} lies on the {AXES[loop.axis]}, and "
-                    f"{self.operation.weights} has other weights for each: outputs "
-                    f"that leave together would need biases of several; in an accelerator only "
-                    f"{blocked!r}, along which words of {output.name} lie, may",
-                    key=f"nest.{AXES[loop.axis]}.{loop.dimension}",
-                )
-
     def _check_words(self):
         """Words fill lanes, and buffers hold what is taken at once."""
         if self.design.bus_bits // 8 > self.design.block:
@@ -121,6 +108,8 @@ class Machine:
                 key="buffers.image",
             )
         _ = (self.input_lanes, self.output_lanes)
+        if self.design.full_rate:
+            check_rate(self)
         for name, tile in self.smallest_tiles.items():
             burst = 0 if name == "output" else self.burst_words
             smallest = (tile, "the smallest tile")
@@ -131,6 +120,18 @@ class Machine:
                     have = f"{self.buffer_words(name)} words of {self.block} bytes"
                     need = f"at least {words * self.block} bytes are needed"
                     raise SpecError(f"{have} are less than {what}; {need}", key=f"buffers.{name}")
+
+    def words_per_step(self, operand) -> Fraction:
+        """Words of an operand that change in a step; 0 of a held one, which loads behind steps."""
+        if isinstance(operand, HeldOperand):
+            return Fraction(0)
+        if operand.name == self.operation.weights:
+            return Fraction(self.weight_words, self.weight_vectors)
+        blocked = self.blocked_dimension(self.operation.activation)
+        steps = 1
+        if self.design.dataflow.inner == blocked:
+            steps = max(1, -(-self.block // self.spatial_size(blocked)))
+        return Fraction(self.input_words, steps)
 
     @cached_property
     def reuse(self) -> Reuse:

@@ -165,6 +165,8 @@ class Design:
         Words of the descriptor queue of each engine.
     memories
         One of :data:`MEMORIES`.
+    full_rate
+        Whether an accelerator is refused in which a step would wait for the words of its operands.
     """
 
     name: str
@@ -182,6 +184,7 @@ class Design:
     queue_words: int = 256
     memories: str = "inferred"
     others: tuple[Dataflow, ...] = ()
+    full_rate: bool = False
 
     def __post_init__(self):
         for key, value in (

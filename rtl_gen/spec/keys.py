@@ -202,6 +202,11 @@ HARDWARE = {
         "which foundry macros replace",
         default=Design.memories,
     ),
+    "full_rate": Key(
+        Flag(),
+        "whether to refuse a design whose buffers do not give the words of a step in every cycle",
+        default=Design.full_rate,
+    ),
 }
 
 NAME = {"name": Key(Word(), "a name for messages and modules (default: the file's name)")}

@@ -247,7 +247,7 @@ def build_design(written: Written) -> Design:
             array = {name: 1} | array
     # As many lanes as a block has channels, up to those of the reference design.
     lanes = min(Design.post_lanes, settings.get("block", Design.block))
-    plain = ("block", "levels", "queue_words", "multiplier_registers", "memories")
+    plain = ("block", "levels", "queue_words", "multiplier_registers", "memories", "full_rate")
     return Design(
         name=settings["name"],
         dataflow=dataflows[0],

@@ -115,7 +115,7 @@ def _check_sums_stay(name, found):
 
 
 def test_sums_that_stay_are_made_at_once():
-    """Where sums stay in the PEs, reducing loops lie inside all others, whatever the file says."""
+    """Where sums stay in the PEs, what reduces lies inside what does not, in whatever order."""
     design = rtl_gen.load(PROJECT / "dataflows" / "output_stationary.yaml").design
     order = ("r", "n", "g", "p", "q", "k", "s", "c")
     dataflow = dataclasses.replace(design.dataflow, temporal=order)

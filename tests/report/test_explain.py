@@ -165,6 +165,25 @@ def test_words_of_a_step_that_come_one_by_one_bound_the_rate():
     assert "at most 1/2 step a cycle: the words of I are the bound" in explanation_text(facts)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("rows, columns", [(16, 16), (32, 16), (3, 5)])
+def test_a_design_of_full_rate_is_one_that_explain_finds_at_full_rate(name, rows, columns):
+    design = shipped(name, rows=rows, columns=columns)
+    facts = explain(design)
+    if not facts.words:
+        return
+    machine = Machine(design)
+    for operand in facts.reuse.operands:
+        if isinstance(words := facts.words[operand.name], StreamWords):
+            assert machine.words_per_step(operand) == words.per_step
+    if facts.steps_per_cycle == 1:
+        Machine(dataclasses.replace(design, full_rate=True))
+        return
+    with pytest.raises(SpecError, match="words a step, its buffer gives 1 a cycle") as error:
+        Machine(dataclasses.replace(design, full_rate=True))
+    assert error.value.key == "full_rate"
+
+
 def flat(facts) -> str:
     return " ".join(explanation_text(facts).split())
 

@@ -168,6 +168,7 @@ block: 8
 levels: 9
 queue_words: 128
 memories: sram
+full_rate: true
 """,
     )
     design = load_design(path)
@@ -200,6 +201,7 @@ memories: sram
         levels=9,
         queue_words=128,
         memories="sram",
+        full_rate=True,
     )  # fmt: skip
 
 
