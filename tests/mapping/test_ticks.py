@@ -98,6 +98,7 @@ def layer_of(text: str, machine: Machine) -> Layer:
     [
         ("c=3,p=7,q=7,r=3,s=3,pad=1", 7 * 7 + 1),
         ("c=3,p=7,q=7,r=3,s=3", 7 * 9),
+        ("c=3,p=7,q=7,r=3,s=3,pad=3", 7 * 7),
         ("c=3,p=7,q=7,r=3,s=3,stride=2,pad=1", 7 * 13 + 1),
         ("c=3,p=7,q=7,r=1,s=1", 7 * 7 + 2),
         ("c=3,p=4,q=4,r=1,s=1,stride=2", 4 * 4 + 2),
