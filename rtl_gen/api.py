@@ -172,6 +172,15 @@ class LoadedDesign:
         return LoadedDesign(self.path, replace(self.design, rows=rows, columns=columns))
 
     def _placed_facts(self) -> Explanation:
+        if self.design.others:
+            names = " and ".join(flow.name for flow in self.design.dataflows)
+            raise place(
+                SpecError(
+                    f"a picture is of one dataflow; draw {names}, each by its file",
+                    key="dataflows",
+                ),
+                self.path,
+            )
         return self._placed(explain, self.design)
 
     def verilog(self, *, array: bool = False) -> str:

@@ -232,7 +232,7 @@ class _Chain:
     def _whole_words(self, layer: Layer) -> int:
         """Words of a whole output, whichever of the design's dataflows the layer takes."""
         found, reason = [], None
-        for machine in self.machine.machines_for(layer):
+        for machine in self.machine.alone:
             try:
                 mapping = Mapping(machine, layer, placing=Placing(whole=True))
             except MappingError as error:

@@ -16,10 +16,10 @@ from .cost import input_words, linear_words, trips
 from .input_engines import InputEngines
 from .levels import Level
 from .linear_engines import LinearEngines, parameter_engines, weight_engines
-from .mapping import Mapping
+from .mapping import Mapping, MappingError
 from .output_engines import OutputEngines
 
-__all__ = ["LinkClass", "Traffic", "link_classes", "traffic"]
+__all__ = ["LinkClass", "Traffic", "is_predicted", "link_classes", "traffic"]
 
 
 @dataclass(frozen=True, order=True)
@@ -84,15 +84,31 @@ def link_classes(reuse) -> dict[LinkClass, tuple[Wire | Port, ...]]:
     return {name: tuple(members) for name, members in found.items()}
 
 
+def is_predicted(mapping: Mapping) -> bool:
+    """Whether what a layer moves is known beforehand.
+
+    Not yet where a step reads several words together, inputs move from PE to PE, windows of an
+    image are folded, or the design has several dataflows.
+    """
+    machine = mapping.machine
+    alone = machine.widths.modes == 1 and machine.widths.input_reads == 1
+    return alone and machine.moving is None and mapping.placing.image is None
+
+
 def traffic(mapping: Mapping) -> Traffic:
     """What a layer moves that reads its input from memory and stores its output there.
 
     Raises
     ------
     MappingError
-        If the layer does not fit.
+        If the layer does not fit, or this is not known (:func:`is_predicted`).
     """
     machine = mapping.machine
+    if not is_predicted(mapping):
+        raise MappingError(
+            f"{mapping.layer.name}: what moves is not predicted where a step reads several words "
+            f"together, inputs move, windows are folded, or a design has several dataflows"
+        )
     source, result = InputEngines(mapping), OutputEngines(mapping)
     source.check()
     result.check()

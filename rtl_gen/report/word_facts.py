@@ -216,7 +216,7 @@ def buffer_facts(machine: Machine) -> tuple[BufferFacts, ...]:
                 name="image",
                 words=machine.image_words,
                 bits=bits,
-                holds="rows of a packed image, twice, from which windows are folded",
+                holds="rows of a packed image, twice",
             )
         )
     if machine.accumulators:

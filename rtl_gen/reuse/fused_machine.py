@@ -164,9 +164,6 @@ class FusedMachine(Machine):
         found = [x for x in self.design.operations if x.name == layer.operation]
         return found[0] if found else self.operation
 
-    def machines_for(self, layer: Layer) -> tuple[Machine, ...]:
-        return tuple(mode for mode in self.modes if mode.operation.name == layer.operation)
-
     # What the hardware of all modes needs
 
     @property

@@ -108,6 +108,13 @@ class Machine:
                 key="buffers.image",
             )
         _ = (self.input_lanes, self.output_lanes)
+        if self.drains and self.gathers:
+            raise SpecError(
+                f"sums are shifted out, a byte to each of {self.output_words} words in a tick; in "
+                f"an accelerator those that leave together lie along "
+                f"{self.blocked_dimension(self.operation.output)!r}, in one word",
+                key=f"links.shift.{self.operation.output.name}",
+            )
         if self.design.full_rate:
             check_rate(self)
         for name, tile in self.smallest_tiles.items():
@@ -127,11 +134,7 @@ class Machine:
             return Fraction(0)
         if operand.name == self.operation.weights:
             return Fraction(self.weight_words, self.weight_vectors)
-        blocked = self.blocked_dimension(self.operation.activation)
-        steps = 1
-        if self.design.dataflow.inner == blocked:
-            steps = max(1, -(-self.block // self.spatial_size(blocked)))
-        return Fraction(self.input_words, steps)
+        return Fraction(self.input_words, self.input_steps)
 
     @cached_property
     def reuse(self) -> Reuse:
@@ -163,10 +166,6 @@ class Machine:
     def operation_of(self, layer: Layer) -> Operation:
         """The operation that a layer runs as; where it is none of the design's, any of those."""
         return self.operation
-
-    def machines_for(self, layer: Layer) -> tuple["Machine", ...]:
-        """Those that may run a layer: of a design of several dataflows its own ones."""
-        return (self,)
 
     # Operands
 

@@ -68,12 +68,6 @@ def moving_input(reuse: Reuse) -> MovingInput | None:
             f"loop's first PE",
             key="links.moving",
         )
-    if tap not in dataflow.operation.reduced or tick not in dataflow.operation.output.dimensions:
-        raise SpecError(
-            f"{tensor.name} moves along {tap!r} as {tick!r} advances; an accelerator is built "
-            "where it moves from tap to tap of a filter as an output's dimension advances",
-            key="links.moving",
-        )
     whole = links_of(replace(placement, split=frozenset()), tensor, reuse.skew)
     if links_of(placement, tensor, reuse.skew) != whole:
         raise SpecError(

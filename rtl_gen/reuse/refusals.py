@@ -42,11 +42,13 @@ def check_rate(machine: "Machine") -> None:
         If one takes more words than its buffer gives in a cycle.
     """
     for operand in machine.reuse.operands:
-        words = machine.words_per_step(operand)
-        if words > 1:
+        words, gives = machine.words_per_step(operand), 1
+        if operand.name == machine.operation.activation.name:
+            gives = machine.input_reads
+        if words > gives:
             raise SpecError(
-                f"{operand.name} takes {words} words a step, its buffer gives 1 a cycle: at most "
-                f"1 step in {words} cycles; fewer PEs, a larger block, or full_rate: false are "
-                f"needed",
+                f"{operand.name} takes {words} words a step, its buffer gives {gives} a cycle: at "
+                f"most 1 step in {words / gives} cycles; fewer PEs, a larger block, or full_rate: "
+                f"false are needed",
                 key="full_rate",
             )

@@ -77,7 +77,7 @@ class LinkCounters:
         pe = member.target if isinstance(member, Wire) else member.pe
         at, reuse = self._pe(pe), self._reuse
         output = reuse.output
-        reached = 1 + reuse.delay(pe)  # one register stands before the array
+        reached = 1 + reuse.grid.delay(pe)  # one register stands before the array
         if member.tensor != output.name:
             n = [operand.name for operand in reuse.operands].index(member.tensor)
             if isinstance(reuse.operands[n], HeldOperand):

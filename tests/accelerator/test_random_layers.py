@@ -29,6 +29,8 @@ LONG_OTHERS = {
     "conv1d_output_stationary": {"rows": 3, "columns": 4},
     "conv1d_weight_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
     "batched_matmul": {"rows": 3, "columns": 4},
+    "weight_stationary_upwards": {"rows": 5, "columns": 3},
+    "output_stationary_transposed": {"rows": 3, "columns": 4},
 }
 SHAPES = {  # with what else is tried there
     (16, 16): {"buffers": 16 * KIB},
@@ -107,7 +109,8 @@ def test_other_dataflows_on_two_arrays(dataflow, shape, tell):
 
 def test_every_shipped_dataflow_runs_here():
     names = {path.stem for path in DATAFLOWS.glob("*.yaml")}
-    assert names == {*CONVOLUTIONS, *PRODUCTS, *OTHERS, *LONG_OTHERS}
+    elsewhere = {"depthwise", "adaptive", "weight_and_output_stationary"}
+    assert names == {*CONVOLUTIONS, *PRODUCTS, *OTHERS, *LONG_OTHERS, *elsewhere}
 
 
 @pytest.mark.long

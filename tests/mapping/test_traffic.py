@@ -10,14 +10,22 @@ import pytest
 from mapped_layers import machine_of, walk
 from nest_walk import walk_feed, walk_load
 
+from rtl_gen.mapping.mapper import choose_mapping
+from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.mapping.traffic import link_classes, traffic
+from rtl_gen.reuse import fused_machine
 from rtl_gen.reuse.machine import Machine
+from rtl_gen.spec.layer import conv2d
+from rtl_gen.spec.parse import load_design
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "accelerator"))
 
 from random_layers import Limits, draw_case
 
 SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "dataflows").glob("*.yaml"))
+DATAFLOW_FILES = Path(__file__).parents[2] / "dataflows"
+UNKNOWN = ("adaptive", "depthwise", "weight_and_output_stationary")  # what moves is not predicted
+SHIPPED = [name for name in SHIPPED if name not in UNKNOWN]
 SMALL = {"input": 2048, "weights": 2048, "output": 2048, "parameters": 1024, "accumulators": 128}
 LIMITS = Limits(pixels=9, channels=40, macs=100_000)
 IDIOMS = ("fifo", "double_buffer", "scratchpad")
@@ -91,3 +99,10 @@ def test_each_link_carries_a_word_a_step_or_tick(name):
         else:
             shifts = [k for k in members if k.tensor == output.name]
             assert sum(found.links[key] for key in shifts) == pes * found.drain_ticks
+
+
+def test_what_is_not_predicted_is_said():
+    machine = fused_machine.machine_of(load_design(DATAFLOW_FILES / "adaptive.yaml"))
+    layer = conv2d(name="layer", k=16, c=16, h=8, w=8, r=1, s=1)
+    with pytest.raises(MappingError, match="layer: what moves is not predicted where a step reads"):
+        traffic(choose_mapping(machine, layer))

@@ -11,6 +11,7 @@ from drawn import marked, pair, read_label, text_boxes
 from named_nests import NAMED, SHAPE
 from random_nests import draw_nest, draw_operation
 
+import rtl_gen
 from rtl_gen.report.draw.array_picture import array_picture
 from rtl_gen.report.draw.grid import Grid
 from rtl_gen.report.explain import explain
@@ -20,7 +21,16 @@ from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.parse import load_design
 
 PROJECT = Path(__file__).parents[2]
-FILES = sorted([*PROJECT.glob("dataflows/*.yaml"), *PROJECT.glob("examples/arrays/*.yaml")])
+FILES = [  # of one dataflow each
+    path
+    for path in sorted([*PROJECT.glob("dataflows/*.yaml"), *PROJECT.glob("examples/arrays/*.yaml")])
+    if not load_design(path).others
+]
+
+
+def test_of_several_dataflows_each_has_a_picture():
+    with pytest.raises(SpecError, match="a picture is of one dataflow; draw weight_stationary"):
+        rtl_gen.load(PROJECT / "dataflows" / "adaptive.yaml").draw()
 
 
 def designs():

@@ -100,7 +100,7 @@ def test_links_bring_what_is_used(design):
     for name, pe, cycle in found:
         first[name, pe] = min(first.get((name, pe), cycle), cycle)
     for (_, pe), cycle in first.items():
-        assert cycle >= reuse.delay(pe)
+        assert cycle >= reuse.grid.delay(pe)
     some = {name for name, _, _ in found}
     assert some == {tensor.name for tensor in design.dataflow.operation.tensors}
 

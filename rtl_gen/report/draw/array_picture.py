@@ -97,7 +97,7 @@ class _Picture:
                 box = {"rx": 5, "fill": "#fafafa", "stroke": INK, "stroke_width": 1.2}
                 self.svg.rect((x, y), self.grid.box, **box)
                 left, base = x + 14, y + 18
-                late = self.reuse.delay(pe)
+                late = self.reuse.grid.delay(pe)
                 when = f"PE {pe[0]},{pe[1]}" + (f"  +{late}" if any(self.reuse.skew) else "")
                 self.svg.text((left, base), when, size=9.5, fill=GREY)
                 for n, (tensor, label, kept) in enumerate(self._lines(pe)):

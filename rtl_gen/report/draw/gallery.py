@@ -7,6 +7,7 @@ the comment that its file begins with; its table is what `explain` finds.
 from fractions import Fraction
 from pathlib import Path
 
+from ...spec.design import Design
 from ...spec.parse import load_design
 from ..explain import Explanation, explain
 from ..sentences import count_text, ratio_text
@@ -46,7 +47,11 @@ def gallery(project: Path) -> dict[Path, str]:
     for head, folder in ((ACCELERATORS, "dataflows"), (ARRAYS, "examples/arrays")):
         page.append(head)
         for file in sorted((project / folder).glob("*.yaml")):
-            facts = explain(load_design(file))
+            design = load_design(file)
+            if design.others:
+                page.append(_fused_section(design, file))
+                continue
+            facts = explain(design)
             name = facts.design.name
             found[PICTURES / f"{name}.svg"] = array_picture(facts)
             page.append(_section(facts, file, project))
@@ -78,6 +83,13 @@ def _section(facts: Explanation, file: Path, project: Path) -> str:
         lines.append(f"| {tensor.name} | {tensor.how} | {crossing} | {_words(facts, tensor)} |")
     lines += ["", _rate(facts), "", f"![{name}](dataflows/{name}.svg)", ""]
     return "\n".join(lines)
+
+
+def _fused_section(design: Design, file: Path) -> str:
+    """Of several dataflows: which, each of which has a picture of its own."""
+    names = " and ".join(f"[{flow.name}](#{flow.name})" for flow in design.dataflows)
+    where = f"`rtl-gen explain {file.parent.name}/{file.name}` says what each takes of the array."
+    return "\n".join([f"### {design.name}", "", *_comment(file), "", f"{names}. {where}", ""])
 
 
 def _comment(file: Path) -> list[str]:

@@ -75,7 +75,7 @@ class Trace:
     @cached_property
     def cycles(self) -> int:
         """Cycles until the last PE is done."""
-        return len(self.steps) + max(map(self.reuse.delay, self.placement.pes))
+        return len(self.steps) + max(map(self.reuse.grid.delay, self.placement.pes))
 
     @property
     def first(self) -> Step:
@@ -84,7 +84,7 @@ class Trace:
 
     def at(self, cycle: int, pe: Coordinate) -> Step | None:
         """The step that a PE sees in a cycle; None before the first and behind the last."""
-        n = cycle - self.reuse.delay(pe)
+        n = cycle - self.reuse.grid.delay(pe)
         return self.steps[n] if 0 <= n < len(self.steps) else None
 
     def works(self, step: Step, pe: Coordinate) -> bool:
