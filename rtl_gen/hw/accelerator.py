@@ -6,7 +6,6 @@ from amaranth.hdl import ClockDomain, ClockSignal, Const, Module, Mux, ResetSign
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..isa import errors
 from ..isa.descriptors import ADDITION, ENGINES, region_fields
 from .accelerator_params import AcceleratorParams
 from .activations import Activations
@@ -20,6 +19,7 @@ from .control.engine import EngineControl
 from .control.fence import Fence
 from .control.host import HostPort
 from .control.queue_inputs import QueueInputs
+from .engine_errors import tie_errors, tie_fetch_error
 from .fused_compute import FusedCompute
 from .layouts import layout_of
 from .memory.axi import connect_flat, flat_ports
@@ -153,8 +153,8 @@ class Accelerator(wiring.Component):
             store.drain.eq(host.failed),
             host.in_flight.eq(~arbiter.idle | ~store.idle),
         ]
-        self._elaborate_errors(m, host, controls, arbiter, loads, store, activations)
-        self._elaborate_fetch_error(m, host, arbiter, fetch)
+        tie_errors(m, params, host, controls, arbiter, loads, store, activations)
+        tie_fetch_error(m, params, host, arbiter, fetch)
         return m
 
     def _elaborate_activations(self, m, platform, controls, compute):
@@ -358,59 +358,6 @@ class Accelerator(wiring.Component):
             interrupts.i.payload.eq(control.config.interrupt),
         ]
         return store
-
-    def _elaborate_errors(self, m, host, controls, arbiter, loads, store, activations):
-        """The error of each engine: of its descriptor, or of its accesses to memory."""
-        causes = {
-            "store": [
-                (store.error, errors.WRITE_RESPONSE),
-                (store.outside, errors.OUTSIDE_WINDOWS),
-            ]
-        }
-        for n, name in enumerate(self._params.loads):
-            causes[f"load_{name}"] = [
-                (arbiter.error[n], errors.READ_RESPONSE),
-                (arbiter.outside[n], errors.OUTSIDE_WINDOWS),
-            ]
-        for name, engine in (loads | {"store": store}).items():
-            causes[name].append((engine.unaligned, errors.UNALIGNED))
-        for region, engine in (
-            ("compute", "compute"),
-            ("input", "load_input"),
-            ("residual", "load_residual"),
-        ):
-            if engine in controls:
-                outside = getattr(activations, f"{region}_illegal")
-                causes.setdefault(engine, []).append((outside, errors.OUTSIDE_MEMORY))
-        for n, engine in enumerate(self._params.engines):
-            error = controls[engine].error
-            for happened, code in causes.get(engine, ()):
-                error = Mux(happened, code, error)
-            # Responses of writes come in order: the first layer not complete has the error.
-            number = controls[engine].descriptor
-            if engine == "store":
-                number = Mux(store.error, host.completed, number)
-            m.d.comb += [
-                host.errors[n].eq(error),
-                host.descriptors[n].eq(number),
-                host.refused[n].eq(error == errors.OUTSIDE_WINDOWS),
-            ]
-
-    def _elaborate_fetch_error(self, m, host, arbiter, fetch):
-        """What is wrong with the program or its packet, or with the access to it."""
-        port = len(self._params.loads)
-        error, refused = arbiter.error[port], arbiter.outside[port]
-        m.d.comb += [
-            host.errors[-1].eq(
-                Mux(
-                    refused,
-                    errors.OUTSIDE_WINDOWS,
-                    Mux(error, errors.READ_RESPONSE, fetch.error),
-                )
-            ),
-            host.descriptors[-1].eq(fetch.packet),
-            host.refused[-1].eq(refused),
-        ]
 
     def _fence(self, m, platform, name, control, host):
         """The fence of a descriptor, in front of its engine's start."""
