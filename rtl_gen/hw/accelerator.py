@@ -270,6 +270,7 @@ class Accelerator(wiring.Component):
         start, working, waits = fence.pass_on, load.working, fence.waiting | unfinished
         if packed:
             m.d.comb += packed.load_start.eq(start)
+            m.d.comb += packed.load_started.eq(getattr(activations, f"{name}_pass_on"))
             start, waits = packed.load_pass_on, waits | packed.load_waiting
             working |= packed.unfolding
         m.d.comb += getattr(activations, f"{name}_working").eq(working)

@@ -29,7 +29,7 @@ SETS_AHEAD, WORDS_AHEAD = 8, 128
 """Weights that are loaded before anything else: sets, and words for the latency of memory."""
 
 INPUT_IN_FLIGHT = 128
-"""Input words in flight at most: reads come back in order, and weights must not queue behind."""
+"""Input words in flight at most: a memory may answer in order, and weights must not wait long."""
 
 
 @dataclass(frozen=True, eq=False)

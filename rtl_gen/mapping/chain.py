@@ -175,6 +175,11 @@ class _Chain:
             output_words=tile_words,
         )
         mapping = self._mapping(n, placing)
+        if added and added.address is None:
+            # The words of both are walked together; dataflows fill tiles up each in its own way.
+            written = self.steps[chained.residual].resident.pitches
+            if list(OutputEngines(mapping).pitches.values()) != list(written.values()):
+                raise _DoesNotFit(chained.residual)
         read = self.steps[chained.source] if isinstance(chained.source, int) else chained.source
         step = self.result.add(
             mapping,

@@ -54,14 +54,14 @@ def choose_mapping(machine: Machine, layer: Layer, placing: Placing = ANYWHERE) 
     image = packed_image(machine, layer) if placing.free_input else None
     if image is None:
         return _choose(machine, layer, placing)
-    found = []
+    found, reasons = [], []
     for chosen, at in ((layer, placing), (image.folded, replace(placing, image=image))):
         try:
             found.append(_choose(machine, chosen, at))
         except MappingError as error:
-            reason = error
+            reasons.append(error)
     if not found:
-        raise reason
+        raise reasons[0]
     return min(found, key=lambda mapping: estimate(mapping).cycles)
 
 

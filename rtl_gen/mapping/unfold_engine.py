@@ -53,12 +53,11 @@ class UnfoldEngine:
                 f"{name}: a packed image of {self.image.words} words is loaded in one run of at "
                 f"most {MOST_TRIPS}"
             )
-        held = self._mapping.machine.image_words // PAIR
-        if (needed := self.needed_pairs) > held:
-            block = self._mapping.machine.block
+        machine = self._mapping.machine
+        if (needed := self.needed_words) > machine.image_words:
             raise MappingError(
-                f"{name}: {PAIR * needed * block} bytes of image rows do not fit the "
-                f"{PAIR * held * block} of buffers.image"
+                f"{name}: {needed * machine.block} bytes of image rows do not fit the "
+                f"{machine.image_words * machine.block} of buffers.image"
             )
 
     @property
@@ -66,6 +65,14 @@ class UnfoldEngine:
         """Positions of the outermost rank that one walk over an image goes through."""
         first = self.image.ranks[0]
         return self.source.sweep_rows if self.source.slides else self.source.pieces(first)
+
+    @property
+    def needed_words(self) -> int:
+        """Words that image rows must have room for: they come by bursts, each of which is asked
+        for once all of it has room.
+        """
+        machine, needed = self._mapping.machine, PAIR * self.needed_pairs
+        return min(self.image.words, needed + machine.burst_words - 1)
 
     @property
     def needed_pairs(self) -> int:
@@ -88,7 +95,9 @@ class UnfoldEngine:
 
     @property
     def times(self) -> int:
-        """How often an image goes by."""
+        """How often an image goes by; the levels are of dimensions of their own, so none follows
+        another's last bound.
+        """
         return product(level.last for _, level in self._walks)
 
     @property
@@ -129,9 +138,12 @@ class UnfoldEngine:
         machine, image = self._mapping.machine, self.image
         writer = NestWriter(self._mapping, "load_input", machine.dma_levels)
         made: dict[int, Loop] = {}
-        indexing = self.source.tensor.tensor.dimensions
+        apart, offsets = image.words * machine.block, {}
+        for rank in reversed([r for r in self.source.tensor.tensor.ranks if image.is_batch(r)]):
+            offsets[rank.terms[0].dimension] = apart
+            apart *= self.source.tensor.count(rank.name)
         for n, level in self._walks:
-            offset = image.words * machine.block if level.dimension in indexing else 0
+            offset = offsets.get(level.dimension, 0)
             parent = made.get(self._mapping.chain(n))
             made[n] = writer.add(Loop(level.bound, level.last, parent, {"offset": offset}))
         writer.add(Loop(image.words))

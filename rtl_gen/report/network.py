@@ -10,7 +10,7 @@ from ..api import LoadedDesign
 from ..mapping.cost import estimate
 from ..mapping.mapper import choose_mapping
 from ..mapping.mapping import Mapping
-from ..mapping.placing import OWN_INPUT
+from ..mapping.placing import OWN_INPUT, Placing
 from ..nn.golden_run import run_graph
 from ..nn.graph import Graph
 from ..nn.to_program import OperationNode, to_operation
@@ -78,7 +78,11 @@ def map_network(design: LoadedDesign, graph: Graph) -> MappedNetwork:
     """
     machine = design.machine
     nodes = tuple(to_operation(node, machine.operation) for node in graph.nodes)
-    mappings = tuple(choose_mapping(machine, node.layer, OWN_INPUT) for node in nodes)
+    own = {port.target for port in graph.inputs}  # what no layer of the network lays out
+    mappings = tuple(
+        choose_mapping(machine, node.layer, OWN_INPUT if node.node.input in own else Placing())
+        for node in nodes
+    )
     return MappedNetwork(design, graph, nodes, mappings)
 
 

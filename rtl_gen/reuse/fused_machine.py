@@ -95,7 +95,8 @@ class FusedMachine(Machine):
                 alone.append(Machine(replace(self.design, dataflow=dataflow, others=())))
             except SpecError as error:
                 raise self.design.naming(dataflow, error) from None
-            self._check_beside(alone[0], alone[-1], number)
+            for other in alone[:-1]:
+                self._check_beside(other, alone[-1], number)
         widths = self._widths(alone)
         lanes = max(len(machine.output_lanes) for machine in alone)
         widest = max(alone, key=lambda machine: machine.input_reads)
@@ -120,8 +121,9 @@ class FusedMachine(Machine):
         if max(one.input_reads, two.input_reads) > 1:
             # Then a response has all words of a step: of a dataflow that takes one, the first.
             odd = [m for m in (first, other) if m.input_words != max(1, m.input_reads)]
-            reads = {m.widths.input_reads for m in (first, other)} - {1}
-            if odd or len(reads) > 1:
+            sizes = {m.input_read_sizes for m in (first, other) if m.input_reads > 1}
+            unchecked = one.input_reads != two.input_reads and not one.feed_checks
+            if odd or len(sizes) > 1 or unchecked:
                 why.append("steps take other numbers of words of the input")
         if first.moving and other.moving and first.moving.size != other.moving.size:
             why.append("inputs move through another number of PEs")

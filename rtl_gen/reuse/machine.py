@@ -102,6 +102,12 @@ class Machine:
                 f"needed",
                 key="queue_words",
             )
+        if 0 < self.image_words < self.burst_words:
+            raise SpecError(
+                f"{self.image_words} words of {self.block} bytes are less than a burst of the bus; "
+                f"at least {self.burst_words * self.block} bytes are needed",
+                key="buffers.image",
+            )
         if self.image_words and not self.checked_ranks:
             raise SpecError(
                 f"{self.operation.name} has no windows to fold; without buffers.image it is built",

@@ -27,7 +27,8 @@ class LoadEngine(wiring.Component):
     Words whose coordinates lie outside the tensor take their place in the buffet without being
     loaded or written. All others are read in bursts of at most ``params.burst_beats`` that cross
     no 4 KiB page, each requested only once all its room is reserved; so many may be in flight as
-    there is room. Beats of all engines on one port come back in the order of the requests.
+    there is room. Its beats come back in
+    the order of its requests.
 
     A beat a cycle, and at least a cycle for each run. The first request is valid 6 cycles after
     ``start``.

@@ -30,8 +30,8 @@ class PackedInput(wiring.Component):
         The load engine should start; its descriptor is that of a packed image.
     load_pass_on : ``Out(1)``
         Its own start. load_waiting : ``Out(1)``, from the cycle after ``load_start`` until then.
-    load_working : ``In(1)``
-        Words of it are on their way.
+    load_started, load_working : ``In(1)``
+        It starts, once its region is where it wants it; words of it are on their way.
     fill, fill_commit : ``In``, fill_space : ``Out``
         Its streams, and the room that it sees.
     config : ``In(layout_of(params.record.fields))``
@@ -55,6 +55,7 @@ class PackedInput(wiring.Component):
                 "packed": In(1),
                 "load_pass_on": Out(1),
                 "load_waiting": Out(1),
+                "load_started": In(1),
                 "load_working": In(1),
                 "fill": In(stream.Signature(loaded.write)),
                 "fill_commit": In(stream.Signature(loaded.commit)),
@@ -76,12 +77,15 @@ class PackedInput(wiring.Component):
         m = Module()
         unfold = place(m, platform, "unfold", Unfold, self._params, tied={"config": self.config})
         self._elaborate_turns(m, unfold)
-        unfolding = self.unfolding
+        unfolding, most = self.unfolding, (1 << len(self.fill_space)) - 1
         m.d.comb += [
             self.busy.eq(unfold.busy),
             self.moved.eq(unfold.moved),
             self.waits_room.eq(unfold.waits_room),
-            self.fill_space.eq(Mux(unfolding, unfold.space, self.space)),
+            # The load engine counts no further than a region's words.
+            self.fill_space.eq(
+                Mux(unfolding, Mux(unfold.space < most, unfold.space, most), self.space)
+            ),
             unfold.words.valid.eq(self.fill.valid & unfolding),
             unfold.words.payload.eq(self.fill.payload.data),
             self.fill.ready.eq(Mux(unfolding, unfold.words.ready, self.write.ready)),
@@ -112,7 +116,8 @@ class PackedInput(wiring.Component):
             self.load_waiting.eq(asked & ~self.load_pass_on),
             self.waiting.eq((self.start | self.waiting) & ~unfold.start),
         ]
-        with m.If(self.load_pass_on & self.packed):
+        # Not before: until the load has its region, what unfolds would go to the old one.
+        with m.If(self.load_started & self.packed):
             m.d.sync += self.unfolding.eq(1)
         with m.Elif(begun & ~unfold.busy):
             m.d.sync += [self.unfolding.eq(0), begun.eq(0)]
