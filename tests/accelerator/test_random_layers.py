@@ -21,10 +21,10 @@ PRODUCTS = {
 }
 OTHERS = {  # the rest of what ships, on odd arrays; the first of each kind in every run
     "tpu": {"rows": 3, "columns": 4, "post_lanes": 4},
-    "no_local_reuse": {"rows": 3, "columns": 2, "bus_bits": 64},
-    "conv3d": {"rows": 3, "columns": 3, "bus_bits": 64},
 }
 LONG_OTHERS = {
+    "no_local_reuse": {"rows": 3, "columns": 2, "bus_bits": 64},
+    "conv3d": {"rows": 3, "columns": 3, "bus_bits": 64},
     "nvdla": {"rows": 4, "columns": 3, "multiplier_registers": 1},
     "conv1d_output_stationary": {"rows": 3, "columns": 4},
     "conv1d_weight_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
