@@ -112,7 +112,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     def wrong(_):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(sim_standalone, "Machine", wrong)
+    monkeypatch.setattr(sim_standalone, "machine_of", wrong)
     monkeypatch.setattr(sys, "argv", ["standalone", str(PROJECT / TINY)])
     with pytest.raises(ValueError, match=r"^a bug$"):
         sim_standalone.main()

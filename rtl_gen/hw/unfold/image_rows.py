@@ -200,7 +200,7 @@ class ImageRows(wiring.Component):
         m.d.comb += self.words.ready.eq(Mux(odd, fills[1].i.ready, fills[0].i.ready))
         # Copies may give room back one after the other; the later one counts.
         free = [copy[0].space + copy[1].space for copy in copies]
-        m.d.comb += self.space.eq(Mux(free[0] < free[1], *free))
+        m.d.comb += self.space.eq(Mux(free[0] < free[1], free[0], free[1]))
 
     def _elaborate_request(self, m, bank, asked, copy, number):
         """What one bank of a copy reads for its slice."""
@@ -215,7 +215,7 @@ class ImageRows(wiring.Component):
         index = word[1:] if number else (word + 1)[1:]
         m.d.comb += [
             bank.request.payload.index.eq(index),
-            bank.request.payload.read.eq(Mux(has_first, *wants)),
+            bank.request.payload.read.eq(Mux(has_first, wants[0], wants[1])),
             bank.request.payload.shrink.eq(asked.shrink),
         ]
         if copy or number:

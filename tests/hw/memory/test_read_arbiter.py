@@ -6,7 +6,7 @@ import pytest
 from memory_bench import ReadMemory, ar_length, contents, raw, simulate
 
 from rtl_gen.flow.verilog import emit
-from rtl_gen.hw.memory.axi import ADDRESS
+from rtl_gen.hw.memory.axi import READ_ADDRESS
 from rtl_gen.hw.memory.read_arbiter import ReadArbiter
 
 BUS_BITS = 64
@@ -162,4 +162,4 @@ def test_no_engine_is_refused():
 def test_it_becomes_verilog():
     text = emit(ReadArbiter, 3, 128)
     assert "[-1:0]" not in text
-    assert f"[{ADDRESS.size - 1}:0] ar__payload" in text
+    assert f"[{READ_ADDRESS.size - 1}:0] ar__payload" in text
