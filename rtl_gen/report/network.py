@@ -78,7 +78,7 @@ def map_network(design: LoadedDesign, graph: Graph) -> MappedNetwork:
     """
     machine = design.machine
     nodes = tuple(to_operation(node, machine.operation) for node in graph.nodes)
-    own = {port.target for port in graph.inputs}  # what no layer of the network lays out
+    own = {port.tensor for port in graph.inputs}  # what no layer of the network lays out
     mappings = tuple(
         choose_mapping(machine, node.layer, OWN_INPUT if node.node.input in own else Placing())
         for node in nodes
