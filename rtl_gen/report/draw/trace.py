@@ -139,14 +139,14 @@ class Trace:
             outer.sort(key=lambda loop: loop[1] in reduced)
         inner = [("for", dataflow.inner), *(("pe", loop.dimension) for loop in dataflow.pe)]
         carried = [loop for loop in outer if loop[1] in reduced]
-        for now in _counts(outer, trips):
+        for around in _counts(outer, trips):
             for deeper in _counts(inner, trips):
-                yield from self._warm_ups(now | deeper, inner)
-                yield "step", now | deeper
-            done = all(now[loop] == trips[loop] - 1 for loop in carried)
+                yield from self._warm_ups(around | deeper, inner)
+                yield "step", around | deeper
+            done = all(around[loop] == trips[loop] - 1 for loop in carried)
             if self.reuse.output.drain is not None and done:
                 for _ in range(self._drain_ticks(trips)):
-                    yield "drain", now | deeper
+                    yield "drain", around | deeper
 
     def _warm_ups(self, now: dict[Loop, int], inner: list[Loop]) -> Iterator:
         """Ticks before a run of a tensor's innermost loop, in which its elements move on."""
