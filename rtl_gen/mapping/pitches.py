@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-__all__ = ["crowded", "pitches_of", "rounded"]
+__all__ = ["crowded", "crowded_by", "pitches_of", "rounded"]
 
 
 def pitches_of(counts: dict[str, int]) -> dict[str, int]:
@@ -18,6 +18,14 @@ def pitches_of(counts: dict[str, int]) -> dict[str, int]:
 def crowded(offsets: Iterable[int], banks: int) -> int:
     """Words in the bank that has most of them, wherever the first word lies."""
     return max(Counter(offset % banks for offset in offsets).values())
+
+
+def crowded_by(loops: Iterable[tuple[int, int]], banks: int) -> int:
+    """The same of the words that loops walk: of each its trips, and the words between them."""
+    offsets = [0]
+    for trips, step in loops:
+        offsets = [at + n * step for at in offsets for n in range(trips)]
+    return crowded(offsets, banks)
 
 
 def rounded(words: int, banks: int) -> int:

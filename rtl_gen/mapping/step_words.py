@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..reuse.machine import Machine
 from .levels import Level
 from .nest import Loop, product
-from .pitches import crowded, pitches_of
+from .pitches import crowded_by, pitches_of
 
 if TYPE_CHECKING:
     from .input_engines import InputEngines
@@ -75,18 +75,11 @@ class StepWords:
     def _crowded(self, pitches: dict[str, int]) -> int:
         """Words in the bank that has most of those that are read."""
         lone = [self._is_lone(n) for n in self._machine.input_word_loops]
-        trips = [
-            1 if k < len(lone) and lone[k] else loop.bound
+        loops = [
+            (1 if k < len(lone) and lone[k] else loop.bound, loop.strides["index"])
             for k, loop in enumerate(self.loops(pitches))
         ]
-        return self._most(pitches, trips)
-
-    def _most(self, pitches: dict[str, int], trips: list[int]) -> int:
-        offsets = [0]
-        for loop, count in zip(self.loops(pitches), trips):
-            step = loop.strides["index"]
-            offsets = [at + n * step for at in offsets for n in range(count)]
-        return crowded(offsets, self._machine.banks)
+        return crowded_by(loops, self._machine.banks)
 
     def spread(self, used: dict[str, int], room: int, *, ranks: list[str]) -> dict[str, int]:
         """Positions by which some ranks of a tile are to be lengthened, so that the words lie in as
@@ -136,10 +129,7 @@ def unit_crowded(machine: Machine, pitches: dict[str, int]) -> int:
         -machine.spatial_size(machine.blocked_dimension(operation.activation)) // machine.block
     )
     loops.append((wide, pitches[operation.activation.blocked]))
-    offsets = [0]
-    for count, step in loops:
-        offsets = [at + n * step for at in offsets for n in range(count)]
-    return crowded(offsets, machine.banks)
+    return crowded_by(loops, machine.banks)
 
 
 def least_crowded(cost, used: dict[str, int], room: int, ranks, banks: int) -> dict[str, int]:
