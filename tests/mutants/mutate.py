@@ -319,7 +319,11 @@ COMPONENTS = {
             "rtl_gen.hw.unfold.unfold",
         ),
         tests=("tests/hw/unfold/test_unfold.py",),
-        equivalent={},
+        equivalent={
+            "elaborate: most + 1 with Sub": "a number of as many bits",
+            "elaborate: 1 becomes 2 in most + 1": "a number of as many bits",
+            "elaborate: 8 becomes 9 in 8 * most": "bytes that are never filled",
+        },
     ),
     "adder": Component(
         modules=("rtl_gen.hw.post.residual", "rtl_gen.hw.post.residual_add"),
