@@ -11,8 +11,9 @@ from ..isa.descriptors import Widths
 from ..spec.design import Design
 from ..spec.layer import Layer
 from ..spec.operation import Operation, SpecError
+from .array_words import Lane
 from .fusion import Fusion, derive
-from .machine import Lane, Machine
+from .machine import Machine
 from .moving import MovingInput
 
 __all__ = ["FusedMachine", "ModeMachine", "machine_of"]
