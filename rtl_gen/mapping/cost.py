@@ -8,7 +8,6 @@ from .linear_engines import LinearEngines, parameter_engines, weight_engines
 from .mapping import Mapping
 from .nest import product
 from .output_engines import OutputEngines
-from .unfold_engine import UnfoldEngine
 
 __all__ = ["Cost", "estimate", "input_words", "linear_words", "trips"]
 
@@ -57,9 +56,7 @@ def estimate(mapping: Mapping) -> Cost:
     source, result = InputEngines(mapping), OutputEngines(mapping)
     source.check()
     result.check()
-    unfold = UnfoldEngine(source) if source.image else None
-    if unfold:
-        unfold.check()
+    unfold = source.loader if source.image else None
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     beats = machine.block * 8 // machine.design.bus_bits
     words, runs = (unfold.words, 1) if unfold else input_words(source)

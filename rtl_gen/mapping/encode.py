@@ -10,7 +10,6 @@ from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
 from .output_engines import OutputEngines
 from .placing import Place, whole_memory
-from .unfold_engine import UnfoldEngine
 
 __all__ = ["AddedTensor", "encode_layer"]
 
@@ -73,9 +72,6 @@ def encode_layer(
     source, result = InputEngines(mapping), OutputEngines(mapping)
     source.check()
     result.check()
-    unfold = UnfoldEngine(source) if source.image else None
-    if unfold:
-        unfold.check()
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     quantization = mapping.layer.quantization
     mode, fence, values = mapping.machine.mode_fields, _fence(after), {}
@@ -85,10 +81,9 @@ def encode_layer(
         feed |= fence | {"resident": 1, "resident_memory": memory}
     else:
         place = _region(input_place or whole_memory(mapping.machine, 0))
-        loaded = unfold.load() if unfold else source.load()
-        values["load_input"] = loaded | fence | place | {"base": input_address}
-    if unfold:
-        values["unfold_input"] = unfold.unfold()
+        values["load_input"] = source.loader.load() | fence | place | {"base": input_address}
+    if source.image:
+        values["unfold_input"] = source.loader.unfold()
     values |= {
         "load_weights": weights.load() | {"base": weight_address},
         "load_parameters": parameters.load() | {"base": parameter_address},

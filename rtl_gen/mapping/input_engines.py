@@ -7,13 +7,15 @@ from math import gcd
 from ..spec.operation import Rank
 from .levels import Level
 from .mapping import Mapping, MappingError
-from .nest import Loop, NestWriter, check_levels, product, tile_field
+from .nest import Loop, NestWriter, product
 from .packed_image import PackedImage
 from .pitches import pitches_of
 from .placing import Resident
 from .step_words import StepWords
 from .tensors import BlockedTensor
 from .ticks import Ticks, ticks_of
+from .tile_load import TileLoad
+from .unfold_engine import UnfoldEngine
 
 __all__ = ["InputEngines"]
 
@@ -59,7 +61,12 @@ class InputEngines:
         return self.mapping.placing.image
 
     @property
-    def _levels(self):
+    def loader(self) -> "TileLoad | UnfoldEngine":
+        """What brings its tiles from main memory."""
+        return UnfoldEngine(self) if self.image else TileLoad(self)
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
         return self.mapping.levels
 
     def _indexes(self, level: Level) -> bool:
@@ -86,11 +93,11 @@ class InputEngines:
             return self.outside
         if self.idiom == "fifo":
             return self._fifo_boundary
-        count = sum(level.outer for level in self._levels)
+        count = sum(level.outer for level in self.levels)
         if self.mapping.machine.reuse.output.stationary:
-            outer = [n for n, level in enumerate(self._levels) if level.outer]
+            outer = [n for n, level in enumerate(self.levels) if level.outer]
             count = outer[-1] + 1 if outer else 0
-        while count and not self._indexes(self._levels[count - 1]):
+        while count and not self._indexes(self.levels[count - 1]):
             count -= 1
         return count
 
@@ -108,7 +115,7 @@ class InputEngines:
     @property
     def reads_once(self) -> bool:
         """Whether each word of a tile is read once, in the order in which it is loaded."""
-        inside = self._levels[self.boundary : self.kept]
+        inside = self.levels[self.boundary : self.kept]
         if any(level.last != level.bound for level in inside):
             return False  # the last tile is loaded whole, but less of it is read
         loops = [(x.bound, self.feed_strides(x, inside=True)["index"]) for x in inside]
@@ -156,7 +163,7 @@ class InputEngines:
         """The rank along which the tile slides, if the level around it moves only there."""
         if not self.boundary or self.idiom != "buffet":
             return None
-        level = self._levels[self.boundary - 1]
+        level = self.levels[self.boundary - 1]
         contiguous = self.mapping.machine.contiguous_rank
         for rank in self.tensor.tensor.ranks:
             if level.dimension in rank.dimensions and not rank.is_plain:
@@ -223,7 +230,7 @@ class InputEngines:
     @cached_property
     def slide_words(self) -> int:
         """Words given back when the tile slides."""
-        level = self._levels[self.boundary - 1]
+        level = self.levels[self.boundary - 1]
         return self.moves(level, self.slides) // self._slide_step * self.pitches[self.slides]
 
     @property
@@ -233,7 +240,7 @@ class InputEngines:
     @property
     def sweep_rows(self) -> int:
         """Positions of the sliding rank from the first tile to the end of the last."""
-        level = self._levels[self.boundary - 1]
+        level = self.levels[self.boundary - 1]
         last = self.moves(level, self.slides) // self._slide_step * (level.bound - 1)
         return last + self.pieces(self.slides)
 
@@ -269,85 +276,15 @@ class InputEngines:
                 f"{self.mapping.layer.name}: an input tile of {need} words does not fit {what} "
                 f"of {room}"
             )
-        if self.image:
-            return
-        self._check_unchecked()
-        check_levels(self.mapping, "load_input", self._load_levels, self.mapping.machine.dma_levels)
-
-    def _check_unchecked(self):
-        """Where no coordinate is compared at the load, no tile may reach beyond the tensor."""
-        machine = self.mapping.machine
-        for name in self.order:
-            size, covered = self.tensor.count(name), self.pieces(name)
-            compared = name == machine.contiguous_rank or name in machine.loaded_ranks
-            if not compared and size % covered:
-                raise MappingError(
-                    f"{self.mapping.layer.name}: tiles of {name} must divide all {size}, for the "
-                    f"input is loaded {covered} at a time"
-                )
-
-    @property
-    def _load_levels(self) -> int:
-        """Loops of the loading engine: outside a tile, over its ranks, along its runs."""
-        ranks = [name for name in self.order if name != self.mapping.machine.contiguous_rank]
-        inside = sum(self.pieces(name) > 1 for name in ranks if name != self.slides)
-        if self.slides is None:
-            return self.boundary + inside + 1
-        return self.boundary - 1 + inside + (self.sweep_rows > 1) + 1
+        self.loader.check()
 
     # Descriptors
-
-    def load(self) -> dict[str, int]:
-        """Fields of the loading engine, without the base address and the fence."""
-        machine, tensor = self.mapping.machine, self.tensor
-        writer = NestWriter(self.mapping, "load_input", machine.dma_levels)
-        made: dict[int, Loop] = {}
-        for n, level in enumerate(self._levels[: self.boundary]):
-            if self.slides and n == self.boundary - 1:
-                continue
-            parent = self.mapping.chain(n)
-            loop = Loop(level.bound, level.last, made.get(parent), self._load_strides(level))
-            made[n] = writer.add(loop)
-        for name in self.order:
-            rank = tensor.tensor.rank(name)
-            if name == machine.contiguous_rank:
-                continue
-            count = self.sweep_rows if name == self.slides else self.pieces(name)
-            step = self.step(rank)
-            strides = self._offsets({name: step})
-            if count > 1:
-                writer.add(Loop(count, strides=strides))
-        run = self.pieces(machine.contiguous_rank) if machine.contiguous_rank else 1
-        writer.add(Loop(run))
-        origin = {name: self.origin(name) for name in self.order}
-        values = writer.fields(bases=self._offsets(origin))
-        limits = {"x": machine.contiguous_rank} | {
-            f"y{n}": name for n, name in enumerate(machine.loaded_ranks)
-        }
-        for form, name in limits.items():
-            values[f"{form}_limit"] = tensor.count(name) if name else 1
-        return values | tile_field(machine, "load_input", self.tile_words)
-
-    def _load_strides(self, level: Level) -> dict[str, int]:
-        return self._offsets({name: self.moves(level, name) for name in self.order})
-
-    def _offsets(self, moved: dict[str, int]) -> dict[str, int]:
-        """What a move along some ranks adds to the forms of the loading engine."""
-        machine, tensor = self.mapping.machine, self.tensor
-        words = sum(tensor.strides[name] * by for name, by in moved.items())
-        forms = {"offset": words * machine.block}
-        if machine.contiguous_rank in moved:
-            forms["x"] = moved[machine.contiguous_rank]
-        for n, name in enumerate(machine.loaded_ranks):
-            if name in moved:
-                forms[f"y{n}"] = moved[name]
-        return forms
 
     @cached_property
     def kept(self) -> int:
         """Levels outside the innermost ones over which a step's words stay the same."""
         if self.ticks:
-            return len(self._levels)
+            return len(self.levels)
         if self.mapping.machine.widths.byte_with_word:
             return self.mapping.suffix(lambda level: not self._indexes(level))
         blocked = self.mapping.machine.blocked_dimension(self.tensor.tensor)
@@ -381,7 +318,7 @@ class InputEngines:
         made: dict[int, Loop] = {}
         fifo = self.idiom == "fifo"
         tile = 0 if self.resident else 1 if fifo else self.tile_words
-        for n, level in enumerate(self._levels[: self.kept]):
+        for n, level in enumerate(self.levels[: self.kept]):
             if ticks and n == ticks.level:
                 writer.add(self._words_loop(level, made.get(self.mapping.chain(n))))
                 continue

@@ -1,12 +1,15 @@
 """How a packed image is loaded, and its windows are folded into words."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .input_engines import InputEngines
 from .levels import Level
 from .mapping import MappingError
 from .nest import MOST_TRIPS, Loop, NestWriter, product
 from .packed_image import PAIR, SLICES, PackedImage
+
+if TYPE_CHECKING:
+    from .input_engines import InputEngines
 
 __all__ = ["UnfoldEngine"]
 
@@ -19,7 +22,7 @@ class UnfoldEngine:
     other as the image goes by. An image is loaded once for each walk over it, in one run.
     """
 
-    source: InputEngines
+    source: "InputEngines"
 
     @property
     def image(self) -> PackedImage:
