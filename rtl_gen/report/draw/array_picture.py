@@ -24,6 +24,10 @@ def array_picture(facts: Explanation) -> str:
     return _Picture(facts).document()
 
 
+BESIDE = 14
+"""Between a link and a lane, or an exit, that lies inside the array."""
+
+
 class _Picture:
     def __init__(self, facts: Explanation):
         self.facts, self.reuse = facts, facts.reuse
@@ -196,11 +200,16 @@ class _Picture:
                 (x + along, y + high + far + 12),
                 "middle",
             ),
-            # no label: it stands in the PE
+            # no label: it stands in the PE; beside the links, whose registers lie on their lines
             "": (
-                ((x + along, y - 17), (x + along, y), None, "")
+                ((x + along + BESIDE, y - 17), (x + along + BESIDE, y), None, "")
                 if port.inward
-                else ((x + along, y + high + 17), (x + along, y + high), None, "")
+                else (
+                    (x + along + BESIDE, y + high + 17),
+                    (x + along + BESIDE, y + high),
+                    None,
+                    "",
+                )
             ),
         }
         outer, inner, text, anchor = ends[side]
