@@ -18,7 +18,14 @@ from .mapping.cost import estimate
 from .mapping.mapper import choose_mapping
 from .mapping.mapping import MappingError
 from .mapping.placing import OWN_INPUT
-from .operands import Operands, check_values, layer_on, random_operands, read_operands
+from .operands import (
+    Operands,
+    check_values,
+    layer_on,
+    operation_for,
+    random_operands,
+    read_operands,
+)
 from .report.draw.array_picture import array_picture
 from .report.draw.steps_page import steps_chart, steps_page
 from .report.draw.trace import small_array
@@ -328,7 +335,7 @@ class LoadedDesign:
         return compare_traffic(mapping, check, links=True)
 
     def _operands(self, layer: Layer, seed: int, data: str | Path | None) -> Operands:
-        operation = self.machine.operation_of(layer)
+        operation = operation_for(self.machine, layer)
         if data is not None:
             return read_operands(operation, layer, data)
         return random_operands(operation, layer, seed)
@@ -350,7 +357,7 @@ class LoadedDesign:
 
 def _fit(machine: Machine, layer: Layer) -> LayerFit:
     try:
-        mapping = choose_mapping(machine, layer_on(machine.operation_of(layer), layer), OWN_INPUT)
+        mapping = choose_mapping(machine, layer_on(operation_for(machine, layer), layer), OWN_INPUT)
         return LayerFit(layer, estimate(mapping).cycles)
     except MappingError as error:
         return LayerFit(layer, None, str(error).removeprefix(f"{layer.name}: "))

@@ -11,16 +11,27 @@ from zipfile import BadZipFile
 import numpy as np
 
 from .golden.quantize import QuantizeRangeError
+from .mapping.cost import estimate
+from .mapping.mapper import choose_mapping
 from .mapping.mapping import Mapping, MappingError
+from .mapping.placing import OWN_INPUT
 from .mapping.program import RANGES, LayerData, Program
 from .nn.graph import ModelError, Node
 from .nn.to_program import OperationNode, runs_as, to_operation
+from .reuse.machine import Machine
 from .sim.layers import golden_output, operand_shapes, random_data
 from .spec.layer import Layer
 from .spec.operation import Operation
 from .spec.operations import shipped_operations
 
-__all__ = ["Operands", "check_values", "layer_on", "random_operands", "read_operands"]
+__all__ = [
+    "Operands",
+    "check_values",
+    "layer_on",
+    "operation_for",
+    "random_operands",
+    "read_operands",
+]
 
 ARRAYS = ("x", "w", "b", "multiplier", "shift")
 RANGE_OF = {"x": "input", "w": "weights", "b": "bias"}
@@ -78,6 +89,24 @@ def layer_on(operation: Operation, layer: Layer) -> Layer:
         return runs_as(layer, operation)
     except ModelError as error:
         raise MappingError(str(error)) from None
+
+
+def operation_for(machine: Machine, layer: Layer) -> Operation:
+    """As which of a design's operations a layer is to run: that of fewest estimated cycles.
+
+    A convolution with as many groups as channels may be one, or depthwise. Where the layer runs as
+    none, any: who asks for it is told why.
+    """
+    costs: dict[str, int] = {}
+    operations = machine.design.operations
+    for operation in operations if len(operations) > 1 else ():
+        try:
+            mapping = choose_mapping(machine, layer_on(operation, layer), OWN_INPUT)
+        except MappingError:
+            continue
+        costs[operation.name] = estimate(mapping).cycles
+    known = {operation.name: operation for operation in operations}
+    return known[min(costs, key=costs.__getitem__)] if costs else machine.operation_of(layer)
 
 
 def random_operands(operation: Operation, layer: Layer, seed: int) -> Operands:

@@ -9,6 +9,7 @@ import pytest
 from designs import CONDITIONS, DATAFLOWS, FETCHED, RESET_EVERY
 from random_layers import Limits, draw_case, draw_quantization
 
+import rtl_gen
 from rtl_gen.mapping.chain import ChainedLayer, chain_layers
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
@@ -184,6 +185,33 @@ def test_each_layer_takes_the_mode_that_costs_least():
         assert chosen.machine is machine.modes[costs.index(min(costs))]
         taken.add(chosen.machine.mode)
     assert taken == {0, 1}
+
+
+@pytest.fixture
+def small_adaptive(tmp_path):
+    """The adaptive design on 10x4 PEs, as a user writes it."""
+    file = tmp_path / "small.yaml"
+    flows = ("weight_stationary_upwards", "depthwise")
+    names = ", ".join(str(DATAFLOWS / f"{name}.yaml") for name in flows)
+    file.write_text(
+        f"dataflows: [{names}]\narray: {{rows: 10, columns: 4}}\n"
+        "buffers: {input: 2 KiB, weights: 4 KiB, output: 2 KiB, parameters: 1 KiB}\n"
+    )
+    return rtl_gen.load(file)
+
+
+def test_a_depthwise_layer_by_its_text_is_mapped_as_such(small_adaptive):
+    """It could run as a convolution of many groups too, a channel at a time."""
+    texts = ("depthwise:c=32,h=9,w=9,r=3,s=3,pad=1", "conv2d:k=16,c=16,h=9,w=9,r=1,s=1")
+    fits = small_adaptive.check(texts)
+    steps = 32 // 4 * 9 * 9  # four channels of a pixel a step
+    assert all(fit.fits for fit in fits) and steps <= fits[0].cycles < 2 * steps
+
+
+@pytest.mark.long
+def test_a_depthwise_layer_by_its_text_is_simulated_as_such(small_adaptive):
+    result = small_adaptive.simulate("depthwise:c=8,h=6,w=6,r=3,s=3,pad=1", seed=1)
+    assert result.exact and result.operands.layer.operation == "depthwise"
 
 
 def test_descriptors_say_the_mode():
