@@ -9,10 +9,10 @@ from dataclasses import replace
 from ..spec.dataflow import AXES
 from ..spec.design import Formats
 from ..spec.operation import SpecError
+from ..spec.pace import Pace
 from .grid import Grid
 from .links import default_skew, links_of, moving_link, origins, sources_of
 from .optional import moving_vector
-from .pace import Pace
 from .phases import split_ranks, why_not_split
 from .placement import Placement
 from .result import HeldOperand, Key, OutputReuse, Reuse, StreamedOperand
@@ -21,18 +21,11 @@ from .retiming import fewest_registers
 __all__ = ["analyse"]
 
 
-def analyse(
-    placement: Placement,
-    formats: Formats | None = None,
-    paces: tuple[Pace, Pace] | None = None,
-) -> Reuse:
+def analyse(placement: Placement, formats: Formats | None = None) -> Reuse:
     """Derive links, lanes, storage and reduction of every tensor.
 
-    Parameters
-    ----------
-    paces
-        How a step goes along the axes; without it as the dataflow says, with the fewest registers
-        where it limits the reach of a wire.
+    Where the dataflow limits the reach of a wire, registers are placed so that they are fewest; the
+    dataflow of the result then says how a step goes.
 
     Raises
     ------
@@ -41,9 +34,10 @@ def analyse(
     """
     placement = _in_phases(placement)
     dataflow, formats = placement.dataflow, formats or Formats()
+    paces = dataflow.paces
     if paces is None and dataflow.reach:
         return fewest_registers(
-            [placement], dataflow.skew, lambda paces: [analyse(placement, formats, paces)]
+            [placement], dataflow.skew, lambda paced: [analyse(p, formats) for p in paced]
         )[0]
     if paces is None:
         rows, columns = dataflow.skew or default_skew(placement)

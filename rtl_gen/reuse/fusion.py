@@ -143,7 +143,7 @@ def _analysed(placements, wanted, formats) -> list[Reuse]:
     if any(placement.dataflow.reach for placement in placements):
         skew = wanted[0] if wanted else None
         return fewest_registers(
-            placements, skew, lambda paces: [analyse(p, formats, paces) for p in placements]
+            placements, skew, lambda paced: [analyse(p, formats) for p in paced]
         )
     if not wanted:
         alone = [analyse(placement, formats).skew for placement in placements]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from ..spec.pace import Pace
 from .links import Link
-from .pace import Pace
 from .placement import Coordinate
 
 __all__ = ["Grid"]

@@ -1,10 +1,10 @@
-"""What the networks of an array cost in registers, class by class, and how far their wires reach."""
+"""What the links of an array cost in registers, class by class, and how far its wires reach."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .pace import Pace
+from ..spec.pace import Pace
 from .placement import Coordinate
 from .result import HeldOperand, Reuse
 from .wires import wires
@@ -167,8 +167,7 @@ def _longest(pairs: Iterable[tuple[Coordinate, Coordinate]]) -> int:
 def _first(reuse: Reuse) -> Coordinate:
     """The PE that sees a step first."""
     rows, columns = (
-        0 if pace.direction > 0 else n - 1
-        for pace, n in zip(reuse.paces, reuse.placement.extent)
+        0 if pace.direction > 0 else n - 1 for pace, n in zip(reuse.paces, reuse.placement.extent)
     )
     return rows, columns
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..spec.design import Formats
+from ..spec.pace import Pace
 from .grid import Grid
 from .links import Link
-from .pace import Pace
 from .phases import split_ranks
 from .placement import Coordinate, Placement
 

@@ -1,20 +1,20 @@
 """Where registers go so that all paths into a PE agree, with as few bits of them as can be.
 
-The time at which a step reaches a PE is one number for all that it brings, so the registers of a link
-are the difference of two such numbers: the potentials of retiming (Leiserson and Saxe, "Retiming
-Synchronous Circuitry", Algorithmica 1991), whose linear program always has a solution in integers.
-Here a PE's time is linear in four numbers, the step and the border of each axis, and links that go the
-same way are one row (``registers.py``), so the program is as small for 128 x 128 PEs as for 4 x 4.
+The time at which a step reaches a PE is one number for all that it brings, so the registers of a
+link are the difference of two such numbers: the potentials of retiming (Leiserson and Saxe,
+"Retiming Synchronous Circuitry", Algorithmica 1991), chosen by a linear program. Here a PE's time
+is linear in four whole numbers, the step and the border of each axis, and links that go the same
+way are one row (``registers.py``): the program is as small for 128 x 128 PEs as for 4 x 4.
 """
 
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..spec.operation import SpecError
+from ..spec.pace import Pace
 from .links import shared_vectors
-from .pace import Pace
 from .placement import Placement
 from .registers import Way, chains, forwards, reaches
 from .result import Reuse
@@ -22,7 +22,7 @@ from .result import Reuse
 __all__ = ["fewest_registers", "register_bits", "solve"]
 
 Paces = tuple[Pace, Pace]
-Analysed = Callable[[Paces], list[Reuse]]
+Analysed = Callable[[list[Placement]], list[Reuse]]
 
 TIMES = 4
 """Variables of the program that are no lengths of chains."""
@@ -42,7 +42,7 @@ def fewest_registers(
         both are free, and where a dataflow does not limit its sums they reach one PE: a register
         behind each adder.
     analysed
-        What gives the reuse of the dataflows at some paces.
+        What gives the reuse of the dataflows once they say how a step goes.
 
     Raises
     ------
@@ -53,12 +53,12 @@ def fewest_registers(
     error = None
     for paces in _candidates(placements, skew):
         try:
-            found = analysed(paces)
+            found = analysed(_paced(placements, paces))
             if not all(_within(reuse, skew) for reuse in found):
                 continue
             # Where links lie depends on which way time goes; the program then says how fast.
             solved = solve(found, skew)
-            found = found if solved == paces else analysed(solved)
+            found = found if solved == paces else analysed(_paced(placements, solved))
         except SpecError as raised:
             error = error or raised
             continue
@@ -76,6 +76,10 @@ def fewest_registers(
         f"in time there; a skew of 1 or -1 along an axis leaves no wires along it",
         key="links.reach",
     )
+
+
+def _paced(placements: Sequence[Placement], paces: Paces) -> list[Placement]:
+    return [replace(p, dataflow=replace(p.dataflow, paces=paces)) for p in placements]
 
 
 def register_bits(reuse: Reuse) -> int:

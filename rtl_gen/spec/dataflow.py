@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from .limits import Limit, shown
 from .operation import Operation, SpecError
+from .pace import Pace
 
 __all__ = ["AXES", "PE_TRIPS", "SIDE", "SKEW", "Dataflow", "PELoop", "SpatialLoop"]
 
@@ -72,6 +73,8 @@ class Dataflow:
     reach
         How many PEs in a line a wire of a tensor spans at most, or of a result, over how many
         sums are added in one cycle; those behind take from a register. By tensor.
+    paces
+        How a step goes along rows and columns, where skew and reach were made up into it already.
 
     Raises
     ------
@@ -90,6 +93,7 @@ class Dataflow:
     moving: tuple[str, ...] = ()
     phases: tuple[str, ...] = ()
     reach: dict[str, int] = field(default_factory=dict)
+    paces: tuple[Pace, Pace] | None = None
 
     def __post_init__(self):
         self._check_loops()

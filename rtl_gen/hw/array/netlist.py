@@ -172,6 +172,7 @@ def _join_operand(reuse, n, operand, sources) -> Callable[[Coordinate], OperandP
 
     for pe in reuse.placement.pes:
         sources[pe, f"a{n}"] = driver(pe)
+
     @cache
     def params(forwards: tuple, late: int | None) -> OperandParams:
         return OperandParams(depth=operand.depth if held else 0, forwards=forwards, shift=late)
