@@ -160,9 +160,9 @@ def _varies(placement, tensor, axis) -> bool:
 
 
 def _shift_axis(placement, tensor, grid) -> int | None:
-    """The axis to shift along: one where the tensor varies, without a skew if there is one."""
+    """The axis to shift along: one where the tensor varies, with the least skew."""
     axes = [axis for axis in (1, 0) if _varies(placement, tensor, axis)]
-    return min(axes, key=lambda axis: abs(grid.skew[axis]), default=None)
+    return min(axes, key=lambda axis: abs(grid.paces[axis].trend), default=None)
 
 
 def _check_shift(placement, tensor, axis):
@@ -224,8 +224,8 @@ def _output(placement, tensor, grid) -> OutputReuse:
 
 
 def _drain_axis(grid) -> int:
-    """Rows, unless they are skewed and columns are not."""
-    return min((0, 1), key=lambda axis: abs(grid.skew[axis]))
+    """Rows, unless columns are less skewed."""
+    return min((0, 1), key=lambda axis: abs(grid.paces[axis].trend))
 
 
 def _products(placement, output, formats) -> int:

@@ -30,6 +30,11 @@ class Grid:
         """Cycles by which a step reaches the next row and the next column of a group."""
         return self.paces[0].step, self.paces[1].step
 
+    @property
+    def at_once(self) -> bool:
+        """Whether a step reaches all PEs in one cycle."""
+        return not any(pace.step or pace.group for pace in self.paces)
+
     @cached_property
     def pes(self) -> tuple[Coordinate, ...]:
         """The PEs, row by row."""
@@ -66,8 +71,7 @@ class Grid:
         Where it does not move, the link goes down or else to the right. So no links close a circle:
         the order is that of a linear function of the vector.
         """
-        (a, n), (b, m) = self.paces[0].trend, self.paces[1].trend
-        trend = vector[0] * a * m + vector[1] * b * n
+        trend = sum(pace.trend * along for pace, along in zip(self.paces, vector))
         if trend < 0 or (trend == 0 and vector < (0, 0)):
             vector = (-vector[0], -vector[1])
         return self.link(vector)

@@ -9,7 +9,18 @@ from .placement import Coordinate
 from .result import HeldOperand, Reuse
 from .wires import wires
 
-__all__ = ["CONTROL", "Chains", "Forward", "chains", "control_bits", "forwards", "reaches"]
+__all__ = [
+    "CONTROL",
+    "Chains",
+    "Forward",
+    "Way",
+    "border_bits",
+    "chains",
+    "control_bits",
+    "forwards",
+    "link_bits",
+    "reaches",
+]
 
 CONTROL = "control"
 """What every PE is told, in the place of a tensor's name."""
@@ -72,6 +83,22 @@ def chains(reuse: Reuse) -> list[Chains]:
     exits = [ways.between(first, pe) for pe in reuse.output.exits]
     found.append(Chains(reuse.output.name, reuse.psum_bits, tuple(exits), False))
     return found
+
+
+def link_bits(reuse: Reuse) -> int:
+    """Bits of the registers that delays need between PEs; not those of ticks."""
+    times = _times(reuse)
+    return sum(count * link.bits * _dot(link.way, times) for link, count in forwards(reuse).items())
+
+
+def border_bits(reuse: Reuse) -> int:
+    """Bits of the registers in front of the array and behind it."""
+    times, total = _times(reuse), 0
+    for chain in chains(reuse):
+        late = [_dot(end, times) for end in chain.ends]
+        waits = [max(late)] if chain.inward else [max(late) - time for time in late]
+        total += chain.bits * sum(waits)
+    return total
 
 
 def control_bits(reuse: Reuse) -> int:
@@ -174,6 +201,16 @@ def _first(reuse: Reuse) -> Coordinate:
 
 def _bits(reuse: Reuse, name: str) -> int:
     return reuse.psum_bits if name == reuse.output.name else reuse.formats.operand_bits
+
+
+def _times(reuse: Reuse) -> Way:
+    """What a way is multiplied by to give its cycles."""
+    rows, columns = reuse.paces
+    return rows.step, rows.border, columns.step, columns.border
+
+
+def _dot(way: Way, times: Way) -> int:
+    return sum(k * time for k, time in zip(way, times))
 
 
 def _distinct(ways: list[Way]) -> tuple[Way, ...]:

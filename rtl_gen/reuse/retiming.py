@@ -16,10 +16,10 @@ from ..spec.operation import SpecError
 from ..spec.pace import Pace
 from .links import shared_vectors
 from .placement import Placement
-from .registers import Way, chains, forwards, reaches
+from .registers import Way, border_bits, chains, forwards, link_bits, reaches
 from .result import Reuse
 
-__all__ = ["fewest_registers", "register_bits", "solve"]
+__all__ = ["fewest_registers", "solve"]
 
 Paces = tuple[Pace, Pace]
 Analysed = Callable[[list[Placement]], list[Reuse]]
@@ -50,8 +50,7 @@ def fewest_registers(
         If no placement of registers keeps within the limits.
     """
     best: tuple[int, list[Reuse]] | None = None
-    error = None
-    for paces in _candidates(placements, skew):
+    for number, paces in enumerate(_candidates(placements, skew)):
         try:
             found = analysed(_paced(placements, paces))
             if not all(_within(reuse, skew) for reuse in found):
@@ -59,16 +58,15 @@ def fewest_registers(
             # Where links lie depends on which way time goes; the program then says how fast.
             solved = solve(found, skew)
             found = found if solved == paces else analysed(_paced(placements, solved))
-        except SpecError as raised:
-            error = error or raised
+        except SpecError:
+            if not number:  # without groups: what is wrong is not their fault
+                raise
             continue
-        bits = sum(map(register_bits, found))
+        bits = sum(link_bits(reuse) + border_bits(reuse) for reuse in found)
         if best is None or bits < best[0]:
             best = bits, found
     if best is not None:
         return best[1]
-    if error is not None and not error.key.startswith("links.reach"):
-        raise error
     limits = {name: g for p in placements for name, g in p.dataflow.reach.items()}
     wanted = " and ".join(f"{name} within {g} PEs" for name, g in limits.items())
     raise SpecError(
@@ -80,19 +78,6 @@ def fewest_registers(
 
 def _paced(placements: Sequence[Placement], paces: Paces) -> list[Placement]:
     return [replace(p, dataflow=replace(p.dataflow, paces=paces)) for p in placements]
-
-
-def register_bits(reuse: Reuse) -> int:
-    """Bits of all registers that delays need, between PEs and at the border."""
-    times = _times(reuse.paces)
-    total = sum(
-        count * link.bits * _dot(link.way, times) for link, count in forwards(reuse).items()
-    )
-    for chain in chains(reuse):
-        late = [_dot(end, times) for end in chain.ends]
-        waits = [max(late)] if chain.inward else [max(late) - time for time in late]
-        total += chain.bits * sum(waits)
-    return total
 
 
 def solve(reuses: Sequence[Reuse], skew: tuple[int, int] | None) -> Paces:
@@ -127,7 +112,7 @@ def solve(reuses: Sequence[Reuse], skew: tuple[int, int] | None) -> Paces:
         raise SpecError("links would go back in time", key="links.reach")
     times = [round(x) for x in solved.x[:TIMES]]
     rows, columns = (
-        _pace(step, border, pace.group)
+        _pace(step, border, pace.group, pace.lacking)
         for step, border, pace in zip(times[::2], times[1::2], reuses[0].paces)
     )
     return rows, columns
@@ -182,8 +167,11 @@ def _candidates(placements: Sequence[Placement], skew) -> Iterator[Paces]:
             ways.append([Pace(skew[axis])])
             continue
         extent = max(p.extent[axis] for p in placements)
-        groups = [g for g in sorted(limits, reverse=True) if g < extent]
-        ways.append([Pace(0), *(_pace(0, turn, g) for g in groups for turn in turns)])
+        # What waits on either side of a border is linear in its place: so what is left of the
+        # PEs, where groups do not divide them, is the first group or the last.
+        groups = [(g, n) for g in limits if g < extent for n in {0, -extent % g}]
+        groups = [_pace(0, turn, *group) for group in sorted(groups) for turn in turns]
+        ways.append([Pace(0), *groups[::-1]])
     return itertools.product(*ways)
 
 
@@ -207,24 +195,14 @@ def _turns(placement: Placement) -> bool:
     return bool(placement.dataflow.moving) or any(all(vector) for vector in vectors)
 
 
-def _pace(step: int, border: int, group: int) -> Pace:
+def _pace(step: int, border: int, group: int, lacking: int) -> Pace:
     """Groups of one PE are steps."""
     if group == 1:
         return Pace(border)
-    return Pace(step) if border == step or not group else Pace(step, border, group)
+    return Pace(step) if border == step or not group else Pace(step, border, group, lacking)
 
 
 def _turned(bounds: tuple[int, int | None], direction: int):
     """Bounds of a number that is negative where time goes against the places."""
     least, most = bounds
     return (least, most) if direction > 0 else (None if most is None else -most, -least)
-
-
-def _times(paces: Paces) -> tuple[int, int, int, int]:
-    """The variables of the program."""
-    rows, columns = paces
-    return rows.step, rows.border, columns.step, columns.border
-
-
-def _dot(way: Way, times: tuple[int, ...]) -> int:
-    return sum(k * time for k, time in zip(way, times))
