@@ -61,15 +61,19 @@ def _check(machine: Machine, before: list[ChainedLayer], chained: ChainedLayer) 
         raise MappingError(f"{name}: how its residual is added must be given")
     if isinstance(chained.residual, int):
         other = before[chained.residual].layer
-        mine, its = (
-            BlockedTensor(machine, x, machine.operation_of(x).output).shape
-            for x in (chained.layer, other)
-        )
-        if mine != its:
+        mine, its = (_output_of(machine, layer) for layer in (chained.layer, other))
+        if not mine.lies_like(its):
             raise MappingError(
-                f"{name}: its residual must be {mine} like its output, not {its} as {other.name} "
-                f"gives"
+                f"{name}: its residual must be {mine.shape} like its output, not {its.shape} as "
+                f"{other.name} gives"
             )
+
+
+def _output_of(machine: Machine, layer: Layer) -> BlockedTensor:
+    """The output of a layer, on any of the dataflows that run it."""
+    operation = machine.operation_of(layer)
+    found = [one for one in machine.alone if one.operation.name == operation.name]
+    return BlockedTensor(found[0], layer, operation.output)
 
 
 class _DoesNotFit(Exception):
@@ -176,9 +180,11 @@ class _Chain:
         )
         mapping = self._mapping(n, placing)
         if added and added.address is None:
-            # The words of both are walked together; dataflows fill tiles up each in its own way.
-            written = self.steps[chained.residual].resident.pitches
-            if list(OutputEngines(mapping).pitches.values()) != list(written.values()):
+            # The words of both are walked together.
+            result, other = OutputEngines(mapping), self.steps[chained.residual].resident
+            written, ranks = other.pitches_for(result.tensor), result.tensor.order
+            walked = [name for name in ranks if result.tensor.count(name) > 1]
+            if written is None or any(written[name] != result.pitches[name] for name in walked):
                 raise _DoesNotFit(chained.residual)
         read = self.steps[chained.source] if isinstance(chained.source, int) else chained.source
         step = self.result.add(
@@ -235,18 +241,15 @@ class _Chain:
         raise _DoesNotFit(self.layers[n].residual)
 
     def _whole_words(self, layer: Layer) -> int:
-        """Words of a whole output, whichever of the design's dataflows the layer takes."""
-        found, reason = [], None
+        """Words of a whole output, the same whichever of the design's dataflows the layer takes."""
+        reasons = []
         for machine in self.machine.alone:
             try:
                 mapping = Mapping(machine, layer, placing=Placing(whole=True))
+                return OutputEngines(mapping).tile_words
             except MappingError as error:
-                reason = error
-            else:  # each fills it up to whole pieces of its own
-                found.append(OutputEngines(mapping).tile_words)
-        if not found:
-            raise reason
-        return max(found)
+                reasons.append(error)
+        raise reasons[-1]
 
     def _added(self, n: int, taken: list[Place], words: int) -> AddedTensor | None:
         """The residual of a layer; ``words``: of a tile, if that is known."""
@@ -257,8 +260,7 @@ class _Chain:
             place = self.steps[chained.residual].output_place
             return AddedTensor(chained.addition, place)
         place = self._largest(n, taken, 1, words)
-        operation = self.machine.operation_of(chained.layer)
-        tensor = BlockedTensor(self.machine, chained.layer, operation.output)
+        tensor = _output_of(self.machine, chained.layer)
         after = self._after(n, "residual", place)
         if isinstance(chained.residual, int):
             after = max(after, chained.residual + 1)

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from designs import CONDITIONS, DATAFLOWS, small_machine
+from random_layers import random_addition
 
-from rtl_gen.golden.elementwise import add_factors
 from rtl_gen.isa.registers import BY_NAME
-from rtl_gen.mapping.addition import Addition
 from rtl_gen.mapping.chain import ChainedLayer, chain_layers
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.nn.fuse import fuse_additions
@@ -84,22 +83,6 @@ def test_resnet8_runs_as_one_chained_program(shared_data, tell):
     tell(
         f"ResNet-8, op00 to op12, one program: {done.cycles} cycles, MAC use "
         f"{100 * done.mac_use:.1f} %, {constants + len(image)} bytes read, {result} written"
-    )
-
-
-def random_addition(rng) -> Addition:
-    scales = rng.uniform(0.01, 0.1, 3)
-    zeros = (int(x) for x in rng.integers(-128, 128, 3))
-    own, residual, output = zeros
-    low, high = sorted(int(x) for x in rng.integers(-128, 128, 2))
-    return Addition(
-        factors=add_factors(*scales),
-        own_zero=own,
-        residual_zero=residual,
-        output_zero=output,
-        act_min=low if rng.random() < 0.5 else -128,
-        act_max=high if rng.random() < 0.5 else 127,
-        rounding=rng.choice(["double", "single"]),
     )
 
 
