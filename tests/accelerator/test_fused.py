@@ -1,6 +1,7 @@
 """Several dataflows in one accelerator: layers of different ones in one program, bit-exact."""
 
 import dataclasses
+import functools
 import random
 from itertools import pairwise
 
@@ -10,19 +11,22 @@ from designs import CONDITIONS, DATAFLOWS, FETCHED, RESET_EVERY
 from random_layers import Limits, draw_case, draw_quantization, random_addition
 
 import rtl_gen
+from rtl_gen.api import LoadedDesign
 from rtl_gen.mapping.chain import ChainedLayer, chain_layers
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.mapping.program import Program
+from rtl_gen.nn.graph import Graph, Node, Port, Tensor
 from rtl_gen.nn.to_program import runs_as
+from rtl_gen.report.network import map_network, run_network
 from rtl_gen.reuse.fused_machine import FusedMachine, machine_of
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import golden_output, random_data
 from rtl_gen.sim.programs import build_machine, run_programs
 from rtl_gen.sim.run import Simulation
 from rtl_gen.spec.design import KIB, Buffers
-from rtl_gen.spec.layer import conv2d
+from rtl_gen.spec.layer import conv2d, matmul
 from rtl_gen.spec.layer_text import parse_layer
 from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.parse import load_design
@@ -55,6 +59,15 @@ def fused_machine(
     return machine_of(design)
 
 
+@functools.cache
+def narrow_adaptive():
+    """Weight stationary and depthwise layers on an array that has a row more than a filter has
+    taps; its machine, and its simulation built.
+    """
+    machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
+    return machine, build_machine(machine)
+
+
 def draw_mixed(machine, seed):
     """A program of 2 to 6 layers, each of a random mode, and the output of each."""
     rng, program, outputs, modes = random.Random(seed), Program(), [], []
@@ -67,9 +80,9 @@ def draw_mixed(machine, seed):
     return program, outputs, modes
 
 
-def run_mixed(machine, seeds):
+def run_mixed(machine, seeds, build=None):
     """Programs under all conditions, every output exact; returns the pairs of modes in a row."""
-    build = build_machine(machine)
+    build = build or build_machine(machine)
     drawn = {f"program seed {seed}": draw_mixed(machine, seed) for seed in seeds}
     pairs = set()
     for n, conditions in enumerate(CONDITIONS):
@@ -97,10 +110,9 @@ def test_layers_of_different_modes_in_one_program():
 
 
 def test_inputs_move_in_one_mode_and_stand_in_the_other():
-    """Weight stationary and depthwise layers; the array has a row more than a filter has taps."""
-    machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
+    machine, build = narrow_adaptive()
     assert (machine.input_reads, machine.moving.size) == (3, 3)
-    assert run_mixed(machine, range(8)) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert run_mixed(machine, range(8), build) == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
 def pointwise(rng, name, c, k, size):
@@ -165,11 +177,11 @@ def added_across(machine, program):
     return across, loaded
 
 
-def run_blocks(machine, seeds):
+def run_blocks(machine, seeds, build=None):
     """Blocks under all conditions, stored layer by layer or only at their end; counts layers that
     read on chip, and those that add a tensor of another dataflow, or one that is loaded.
     """
-    simulation, resident, added = Simulation(build_machine(machine), seed=2), 0, []
+    simulation, resident, added = Simulation(build or build_machine(machine), seed=2), 0, []
     for n, conditions in enumerate(CONDITIONS):
         drawn = [draw_block(machine, seed) for seed in seeds[n :: len(CONDITIONS)]]
         programs = [
@@ -189,8 +201,8 @@ def run_blocks(machine, seeds):
 
 
 def test_inverted_residuals_stay_on_chip():
-    machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
-    resident, across, loaded = run_blocks(machine, range(16))
+    machine, build = narrow_adaptive()
+    resident, across, loaded = run_blocks(machine, range(16), build)
     assert resident >= 16 and across >= 4 and loaded >= 4
 
 
@@ -249,6 +261,47 @@ def test_a_depthwise_layer_by_its_text_is_mapped_as_such(small_adaptive):
 def test_a_depthwise_layer_by_its_text_is_simulated_as_such(small_adaptive):
     result = small_adaptive.simulate("depthwise:c=8,h=6,w=6,r=3,s=3,pad=1", seed=1)
     assert result.exact and result.operands.layer.operation == "depthwise"
+
+
+def separable_network(rng, images):
+    """A network like DS-CNN: a convolution, a depthwise and a 1x1 one, a fully connected layer."""
+    layers = [
+        conv2d(name="conv", n=images, k=20, c=1, h=9, w=7, r=3, s=3, stride=(2, 2), pad=(1,) * 4),
+        conv2d(name="depthwise", n=images, k=20, c=20, groups=20, h=5, w=4, r=3, s=3, pad=(1,) * 4),
+        conv2d(name="pointwise", n=images, k=8, c=20, h=5, w=4, r=1, s=1),
+        matmul(name="dense", m=images, k=8 * 5 * 4, n=10),
+    ]
+    shapes = [(20, 3, 3, 1), (20, 3, 3, 1), (8, 1, 1, 20), (160, 10)]
+    nodes, tensors = [], {"x": Tensor(name="x", shape=(images, 9, 7, 1), scale=1.0, zero=0)}
+    for layer, shape in zip(layers, shapes):
+        channels = shape[-1] if layer.operation == "matmul" else shape[0]
+        node = Node(
+            layer=layer,
+            weight=rng.integers(-128, 128, shape).astype(np.int8),
+            bias=rng.integers(-999, 999, channels).astype(np.int32),
+            multiplier=rng.integers(1 << 30, 1 << 31, channels).astype(np.int32),
+            shift=np.full(channels, -8, np.int32),
+            input=nodes[-1].output if nodes else "x",
+            output=layer.name,
+        )
+        nodes.append(node)
+        tensors[node.output] = Tensor(name=node.output, shape=node.output_shape, scale=1.0, zero=0)
+    port = Port(name="x", tensor="x", index=np.arange(63).reshape(9, 7, 1))
+    return Graph(name="separable", nodes=tuple(nodes), tensors=tensors, inputs=(port,), outputs=())
+
+
+def test_a_network_runs_layer_by_layer_each_as_what_takes_fewest_cycles():
+    rng, images = np.random.default_rng(4), 2
+    machine, build = narrow_adaptive()
+    design = LoadedDesign(None, machine.design)
+    network = map_network(design, separable_network(rng, images))
+    ran = [mapping.layer.operation for mapping in network.mappings]
+    assert ran == ["conv2d", "depthwise", "conv2d", "conv2d"]
+    assert network.mappings[0].placing.image and not network.mappings[2].placing.image
+    x = rng.integers(-128, 128, (images, 9, 7, 1)).astype(np.int8)
+    results, tensors = run_network(network, build, {"x": x})
+    assert all(node.exact for node in results), [node.verdict for node in results]
+    assert all(len(np.unique(tensors[node.name])) > 20 for node in network.graph.nodes[:3])
 
 
 def test_descriptors_say_the_mode():
