@@ -19,6 +19,7 @@ import fused_area
 import generation
 import idioms
 import mac_use
+import resnet50
 import simulation
 from measure import Measure, load
 from rich.console import Console
@@ -38,6 +39,7 @@ MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "buffet": buffet.measures,
     "bus_use": bus_use.measures,
     "depthwise": depthwise.measures,
+    "resnet50": resnet50.measures,
     "idioms": idioms.measures,
 }
 
