@@ -20,6 +20,7 @@ import generation
 import idioms
 import mac_use
 import resnet50
+import resnet50_network
 import simulation
 from measure import Measure, load
 from rich.console import Console
@@ -40,6 +41,7 @@ MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "bus_use": bus_use.measures,
     "depthwise": depthwise.measures,
     "resnet50": resnet50.measures,
+    "resnet50_network": resnet50_network.measures,
     "idioms": idioms.measures,
 }
 

@@ -71,9 +71,14 @@ def _check(machine: Machine, before: list[ChainedLayer], chained: ChainedLayer) 
 
 def _output_of(machine: Machine, layer: Layer) -> BlockedTensor:
     """The output of a layer, on any of the dataflows that run it."""
-    operation = machine.operation_of(layer)
-    found = [one for one in machine.alone if one.operation.name == operation.name]
-    return BlockedTensor(found[0], layer, operation.output)
+    mode = _modes(machine, layer)[0]
+    return BlockedTensor(mode, layer, mode.operation.output)
+
+
+def _modes(machine: Machine, layer: Layer) -> list[Machine]:
+    """The dataflows of a design that compute a layer's operation."""
+    name = machine.operation_of(layer).name
+    return [one for one in machine.alone if one.operation.name == name]
 
 
 class _DoesNotFit(Exception):
@@ -102,14 +107,32 @@ def chain_layers(
     MappingError
         If a layer does not fit the design, or reads what another does not write.
     """
-    layers, spilled = list(layers), set()
+    layers = list(layers)
     for n, layer in enumerate(layers):
         _check(machine, layers[:n], layer)
+    spilled = _too_large(machine, layers)
     while True:
         try:
             return _Chain(machine, layers, spilled, store_all).program()
         except _DoesNotFit as error:
             spilled.add(error.number)
+
+
+def _too_large(machine: Machine, layers: list[ChainedLayer]) -> set[int]:
+    """Layers whose outputs would fit no memory even alone: no attempt need be made to keep them."""
+    most = max(whole_memory(machine, memory).words for memory in MEMORIES)
+    return {n for n, one in enumerate(layers) if _whole_words(machine, one.layer) > most}
+
+
+def _whole_words(machine: Machine, layer: Layer) -> int:
+    """Words of a whole output, the same whichever of the design's dataflows the layer takes."""
+    reasons = []
+    for one in _modes(machine, layer):
+        try:
+            return OutputEngines(Mapping(one, layer, placing=Placing(whole=True))).tile_words
+        except MappingError as error:
+            reasons.append(error)
+    raise reasons[0]
 
 
 class _Chain:
@@ -167,7 +190,7 @@ class _Chain:
             taken.append(input_place)
         loads = added is not None and added.address is not None
         # Not a word more, so that tensors of one shape lie alike, and a residual as its output.
-        own_words = self._whole_words(chained.layer) if whole else output_place.words
+        own_words = _whole_words(self.machine, chained.layer) if whole else output_place.words
         tile_words = min(own_words, added.place.words if loads else own_words)
         placing = Placing(
             source=source,
@@ -231,7 +254,7 @@ class _Chain:
             shared = self.layers[n].residual is not None
             half = self._in_banks(place.words // 2)
             return Place(place.memory, place.first, half) if shared else place
-        words = rounded(self._whole_words(layer), self.machine.banks)
+        words = rounded(_whole_words(self.machine, layer), self.machine.banks)
         for at in (memory, 1 - memory):
             for free in self._free(at, taken):
                 if free.words >= words:
@@ -239,17 +262,6 @@ class _Chain:
         if self._kept(n):
             raise _DoesNotFit(n)
         raise _DoesNotFit(self.layers[n].residual)
-
-    def _whole_words(self, layer: Layer) -> int:
-        """Words of a whole output, the same whichever of the design's dataflows the layer takes."""
-        reasons = []
-        for machine in self.machine.alone:
-            try:
-                mapping = Mapping(machine, layer, placing=Placing(whole=True))
-                return OutputEngines(mapping).tile_words
-            except MappingError as error:
-                reasons.append(error)
-        raise reasons[-1]
 
     def _added(self, n: int, taken: list[Place], words: int) -> AddedTensor | None:
         """The residual of a layer; ``words``: of a tile, if that is known."""
