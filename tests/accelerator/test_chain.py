@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from designs import CONDITIONS, small_machine
+from random_layers import random_addition
 
-from rtl_gen.golden.elementwise import add_factors
 from rtl_gen.isa.registers import BY_NAME
-from rtl_gen.mapping.addition import Addition
 from rtl_gen.mapping.chain import ChainedLayer, chain_layers
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.reuse.machine import Machine
@@ -28,22 +27,6 @@ from rtl_gen.spec.layer import Layer, Quantization, conv2d
 
 DATAFLOW_NAMES = ("weight_stationary", "output_stationary", "input_stationary")
 LARGE, SMALL = 4 * KIB, 512  # bytes of each activation memory: most outputs fit, or none
-
-
-def random_addition(rng) -> Addition:
-    scales = rng.uniform(0.01, 0.1, 3)
-    zeros = (int(x) for x in rng.integers(-128, 128, 3))
-    own, residual, output = zeros
-    low, high = sorted(int(x) for x in rng.integers(-128, 128, 2))
-    return Addition(
-        factors=add_factors(*scales),
-        own_zero=own,
-        residual_zero=residual,
-        output_zero=output,
-        act_min=low if rng.random() < 0.5 else -128,
-        act_max=high if rng.random() < 0.5 else 127,
-        rounding=rng.choice(["double", "single"]),
-    )
 
 
 def random_chain(machine: Machine, seed: int, length: int) -> list[ChainedLayer]:
