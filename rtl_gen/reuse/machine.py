@@ -240,6 +240,11 @@ class Machine(ArrayWords):
         """The engines that it has."""
         return tuple(self.records)
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What a bench counts by itself: the engines, and other parts that only some designs have."""
+        return self.engines
+
     @cached_property
     def records(self) -> dict[str, Record]:
         return records(self.widths)

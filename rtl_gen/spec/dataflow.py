@@ -69,6 +69,8 @@ class Dataflow:
     phases
         Names of the tensors whose strided windows are split into phases of stride 1, so that links
         hold that a stride would break; where only a moving link needs them they need not be named.
+    tagged
+        Names of the tensors that come on buses with row and column tags, to scratchpads.
 
     Raises
     ------
@@ -86,6 +88,7 @@ class Dataflow:
     shift: dict[str, int] = field(default_factory=dict)
     moving: tuple[str, ...] = ()
     phases: tuple[str, ...] = ()
+    tagged: tuple[str, ...] = ()
 
     def __post_init__(self):
         self._check_loops()
@@ -152,6 +155,7 @@ class Dataflow:
         wanted = [(f"links.shift.{name}", name) for name in self.shift]
         wanted += [("links.moving", name) for name in self.moving]
         wanted += [("links.phases", name) for name in self.phases]
+        wanted += [("links.tagged", name) for name in self.tagged]
         for key, name in wanted:
             if name not in tensors:
                 raise SpecError(
