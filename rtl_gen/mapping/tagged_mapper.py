@@ -118,15 +118,15 @@ def _cycles(found: tuple[int, TaggedMapping]) -> int:
 
 
 def _folds(machine: TaggedMachine, layer: Layer) -> Iterator[Folding]:
-    """Ways to lie on the array that are worth trying; the smallest tiles first."""
+    """Ways to lie on the array that are worth trying, of each kind the largest tiles first."""
     roles, design, pads = machine.roles, machine.design, machine.design.scratchpads
     sizes = {role: layer.sizes[getattr(roles, role)] for role in "qsprck"}
     block = min(machine.block, sizes["k"])
     rows = design.rows
     columns = [ceil(sizes["p"] / ceil(sizes["p"] / n)) for n in range(1, design.columns + 1)]
     columns = sorted(set(columns))
-    columns = sorted({columns[0], *columns[-2:]})
-    outputs = _pieces(sizes["q"], sizes["q"])
+    columns = sorted({columns[0], *columns[-2:]}, reverse=True)
+    outputs = _pieces(sizes["q"], sizes["q"])[::-1]
     for chains in range(1, rows + 1):
         filters = ceil(block / chains)
         if chains * filters > machine.block or filters * (chains - 1) >= block:

@@ -241,6 +241,11 @@ class Machine(ArrayWords):
         return tuple(self.records)
 
     @property
+    def sums_together(self) -> int:
+        """Sums at one address of the accumulators."""
+        return len(self.output_lanes)
+
+    @property
     def watched(self) -> tuple[str, ...]:
         """What a bench counts by itself: the engines, and other parts that only some designs have."""
         return self.engines

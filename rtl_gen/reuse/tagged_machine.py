@@ -293,6 +293,10 @@ class TaggedMachine(Machine):
         )
 
     @property
+    def sums_together(self) -> int:
+        return self.post_lanes
+
+    @property
     def watched(self) -> tuple[str, ...]:
         return (*self.engines, "tagged_buses")
 
