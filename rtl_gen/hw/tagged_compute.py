@@ -65,9 +65,7 @@ class TaggedCompute(wiring.Component):
         params = self._params
         array = place(m, platform, "array", TaggedArray, params.array)
         nest = fields_of(self.config, params.periods.nest.config)
-        periods = place(
-            m, platform, "periods", Periods, params.periods, tied={"config": nest}
-        )
+        periods = place(m, platform, "periods", Periods, params.periods, tied={"config": nest})
         sums = place(m, platform, "column_sums", ColumnSums, params.column_sums)
         inputs = self._elaborate_input(m, platform)
         weights = self._elaborate_weights(m, platform)
@@ -75,9 +73,7 @@ class TaggedCompute(wiring.Component):
             self._tell(m, part.layer)
             m.d.comb += part.start.eq(self.start)
         self._tell(m, array.folding)
-        info = place(
-            m, platform, "infos", Fifo, params.periods.info.size, params.array.rows + 4
-        )
+        info = place(m, platform, "infos", Fifo, params.periods.info.size, params.array.rows + 4)
         m.d.comb += [
             array.start.eq(self.start),
             array.ring.eq(self.config.ring),
@@ -179,7 +175,7 @@ class TaggedCompute(wiring.Component):
         return bus
 
     def _elaborate_results(self, m, platform, periods, sums):
-        """Sums to output words; returns whether none are on their way, and whether one is written."""
+        """Sums to output words; returns whether none is on its way, and whether one is written."""
         params, machine = self._params, self._params.machine
         accumulators = place(
             m,
@@ -251,9 +247,7 @@ class TaggedCompute(wiring.Component):
         leaves = periods.info.valid & info.ends & info.emit
         committed = Mux(self.commit.valid, self.commit.payload.count, 0)
         m.d.comb += periods.may_emit.eq(
-            (halves != HALVES)
-            & (self.space >= self.config.tile_words + promised)
-            & supplied
+            (halves != HALVES) & (self.space >= self.config.tile_words + promised) & supplied
         )
         m.d.comb += [
             sets.eq(parameters.valid + parameters.waiting),

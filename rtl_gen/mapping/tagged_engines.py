@@ -262,4 +262,3 @@ def tagged_weight_image(mapping: TaggedMapping, weights: np.ndarray) -> bytes:
         valid &= values < mapping.layer.sizes[dimension]
     at = tuple(np.where(valid, index[rank.terms[0].dimension], 0) for rank in tensor.ranks)
     return np.where(valid, np.asarray(weights, dtype=np.int8)[at], 0).astype(np.int8).tobytes()
-

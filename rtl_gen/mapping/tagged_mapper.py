@@ -13,7 +13,7 @@ from .placing import Placing
 from .tagged_engines import TaggedInput, TaggedOutput
 from .tagged_mapping import Folding, TaggedMapping
 
-__all__ = ["choose_folding", "estimate_tagged", "pass_cycles"]
+__all__ = ["choose_folding", "estimate_tagged", "foldings", "pass_cycles"]
 
 TRIED = 20
 """Ways to lie on the array, of the fewest cycles in the array, of which the best is taken."""
@@ -91,7 +91,7 @@ def choose_folding(machine: TaggedMachine, layer: Layer, placing: Placing) -> Ta
     from .encode import encode_layer
 
     found, reason = [], None
-    for fold in _folds(machine, layer):
+    for fold in foldings(machine, layer):
         try:
             mapping = TaggedMapping(machine, layer, placing=placing, fold=fold)
         except MappingError as error:
@@ -117,7 +117,7 @@ def _cycles(found: tuple[int, TaggedMapping]) -> int:
     return found[0]
 
 
-def _folds(machine: TaggedMachine, layer: Layer) -> Iterator[Folding]:
+def foldings(machine: TaggedMachine, layer: Layer) -> Iterator[Folding]:
     """Ways to lie on the array that are worth trying, of each kind the largest tiles first."""
     roles, design, pads = machine.roles, machine.design, machine.design.scratchpads
     sizes = {role: layer.sizes[getattr(roles, role)] for role in "qsprck"}

@@ -189,7 +189,10 @@ class TaggedMapping(Mapping):
     def tile_rows(self) -> int:
         """Used input rows of a tile, and those that are asked for with the last."""
         taps = -(-self._size("r") // self.fold.taps)
-        return self.row_moves[2] * self.fold.taps * (taps - 1) + self.machine.input_reads * self.requests
+        return (
+            self.row_moves[2] * self.fold.taps * (taps - 1)
+            + self.machine.input_reads * self.requests
+        )
 
     @property
     def sums_of_column(self) -> int:

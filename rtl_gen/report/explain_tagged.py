@@ -53,17 +53,19 @@ def _sentences(machine: TaggedMachine) -> list[str]:
     folded = [d for d in (roles.k, roles.c, roles.r) if machine.on_rows(d)]
     activation, weight = operation.activation.name, operation.weight.name
     return [
-        f"How many of {' '.join(folded)} lie on the rows, and of {roles.k} {roles.c} {roles.s} in a "
-        f"PE, each layer chooses: no wire depends on it, nor on strides and dilations.",
+        f"How many of {' '.join(folded)} lie on the rows, and of {roles.k} {roles.c} {roles.s} in "
+        f"a PE, each layer chooses: no wire depends on it, nor on strides and dilations.",
         f"{activation}, the input: on a tagged bus, {INPUTS_TOGETHER} elements of neighbouring "
-        f"rows a cycle. A PE takes those whose row tag (channels) and column tag (row of the input) "
-        f"it has, into a scratchpad of {pads.input} words, and uses each for every {roles.k} in it.",
-        f"{weight}, the weights: on a tagged bus, {WEIGHTS_TOGETHER} elements a cycle to all PEs of "
-        f"a row, into scratchpads of {pads.weights} words; they stay for all {roles.q} of a tile.",
-        f"{operation.output.name}, the output: sums of {machine.chain_bits} bits go down chains of "
-        f"rows, whose ends each layer says; {machine.post_lanes} sums a cycle leave the columns and "
-        f"are added up in {machine.accumulators} x {machine.post_lanes} accumulators of "
-        f"{machine.sum_bits} bits.",
+        f"rows a cycle. A PE takes those whose row tag (channels) and column tag (row of the "
+        f"input) it has, into a scratchpad of {pads.input} words, and uses each for every "
+        f"{roles.k} in it.",
+        f"{weight}, the weights: on a tagged bus, {WEIGHTS_TOGETHER} elements a cycle to all PEs "
+        f"of a row, into scratchpads of {pads.weights} words; they stay for all {roles.q} of a "
+        f"tile.",
+        f"{operation.output.name}, the output: sums of {machine.chain_bits} bits go down chains "
+        f"of rows, whose ends each layer says; {machine.post_lanes} sums a cycle leave the "
+        f"columns and are added up in {machine.accumulators} x {machine.post_lanes} accumulators "
+        f"of {machine.sum_bits} bits.",
     ]
 
 

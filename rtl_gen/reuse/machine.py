@@ -247,7 +247,7 @@ class Machine(ArrayWords):
 
     @property
     def watched(self) -> tuple[str, ...]:
-        """What a bench counts by itself: the engines, and other parts that only some designs have."""
+        """What a bench counts by itself: engines, and other parts that only some designs have."""
         return self.engines
 
     @cached_property

@@ -67,7 +67,7 @@ class TaggedMachine(Machine):
         for key, given in (("moving", flow.moving), ("phases", flow.phases)):
             if given:
                 raise SpecError(
-                    f"{given[0]} comes on a tagged bus; it has no links that move or hold in phases",
+                    f"{given[0]} comes on a tagged bus; no link of it moves or holds in phases",
                     key=f"links.{key}",
                 )
         if flow.shift:

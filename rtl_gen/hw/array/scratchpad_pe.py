@@ -10,7 +10,7 @@ from ...isa.tagged import TAG_BITS
 from ..buffer.memory import Memory, address_bits
 from ..place import place
 
-__all__ = ["ELEMENTS", "GROUP", "ScratchpadParams", "ScratchpadPE"]
+__all__ = ["ELEMENTS", "GROUP", "ScratchpadPE", "ScratchpadParams"]
 
 ELEMENTS = 4
 """Inputs on the bus in a cycle: of so many neighbouring rows of the tile, the first a multiple of

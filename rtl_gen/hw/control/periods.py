@@ -32,8 +32,8 @@ class PeriodParams:
     pe
         Sizes of a PE.
     nest
-        Of output columns: forms ``out`` and ``accumulator``, event ``commit``, masks ``reduce``, ``pass``,
-        ``parameters`` and ``edge`` (:data:`~rtl_gen.isa.tagged.PASS_MASKS`).
+        Of output columns: forms ``out`` and ``accumulator``, event ``commit``, the masks of
+        :data:`~rtl_gen.isa.tagged.PASS_MASKS`.
     """
 
     pe: ScratchpadParams
@@ -229,4 +229,3 @@ class Periods(wiring.Component):
             m.d.sync += weights_begin.eq(around)
         with m.If(self.start):
             m.d.sync += [input_at.eq(0), weight_at.eq(0), weights_begin.eq(0)]
-

@@ -191,9 +191,7 @@ class ColumnSums(wiring.Component):
             so_far.eq(Mux(info.ends, layer.groups, through // GROUP)),
         ]
         with m.If(added & info.ends):
-            m.d.comb += self.freed_columns.eq(
-                Mux(info.last_column, layer.window, layer.advance)
-            )
+            m.d.comb += self.freed_columns.eq(Mux(info.last_column, layer.window, layer.advance))
         with m.If(added & info.last_column):
             m.d.comb += self.freed_groups.eq(so_far - given)
             m.d.sync += [

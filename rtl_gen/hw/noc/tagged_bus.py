@@ -59,7 +59,7 @@ class InputBus(wiring.Component):
     -------
     layer : ``In(input_sets())``, start : ``In(1)``
         ``start``: the words of a new layer begin.
-    valid : ``In(1)``, words : ``In(ELEMENTS * width)``, byte : ``In``, address : ``In``, done : ``Out(1)``
+    valid : ``In(1)``, words : ``In(ELEMENTS * width)``, byte, address : ``In``, done : ``Out(1)``
         Words; which byte of each; what the request said of them.
     led, freed : ``In(ROW_BITS)``
         Columns that the first, the last rows of the chains are done with in this cycle.

@@ -98,7 +98,15 @@ def _fused_section(design: Design, file: Path) -> str:
 
 def _tagged_section(design: Design, file: Path) -> str:
     """Of tagged buses: no wire says where an element goes, so there is nothing to draw."""
-    lines = [f"### {design.name}", "", *_comment(file), "", "```", tagged_text(design).rstrip(), "```"]
+    lines = [
+        f"### {design.name}",
+        "",
+        *_comment(file),
+        "",
+        "```",
+        tagged_text(design).rstrip(),
+        "```",
+    ]
     return "\n".join([*lines, ""])
 
 
