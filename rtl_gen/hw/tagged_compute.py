@@ -67,7 +67,7 @@ class TaggedCompute(wiring.Component):
         nest = fields_of(self.config, params.periods.nest.config)
         periods = place(m, platform, "periods", Periods, params.periods, tied={"config": nest})
         sums = place(m, platform, "column_sums", ColumnSums, params.column_sums)
-        inputs = self._elaborate_input(m, platform)
+        inputs = self._elaborate_input(m, platform, array.ready)
         weights = self._elaborate_weights(m, platform)
         for part in (periods, sums, inputs, weights):
             self._tell(m, part.layer)
@@ -126,7 +126,8 @@ class TaggedCompute(wiring.Component):
             m.d.sync += leads.eq(periods.lead.valid)
         return leads
 
-    def _elaborate_input(self, m, platform):
+    def _elaborate_input(self, m, platform, tagged):
+        """Words to the input bus, once PEs have their tags."""
         params, machine = self._params, self._params.machine
         words = place(
             m,
@@ -145,7 +146,7 @@ class TaggedCompute(wiring.Component):
         )
         tag = layout(words.tag)
         m.d.comb += [
-            bus.valid.eq(words.valid),
+            bus.valid.eq(words.valid & tagged),
             bus.words.eq(words.words),
             bus.byte.eq(tag.byte),
             bus.address.eq(tag.address),
