@@ -75,6 +75,8 @@ class Dataflow:
         sums are added in one cycle; those behind take from a register. By tensor.
     paces
         How a step goes along rows and columns, where skew and reach were made up into it already.
+    tagged
+        Names of the tensors that come on buses with row and column tags, to scratchpads.
 
     Raises
     ------
@@ -94,6 +96,7 @@ class Dataflow:
     phases: tuple[str, ...] = ()
     reach: dict[str, int] = field(default_factory=dict)
     paces: tuple[Pace, Pace] | None = None
+    tagged: tuple[str, ...] = ()
 
     def __post_init__(self):
         self._check_loops()
@@ -161,6 +164,7 @@ class Dataflow:
         wanted += [("links.moving", name) for name in self.moving]
         wanted += [("links.phases", name) for name in self.phases]
         wanted += [(f"links.reach.{name}", name) for name in self.reach]
+        wanted += [("links.tagged", name) for name in self.tagged]
         for key, name in wanted:
             if name not in tensors:
                 raise SpecError(
