@@ -312,9 +312,10 @@ class Design:
     def facts(self) -> dict:
         """Everything the user can say about it, what is not said left out where all may lack it."""
         facts = asdict(self)
-        for flow in (facts["dataflow"], *facts["others"]):
-            if not flow["tagged"]:
-                del flow["tagged"]
+        for dataflow in (facts["dataflow"], *facts["others"]):
+            for name in ("reach", "paces", "tagged"):
+                if not dataflow[name]:
+                    del dataflow[name]
         return {
             name: fact
             for name, fact in facts.items()

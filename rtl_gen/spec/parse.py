@@ -315,6 +315,7 @@ def _build_dataflow(name: str, settings: dict) -> Dataflow:
         moving=tuple(links.get("moving", ())),
         phases=tuple(links.get("phases", ())),
         tagged=tuple(links.get("tagged", ())),
+        reach=dict(links.get("reach", {})),
     )
 
 
