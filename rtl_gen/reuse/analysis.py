@@ -27,7 +27,8 @@ def analyse(placement: Placement, formats: Formats | None = None) -> Reuse:
         If the dataflow asks for a link that does not exist.
     """
     placement = _in_phases(placement)
-    dataflow, formats = placement.dataflow, formats or Formats()
+    dataflow = placement.dataflow
+    formats = (formats or Formats()).of(dataflow.operation)
     skew = dataflow.skew or default_skew(placement)
     for name, axis in dataflow.shift.items():
         _check_shift(placement, dataflow.operation.tensor(name), axis)

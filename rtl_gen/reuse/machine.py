@@ -42,10 +42,11 @@ class Machine(ArrayWords):
     def _check_nest(self):
         """The array's links are such that feeders can follow."""
         dataflow = self.design.dataflow
-        if dataflow.pe:
+        if dataflow.pe and self.moving:
             raise SpecError(
-                f"the loop over {dataflow.pe[0].dimension!r} lies in the PE; an accelerator is "
-                f"built only for nests whose loops are spatial or outside the PE",
+                f"the loop over {dataflow.pe[0].dimension!r} lies in the PE and "
+                f"{self.operation.activation.name} moves from PE to PE; an accelerator is built "
+                f"for one of the two",
                 key=f"nest.pe.{dataflow.pe[0].dimension}",
             )
         if self.moving and self.idiom("input") == "fifo":
@@ -221,6 +222,10 @@ class Machine(ArrayWords):
             input_reads=self.input_reads,
             input_loops=len(self.input_read_sizes),
             input_taps=self.moving.size if self.moving else 0,
+            input_depth=self.input_depth,
+            weight_depth=self.weight_depth,
+            sums_kept=self.reuse.output.depth,
+            sums_pieces=self.sums_pieces,
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
         )

@@ -35,10 +35,10 @@ TWICE = parse_einsum("O[q,k] += I[w=q+2*s, k] * W[s,k]", name="twice")
 PLAIN1D = parse_einsum("O[q] += I[w=q+s] * W[s]", name="plain")
 
 REFUSED = {
-    "a loop in the PE": (
-        design(flow(MATMUL, "m k n", "k", "n", pe=[("k", 4)])),
-        "nest.pe.k: the loop over 'k' lies in the PE; an accelerator is built only for nests "
-        "whose loops are spatial or outside the PE",
+    "a loop in the PE where inputs move": (
+        design(flow(CONV2D, "n g k c r p q", "s", "k", pe=[("k", 2)], moving=("I",), skew=(0, 0))),
+        "nest.pe.k: the loop over 'k' lies in the PE and I moves from PE to PE; an accelerator is "
+        "built for one of the two",
     ),
     "three operands": (
         design(flow(TRIPLE, "m k n", "k", "n")),
