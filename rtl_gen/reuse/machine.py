@@ -5,6 +5,7 @@ from functools import cached_property
 
 from ..isa.descriptors import Widths, records
 from ..isa.fields import Record
+from ..isa.registers import KEPT_BITS
 from ..spec.layer import Layer
 from ..spec.operation import Operation, SpecError
 from .array_words import ArrayWords
@@ -49,6 +50,16 @@ class Machine(ArrayWords):
                 f"for one of the two",
                 key=f"nest.pe.{dataflow.pe[0].dimension}",
             )
+        most = (1 << KEPT_BITS) - 1
+        for operand in (*self.reuse.operands, self.reuse.output):
+            kept = getattr(operand, "depth", 0)
+            if kept > most:
+                loop = next(x for x in dataflow.pe if x.dimension in dict(operand.loops))
+                raise SpecError(
+                    f"the loops in the PE would keep {kept} words of {operand.name} there; in an "
+                    f"accelerator at most {most} are allowed",
+                    key=f"nest.pe.{loop.dimension}",
+                )
         if self.moving and self.idiom("input") == "fifo":
             raise SpecError(
                 f"a FIFO gives a word at a time, but {self.operation.activation.name} moves; a "

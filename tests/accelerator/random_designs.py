@@ -26,8 +26,9 @@ OPERATIONS = (CONV2D, CONV2D, DEPTHWISE, MATMUL, CONV1D, STRIDE_1, BATCHED, CONV
 
 
 def draw_design(rng: random.Random) -> Design:
-    """A nest on up to 4 x 4 PEs; widths, post-processing and pipeline registers at random."""
-    dataflow, (rows, columns) = draw_nest(rng, OPERATIONS)
+    """A nest on 2 x 2 to 4 x 4 PEs; widths, post-processing and pipeline registers at random."""
+    shape = rows, columns = rng.randint(2, 4), rng.randint(2, 4)
+    dataflow, _ = draw_nest(rng, OPERATIONS, shape=shape)
     bus = rng.choice([64, 128])
     block = rng.choice([16, 16, 8]) if bus == 64 else 16
     return Design(
@@ -38,7 +39,7 @@ def draw_design(rng: random.Random) -> Design:
         columns=columns if dataflow.on_axis(1) else 1,
         block=block,
         buffers=Buffers(
-            input=2 * KIB, weights=2 * KIB, output=2 * KIB, parameters=1 * KIB, accumulators=128
+            input=16 * KIB, weights=4 * KIB, output=8 * KIB, parameters=1 * KIB, accumulators=256
         ),
         bus_bits=bus,
         post_lanes=rng.choice([1, 2, 4, 8]),

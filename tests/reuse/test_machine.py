@@ -40,6 +40,11 @@ REFUSED = {
         "nest.pe.k: the loop over 'k' lies in the PE and I moves from PE to PE; an accelerator is "
         "built for one of the two",
     ),
+    "more words in a PE than can be told": (
+        design(flow(CONV2D, "n g k c r s p q", "c", "k", pe=[("r", 32), ("s", 32)])),
+        "nest.pe.r: the loops in the PE would keep 1024 words of W there; in an accelerator at "
+        "most 1023 are allowed",
+    ),
     "three operands": (
         design(flow(TRIPLE, "m k n", "k", "n")),
         "operation.einsum: an accelerator multiplies two operands, not 3",
