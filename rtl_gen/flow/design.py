@@ -98,4 +98,4 @@ def _dataflow_facts(dataflow: Dataflow, reuse: Reuse) -> dict:
         "shift": {name: AXES[axis] for name, axis in shifts.items() if axis is not None},
         "moving": list(dataflow.moving),
         "phases": [f"{tensor}.{rank}" for tensor, rank in reuse.phases],
-    }
+    } | {f"groups_of_{axis}": p.group for axis, p in zip(AXES, reuse.paces) if p.group}

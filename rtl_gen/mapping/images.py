@@ -55,7 +55,7 @@ def _add_lanes(machine: Machine, index: dict[str, np.ndarray], ticks: int) -> No
     placement, operand = machine.reuse.placement, machine.weight_operand
     shift = operand.shift if machine.weights_held else None
     lanes = [placement.indices(operand.lanes[operand.keys.index(e)]) for e in operand.elements]
-    backward = shift is not None and machine.reuse.skew[shift] >= 0
+    backward = shift is not None and machine.reuse.paces[shift].direction > 0
     for n, (loop, unit) in enumerate(zip(placement.dataflow.spatial, placement.units)):
         if loop.dimension not in index:
             continue

@@ -140,6 +140,11 @@ class Machine(ArrayWords):
         """A machine for each dataflow of the design."""
         return (self,)
 
+    @property
+    def all_modes(self) -> tuple["Machine", ...]:
+        """All dataflows of the design that this is one of, each as a machine."""
+        return (self,)
+
     def operation_of(self, layer: Layer) -> Operation:
         """The operation that a layer runs as; where it is none of the design's, any of those."""
         return self.operation

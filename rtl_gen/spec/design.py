@@ -296,4 +296,8 @@ class Design:
         """Everything the user can say about it, what is not said left out where all may lack it."""
         facts = asdict(self)
         del facts["formats"]["operands"]
+        for dataflow in (facts["dataflow"], *facts["others"]):
+            for name in ("reach", "paces"):
+                if not dataflow[name]:
+                    del dataflow[name]
         return facts if self.others else {k: v for k, v in facts.items() if k != "others"}

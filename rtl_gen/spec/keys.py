@@ -105,6 +105,11 @@ LINKS = Table(
             "tensors whose strided windows are split into parts of stride 1, for the links that "
             "hold there",
         ),
+        "reach": Key(
+            MapOf(Integer(SIDE), "a mapping from tensors to numbers of PEs"),
+            "how many PEs in a line a wire of a tensor spans at most; those behind take from a "
+            "register (default: all)",
+        ),
     },
 )
 

@@ -206,7 +206,7 @@ def pictures():
             yield pytest.param(file, shape, id=f"{file.stem}-{shape}")
 
 
-@pytest.mark.parametrize(("file", "shape"), pictures())
+@pytest.mark.parametrize(("file", "shape"), list(pictures()))
 def test_no_text_covers_another_or_leaves_the_picture(file, shape):
     design = load_design(file)
     if shape:

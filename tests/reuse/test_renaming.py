@@ -66,6 +66,7 @@ def renamed(dataflow: Dataflow, rng):
         shift={tensors[name]: axis for name, axis in dataflow.shift.items()},
         moving=tuple(tensors[name] for name in dataflow.moving),
         phases=tuple(tensors[name] for name in dataflow.phases),
+        reach={tensors[name]: pes for name, pes in dataflow.reach.items()},
     )
     return other, {new: old for names in (dims, tensors) for old, new in names.items()}
 
@@ -82,7 +83,7 @@ def named_back(reuse: Reuse, back) -> tuple:
         return replace(one, name=back[one.name], ticks=back[one.ticks])
 
     output = replace(reuse.output, name=back[reuse.output.name], loops=loops(reuse.output.loops))
-    return reuse.skew, tuple(map(operand, reuse.operands)), output, reuse.psum_bits
+    return reuse.paces, tuple(map(operand, reuse.operands)), output, reuse.psum_bits
 
 
 def same(dataflow) -> dict:
