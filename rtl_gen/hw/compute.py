@@ -146,7 +146,7 @@ class Compute(wiring.Component):
         number = machine.input_number
         if machine.moving:
             m.d.comb += [lanes.byte.eq(words.tag[PAD_BITS:]), words.done.eq(issue.tick)]
-            self._stream(m, array, number, lanes.o, issue.tick)
+            self._stream(m, array, number, lanes.o, issue.tick | issue.go)
             return words.valid
         if not machine.input_held:
             m.d.comb += [

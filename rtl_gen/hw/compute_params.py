@@ -89,6 +89,7 @@ class ComputeParams:
             adds=bool(machine.residual_checks),
             taps=machine.moving.size if machine.moving else 0,
             pieces=machine.sums_pieces,
+            tick_steps=machine.widths.tick_steps,
         )
 
     @cached_property

@@ -101,6 +101,8 @@ class Widths:
         Words of the input, weights, and sums that a PE keeps at most.
     sums_pieces
         Whether a PE adds some products before a sum leaves it, and the rest is added behind.
+    tick_steps
+        Whether a tick of an input that moves may have several steps.
     image_words
         Words of rows of a packed image; 0: images are not unfolded.
     modes
@@ -127,6 +129,7 @@ class Widths:
     weight_depth: int = 0
     sums_kept: int = 0
     sums_pieces: bool = False
+    tick_steps: bool = False
     input_idiom: str = "buffet"
     weight_idiom: str = "buffet"
     image_words: int = 0
@@ -292,7 +295,7 @@ def _compute(widths: Widths) -> Record:
         levels=widths.levels,
         forms=forms,
         events={"commit": _amount_bits(words)},
-        masks=compute_masks(widths.input_taps > 0, widths.sums_pieces),
+        masks=compute_masks(widths.input_taps > 0, widths.sums_pieces, widths.tick_steps),
     )
     return Record("compute", (*head, *nest))
 
@@ -316,11 +319,14 @@ run of the inner loop, before any other; what stands in for a tap outside the te
 of a step lies at ``x + n x_tap`` and the tensor from 0 to below ``x_limit``."""
 
 
-def compute_masks(moves: bool, pieces: bool) -> tuple[str, ...]:
-    """The sets of the computing nest; where inputs move also the runs of the inner loop, where
-    sums leave the PEs in pieces the levels over which these are taken, which are not in ``reduce``.
+def compute_masks(moves: bool, pieces: bool, tick_steps: bool) -> tuple[str, ...]:
+    """The sets of the computing nest.
+
+    Where inputs move also the runs of the loop whose trips are ticks, and the levels inside it;
+    where sums leave the PEs in pieces the levels of these, which are not in ``reduce``.
     """
-    return (*COMPUTE_MASKS, *(["run"] if moves else []), *(["piece"] if pieces else []))
+    asked = (("run", moves), ("piece", pieces), ("tick", tick_steps))
+    return (*COMPUTE_MASKS, *(name for name, there in asked if there))
 
 
 def _registers(depth: int) -> tuple[Field, ...]:

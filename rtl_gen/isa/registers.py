@@ -259,6 +259,7 @@ def _control_registers() -> tuple[Register, ...]:
             BitField("weight_depth", 10, KEPT_BITS, "weights; 0: they stream"),
             BitField("sums_kept", 20, KEPT_BITS, "sums; 0: none"),
             BitField("sums_pieces", 30, 1, "sums leave before they are complete"),
+            BitField("tick_steps", 31, 1, "a tick of an input that moves may have several steps"),
         ), "What a PE keeps at most.", None),
         _whole("REFUSED", 0x06C, "read",
                "Runs that ended with a burst outside the windows, since the port's reset, modulo "
@@ -417,6 +418,7 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
             "weight_depth": widths.weight_depth,
             "sums_kept": widths.sums_kept,
             "sums_pieces": widths.sums_pieces,
+            "tick_steps": widths.tick_steps,
         },
         "INPUT_WORDS": {"value": widths.input_words},
         "WEIGHT_WORDS": {"value": widths.weight_words},

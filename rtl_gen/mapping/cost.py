@@ -120,6 +120,7 @@ def _compute(source: InputEngines) -> int:
     cycles = steps = trips(mapping, levels)
     if source.ticks:
         cycles = max(cycles, _ticks(source) * source.step_words.cycles)
+        cycles = max(cycles, steps + _ticks(source) - trips(mapping, levels[: source.kept]))
     elif not machine.input_held:
         sets = trips(mapping, levels[: source.kept])
         cycles = max(cycles, sets * source.step_words.cycles)
@@ -149,7 +150,7 @@ def held_ticks(mapping: Mapping) -> dict[str, int]:
 
 def _ticks(source: InputEngines) -> int:
     """Ticks of an input that moves from PE to PE."""
-    levels, ticks = list(source.mapping.levels), source.ticks
+    levels, ticks = list(source.mapping.levels[: source.kept]), source.ticks
     if ticks.level is None:
         return trips(source.mapping, levels) * ticks.words(1) + ticks.flush
     inner = levels[ticks.level]

@@ -13,7 +13,7 @@ from .pitches import pitches_of
 from .placing import Resident
 from .step_words import StepWords
 from .tensors import BlockedTensor
-from .ticks import Ticks, ticks_of
+from .ticks import Ticks, outside_ticks, ticks_of
 from .tile_load import TileLoad
 from .unfold_engine import UnfoldEngine
 
@@ -284,7 +284,7 @@ class InputEngines:
     def kept(self) -> int:
         """Levels outside the innermost ones over which a step's words stay the same."""
         if self.ticks:
-            return len(self.levels)
+            return outside_ticks(self.mapping)
         if self.mapping.machine.widths.byte_with_word:
             held = self.mapping.machine.input_held
             return self.mapping.outside_use(held, self.tensor.tensor.dimensions)

@@ -250,6 +250,8 @@ class OutputEngines:
             masks.append("input")
         if machine.moving and n == self._source.ticks.level:
             masks.append("run")
+        if machine.widths.tick_steps and n >= self._source.kept:
+            masks.append("tick")
         if not mapping.reduces(level) and n >= self._parameters_kept:
             masks.append("parameters")
         if not mapping.reduces(level) and n >= self.words_kept:

@@ -43,13 +43,6 @@ class Machine(ArrayWords):
     def _check_nest(self):
         """The array's links are such that feeders can follow."""
         dataflow = self.design.dataflow
-        if dataflow.pe and self.moving:
-            raise SpecError(
-                f"the loop over {dataflow.pe[0].dimension!r} lies in the PE and "
-                f"{self.operation.activation.name} moves from PE to PE; an accelerator is built "
-                f"for one of the two",
-                key=f"nest.pe.{dataflow.pe[0].dimension}",
-            )
         most = (1 << KEPT_BITS) - 1
         for operand in (*self.reuse.operands, self.reuse.output):
             kept = getattr(operand, "depth", 0)
@@ -242,6 +235,7 @@ class Machine(ArrayWords):
             weight_depth=self.weight_depth,
             sums_kept=self.reuse.output.depth,
             sums_pieces=self.sums_pieces,
+            tick_steps=bool(self.moving and self.moving.within),
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
         )

@@ -61,22 +61,42 @@ def sums_kept() -> Machine:
     return found
 
 
-DESIGNS = {
+def steps_in_a_tick() -> Machine:
+    """A pixel that moves from tap to tap serves two output channels before it goes on."""
+    dataflow = flow(CONV2D, "n g k c r p q", "s", "k", pe=[("k", 2)], moving=("I",), skew=(0, 0))
+    found = machine(dataflow, 3, 2)
+    assert (found.moving.tick, found.moving.within, found.weight_depth) == ("q", ("k",), 2)
+    return found
+
+
+def ticks_in_the_pe() -> Machine:
+    """Pixels move past kept sums as the loop over the taps goes on in the PE."""
+    dataflow = flow(CONV2D, "n g p q k r c", "q", "k", pe=[("s", 3), ("k", 2)], moving=("I",))
+    found = machine(dataflow, 3, 2)
+    assert (found.moving.tick, found.moving.within, found.drains) == ("s", ("k",), 3)
+    return found
+
+
+DESIGNS = {  # the first in every run
     "weights": weights_kept,
-    "inputs": pytest.param(inputs_kept, marks=pytest.mark.long, id="inputs"),
-    "sums": pytest.param(sums_kept, marks=pytest.mark.long, id="sums"),
+    "inputs": inputs_kept,
+    "sums": sums_kept,
+    "steps in a tick": steps_in_a_tick,
+    "ticks in the PE": ticks_in_the_pe,
 }
 
 
-@pytest.mark.parametrize("made", DESIGNS.values(), ids=DESIGNS)
+@pytest.mark.parametrize(
+    "made", ["weights", *(pytest.param(name, marks=pytest.mark.long) for name in [*DESIGNS][1:])]
+)
 def test_layers(made, tell):
-    found = made()
+    found = DESIGNS[made]()
     cases = [draw_case(found, seed, tiled=seed % 5 < 2, limits=LIMITS) for seed in range(10)]
     inside = [level for case in cases for level in case.mapping.levels if level.in_pe]
     ragged = sum(level.last < level.bound for level in inside)
     tell(f"{len(inside)} loops in the PE, {ragged} with a smaller last bound")
     assert {level.dimension for level in inside} == {x.dimension for x in found.design.dataflow.pe}
-    assert ragged >= 2
+    assert ragged >= 1
     run_cases(found, cases, tell, seed=1, links=True)
 
 

@@ -46,6 +46,7 @@ WIDTHS = {
     "weight_depth": 6,
     "sums_kept": 9,
     "sums_pieces": True,
+    "tick_steps": True,
     "input_idiom": "scratchpad",
     "weight_idiom": "fifo",
     "image_words": 512,

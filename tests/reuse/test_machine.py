@@ -35,11 +35,6 @@ TWICE = parse_einsum("O[q,k] += I[w=q+2*s, k] * W[s,k]", name="twice")
 PLAIN1D = parse_einsum("O[q] += I[w=q+s] * W[s]", name="plain")
 
 REFUSED = {
-    "a loop in the PE where inputs move": (
-        design(flow(CONV2D, "n g k c r p q", "s", "k", pe=[("k", 2)], moving=("I",), skew=(0, 0))),
-        "nest.pe.k: the loop over 'k' lies in the PE and I moves from PE to PE; an accelerator is "
-        "built for one of the two",
-    ),
     "more words in a PE than can be told": (
         design(flow(CONV2D, "n g k c r s p q", "c", "k", pe=[("r", 32), ("s", 32)])),
         "nest.pe.r: the loops in the PE would keep 1024 words of W there; in an accelerator at "

@@ -54,6 +54,8 @@ class IssueParams:
         Whether a residual may be added.
     taps
         Places through which an input moves; 0: inputs do not move.
+    tick_steps
+        Whether a tick of an input that moves may have several steps, of which the last is the tick.
     pieces
         Whether PEs add some products before a sum leaves them: steps between give none.
     drain_modes
@@ -72,6 +74,7 @@ class IssueParams:
     adds: bool = False
     taps: int = 0
     pieces: bool = False
+    tick_steps: bool = False
     drain_modes: tuple[bool, ...] = ()
 
     @property
@@ -80,7 +83,7 @@ class IssueParams:
             levels=self.levels,
             forms=self.forms,
             events=(("commit", self.amount_bits),),
-            masks=compute_masks(self.taps > 0, self.pieces),
+            masks=compute_masks(self.taps > 0, self.pieces, self.tick_steps),
         )
 
     @property
@@ -128,9 +131,10 @@ class Issue(wiring.Component):
     here. Where sums are shifted out, the step that completes them is followed by drain ticks, and
     no step goes meanwhile; of several sums that a PE keeps each leaves behind its own last step.
 
-    Where inputs move from PE to PE, every step is a tick, and there are ticks without a step: so
-    many before the first step, before each other first step of a run of the inner loop, and before
-    any other, as the configuration says. They ask for nothing but input words.
+    Where inputs move from PE to PE, every step is a tick (or the last of several, where a tick has
+    several), and there are ticks without a step: so many before the first step, before each other
+    first step of a run of the loop whose trips are ticks, and before the first step of any other
+    tick, as the configuration says. They ask for nothing but input words.
 
     Members
     -------
@@ -244,7 +248,7 @@ class Issue(wiring.Component):
 
         Whoever drives ``operands_ready`` waits for ``due``.
         """
-        config, x = self.config, item.payload.x
+        config, x, steps = self.config, item.payload.x, self._params.tick_steps
         begun, gone, wanted = (
             Signal(),
             Signal.like(config.ticks_step),
@@ -255,10 +259,13 @@ class Issue(wiring.Component):
             wanted.eq(Mux(item.payload.run_first, config.ticks_run, config.ticks_step)),
             self.due.eq(gone == wanted),
             idle.eq(item.valid & ~self.due & self.input_ready & ~draining),
-            self.tick.eq(idle | self.go),
+            self.tick.eq(idle | (self.go & (item.payload.tick_last if steps else 1))),
         ]
         with m.If(~begun):
             m.d.comb += wanted.eq(config.ticks_begin)
+        if steps:
+            with m.If(~item.payload.tick_first):
+                m.d.comb += wanted.eq(0)
         with m.If(self.go):
             m.d.sync += [gone.eq(0), begun.eq(1)]
         with m.Elif(idle):

@@ -27,6 +27,7 @@ def make(
     taps=0,
     pieces=False,
     kept=0,
+    tick_steps=False,
 ):
     """Parameters of an issue for a small design; ``kept``: words and sums that a PE keeps."""
     record = records(
@@ -47,6 +48,7 @@ def make(
             weight_depth=kept,
             sums_kept=kept,
             sums_pieces=pieces,
+            tick_steps=tick_steps,
         )
     )["compute"]
     forms = tuple((f.name[:-5], f.bits) for f in record.fields if f.name.endswith("_base"))
@@ -62,6 +64,7 @@ def make(
         gather_loops=gather_loops,
         taps=taps,
         pieces=pieces,
+        tick_steps=tick_steps,
     )
 
 
@@ -75,6 +78,7 @@ KINDS = {
     "shifted out of one row": make(drain=(1,), phases=3),
     "moving inputs": make(accumulators=4, taps=3),
     "moving inputs, sums shifted out": make(drain=(3,), taps=2),
+    "moving inputs, several steps a tick": make(accumulators=4, taps=2, tick_steps=True),
     "sums in pieces": make(accumulators=3, pieces=True),
     "sums in pieces of several": make(accumulators=4, pieces=True, kept=5, levels=4),
     "several sums shifted out": make(drain=(3,), kept=3),
@@ -104,6 +108,8 @@ def draw_config(rng, params):
     if params.taps:
         config |= {f"ticks_{when}": rng.choice([0, 0, 1, 4]) for when in ("begin", "run", "step")}
         config["run_levels"] = rng.choice([0, 1, 3])
+        if params.tick_steps:
+            config["tick_levels"] = rng.choice([0, 1, 1, 3])
         config |= {"x_base": rng.randint(-4, 4), "x_tap": rng.randint(1, 3)}
         config |= {f"x{j}": rng.randint(-2, 2) for j in range(params.levels)}
         config["x_limit"] = rng.randint(1, 9)
@@ -255,7 +261,8 @@ async def walk_layer(ctx, dut, params, config, outside):
             assert ctx.get(dut.busy)
             if params.taps:
                 assert ctx.get(dut.due) or draining
-                assert ctx.get(dut.tick) == ctx.get(dut.go)
+                ends = not params.tick_steps or item["tick_last"]
+                assert ctx.get(dut.tick) == (ctx.get(dut.go) and ends)
             gives = not params.pieces or item["piece_last"]
             completes = item["reduce_last"] and gives and not params.drain_sizes
             if not draining:
@@ -292,7 +299,7 @@ async def walk_layer(ctx, dut, params, config, outside):
 
 def ticks_before(params, config, item, n) -> int:
     """Ticks without a step before the n-th step."""
-    if not params.taps:
+    if not params.taps or (n and params.tick_steps and not item["tick_first"]):
         return 0
     when = "begin" if n == 0 else "run" if item["run_first"] else "step"
     return config[f"ticks_{when}"]
