@@ -143,9 +143,13 @@ class ArrayWords:
 
     @property
     def input_steps(self) -> int:
-        """Steps that the words of one serve at most: its innermost loop may walk within words."""
-        blocked = self.blocked_dimension(self.operation.activation)
-        if self.reuse.placement.tick(self.operation.activation) != blocked:
+        """Steps that the words of one serve at most."""
+        return self.steps_in_word(self.operation.activation)
+
+    def steps_in_word(self, tensor: Tensor) -> int:
+        """Trips of a tensor's innermost loop that may stay within its words."""
+        blocked = self.blocked_dimension(tensor)
+        if self.reuse.placement.tick(tensor) != blocked:
             return 1
         in_word = max(1, -(-self.block // self.spatial_size(blocked)))
         in_pe = [x.maximum for x in self.design.dataflow.pe if x.dimension == blocked]
