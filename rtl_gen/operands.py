@@ -19,7 +19,7 @@ from .mapping.program import RANGES, LayerData, Program
 from .nn.graph import ModelError, Node
 from .nn.to_program import OperationNode, runs_as, to_operation
 from .reuse.machine import Machine
-from .sim.layers import golden_output, operand_shapes, random_data
+from .sim.layers import golden_output, operand_shapes, random_data, tensor_shape
 from .spec.layer import Layer
 from .spec.operation import Operation
 from .spec.operations import shipped_operations
@@ -203,7 +203,7 @@ def _check_size(operation: Operation, layer: Layer) -> None:
     """Refuse a layer before memory is asked for that is not there."""
     runs = layer_on(operation, layer)
     shapes = [*operand_shapes(operation, runs).values()]
-    shapes.append(tuple(runs.sizes[rank.terms[0].dimension] for rank in operation.output.ranks))
+    shapes.append(tensor_shape(operation.output, runs))
     elements = sum(map(prod, shapes))
     if elements > MOST_ELEMENTS:
         raise MappingError(
@@ -294,9 +294,8 @@ def _shapes(operation: Operation, layer: Layer) -> dict[str, tuple[int, ...]]:
         shapes = operand_shapes(operation, layer)
         x, w = shapes[operation.activation.name], shapes[operation.weights]
         channels = 1
-        for rank in operation.output.ranks:
-            dimension = rank.terms[0].dimension
-            channels *= sizes[dimension] if dimension in operation.weight.dimensions else 1
+        for dimension in operation.channels:
+            channels *= sizes[dimension]
     return {"x": x, "w": w} | {name: (channels,) for name in ("b", "multiplier", "shift")}
 
 

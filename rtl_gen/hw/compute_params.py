@@ -86,6 +86,7 @@ class ComputeParams:
             gather_loops=len(machine.output_word_loops) if machine.gathers else 0,
             adds=bool(machine.residual_checks),
             taps=machine.moving.size if machine.moving else 0,
+            checks=machine.widths.output_checks,
         )
 
     @cached_property

@@ -9,7 +9,7 @@ from .mapping import Mapping
 from .nest import product
 from .output_engines import OutputEngines
 
-__all__ = ["Cost", "estimate", "input_words", "linear_words", "trips"]
+__all__ = ["Cost", "estimate", "input_ticks", "input_words", "linear_words", "trips"]
 
 LATENCY = 100
 """Cycles of the memory that the marks are given for."""
@@ -119,7 +119,7 @@ def _compute(source: InputEngines) -> int:
     machine, levels = mapping.machine, mapping.levels
     cycles = steps = trips(mapping, levels)
     if source.ticks:
-        cycles = max(cycles, _ticks(source) * source.step_words.cycles)
+        cycles = max(cycles, input_ticks(source) * source.step_words.cycles)
     elif not machine.input_held:
         sets = trips(mapping, levels[: source.kept])
         cycles = max(cycles, sets * source.step_words.cycles)
@@ -139,7 +139,7 @@ def _compute(source: InputEngines) -> int:
     return max(cycles, steps + complete * (each - 1))
 
 
-def _ticks(source: InputEngines) -> int:
+def input_ticks(source: InputEngines) -> int:
     """Ticks of an input that moves from PE to PE."""
     levels, ticks = list(source.mapping.levels), source.ticks
     if ticks.level is None:

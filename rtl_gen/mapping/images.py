@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..reuse.machine import Machine
+from ..spec.operation import Tensor
 from .levels import Level
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
@@ -26,9 +27,21 @@ def weight_image(mapping: Mapping, weights: np.ndarray) -> bytes:
     valid = _add_levels(index, levels, shape)
     for dimension, values in index.items():
         valid &= values < mapping.layer.sizes[dimension]
-    place = tuple(np.where(valid, index[rank.terms[0].dimension], 0) for rank in tensor.ranks)
-    bytes_ = np.where(valid, np.asarray(weights, dtype=np.int8)[place], 0).astype(np.int8)
-    return _in_words(machine, bytes_, held=machine.weights_held)
+    values = np.where(valid, _elements(mapping, tensor, weights, index), 0).astype(np.int8)
+    return _in_words(machine, values, held=machine.weights_held)
+
+
+def _elements(mapping: Mapping, tensor: Tensor, values, index: dict[str, np.ndarray]) -> np.ndarray:
+    """The elements of a tensor where its dimensions stand so; 0 where a coordinate lies outside."""
+    values, symbols = np.asarray(values, dtype=np.int8), mapping.layer.symbols
+    inside, place = np.True_, []
+    for rank, size in zip(tensor.ranks, values.shape):
+        at = rank.offset(symbols) + sum(
+            rank.coefficient(d, symbols) * index[d] for d in set(rank.dimensions)
+        )
+        inside = inside & (at >= 0) & (at < size)
+        place.append(at)
+    return np.where(inside, values[tuple(np.where(inside, at, 0) for at in place)], 0)
 
 
 def _set_levels(mapping: Mapping) -> list[Level]:
@@ -101,9 +114,7 @@ def _in_words(machine, vectors: np.ndarray, *, held: bool) -> bytes:
 
 def channel_dimensions(mapping: Mapping) -> list[str]:
     """Dimensions of the output that index the weights: one bias for each of their values."""
-    operation = mapping.machine.operation
-    named = [rank.terms[0].dimension for rank in operation.output.ranks]
-    return [d for d in named if d in operation.weight.dimensions]
+    return list(mapping.machine.operation.channels)
 
 
 def parameter_image(
@@ -147,21 +158,39 @@ def fold_input_zero(mapping: Mapping, weights: np.ndarray, bias: np.ndarray) -> 
     Raises
     ------
     MappingError
-        If a bias leaves the range of int32.
+        If a bias leaves the range of int32, or outputs of one channel meet other weights, so that
+        no bias suits all of them.
     """
-    operation, zero = mapping.machine.operation, mapping.layer.quantization.input_zero
-    axes = tuple(
-        n
-        for n, rank in enumerate(operation.weight.ranks)
-        if rank.terms[0].dimension in operation.reduced
-    )
-    named = [rank.terms[0].dimension for rank in operation.weight.ranks]
-    kept = [d for d in named if d not in operation.reduced]
-    sums = np.asarray(weights, dtype=np.int64).sum(axis=axes)
-    sums = sums.transpose([kept.index(d) for d in channel_dimensions(mapping)])
+    zero = mapping.layer.quantization.input_zero
+    sums = _weight_sums(mapping, weights)
     folded = np.asarray(bias, dtype=np.int64).reshape(sums.shape) - zero * sums
     if folded.size and not -(1 << 31) <= folded.min() <= folded.max() < 1 << 31:
         raise MappingError(
             f"{mapping.layer.name}: a bias without the input's zero point exceeds int32"
         )
     return folded
+
+
+def _weight_sums(mapping: Mapping, weights: np.ndarray) -> np.ndarray:
+    """For each channel the sum of the weights that an output of it meets."""
+    operation, sizes = mapping.machine.operation, mapping.layer.sizes
+    tensor, channels = operation.weight, channel_dimensions(mapping)
+    if all(rank.is_plain for rank in tensor.ranks):
+        named = [rank.terms[0].dimension for rank in tensor.ranks]
+        axes = tuple(n for n, d in enumerate(named) if d in operation.summed)
+        kept = [d for d in named if d not in operation.summed]
+        sums = np.asarray(weights, dtype=np.int64).sum(axis=axes)
+        return sums.transpose([kept.index(d) for d in channels])
+    order = [*channels, *sorted(tensor.dimensions - set(channels))]
+    grid = np.indices([sizes[d] for d in order], sparse=True)
+    elements = _elements(mapping, tensor, weights, dict(zip(order, grid)))
+    summed = tuple(n for n, d in enumerate(order) if d in operation.summed)
+    sums = np.asarray(elements, dtype=np.int64).sum(axis=summed)
+    spread = sums.reshape(*sums.shape[: len(channels)], -1)
+    if mapping.layer.quantization.input_zero and (spread != spread[..., :1]).any():
+        raise MappingError(
+            f"{mapping.layer.name}: outputs of one channel meet other parts of {tensor.name}, so "
+            f"that no bias takes the input's zero point out of all their sums; it must be 0, not "
+            f"{mapping.layer.quantization.input_zero}"
+        )
+    return spread[..., 0]

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
+from ..spec.operation import Rank
 from .levels import Level, cut_dimension, tile_step
 from .placing import Placing
 
@@ -76,7 +77,7 @@ class Mapping:
     def _check_sums(self):
         """No sum may overflow."""
         products, formats = 1, self.machine.design.formats
-        for dimension in self.machine.operation.reduced:
+        for dimension in self.machine.operation.summed:
             products *= self.layer.sizes[dimension]
         if products > formats.reduction:
             raise MappingError(
@@ -92,6 +93,30 @@ class Mapping:
                     f"{self.layer.name}: a tile of {dimension} must be a multiple of {step} "
                     f"or all {size}, not {tile}"
                 )
+        for rank in self.machine.operation.scattered:
+            self._check_scattered(rank)
+
+    def _check_scattered(self, rank: Rank):
+        """The loop that a rank of the output follows is not cut, for tiles would share outputs;
+        and it is as long as all products of all outputs take.
+        """
+        layer, lead = self.layer, rank.lead
+        size = layer.sizes[lead]
+        if self.tile(lead) < size:
+            raise MappingError(
+                f"{layer.name}: tiles of {lead} would share outputs of {rank}; it must be all "
+                f"{size}, not {self.tile(lead)}"
+            )
+        need = layer.extents[rank.name] - sum(
+            rank.coefficient(d, layer.symbols) * (layer.sizes[d] - 1)
+            for d in rank.dimensions
+            if d != lead
+        )
+        if size != need:
+            raise MappingError(
+                f"{layer.name}: {layer.extents[rank.name]} outputs of {rank} take {need} trips of "
+                f"{lead}, not {size}"
+            )
 
     def tile(self, dimension: str) -> int:
         size = self.layer.sizes[dimension]
@@ -120,7 +145,7 @@ class Mapping:
     @property
     def _outer_order(self) -> list[str]:
         """Dimensions for the loops from tile to tile; reductions inside unless asked otherwise."""
-        reduced = self.machine.operation.reduced
+        reduced = self.machine.operation.summed
         rest = sorted((d for d in self._dims if d not in self.order), key=lambda d: d in reduced)
         return [*rest, *self.order]
 
@@ -147,12 +172,20 @@ class Mapping:
     # Which levels matter to whom
 
     def reduces(self, level: Level) -> bool:
-        return level.dimension in self.machine.operation.reduced
+        return level.dimension in self.machine.operation.summed
 
     @cached_property
     def first_reduction(self) -> int:
-        """Index of the outermost level that reduces; the number of levels if none does."""
-        found = [n for n, level in enumerate(self.levels) if self.reduces(level)]
+        """Index of the outermost level that reduces, or along which the sums of a scattered rank
+        are under way together; the number of levels if there is none.
+        """
+        walked = {level.dimension for level in self.levels}
+        leads = {
+            rank.lead
+            for rank in self.machine.operation.scattered
+            if walked & (set(rank.dimensions) - {rank.lead})
+        }
+        found = [n for n, x in enumerate(self.levels) if self.reduces(x) or x.dimension in leads]
         return found[0] if found else len(self.levels)
 
     @cached_property
@@ -161,7 +194,7 @@ class Mapping:
         return tuple(
             n
             for n, level in enumerate(self.levels)
-            if n > self.first_reduction and not self.reduces(level)
+            if n >= self.first_reduction and not self.reduces(level)
         )
 
     def suffix(self, keeps) -> int:

@@ -159,7 +159,7 @@ def _check_shift(placement, tensor, axis):
             f"what stays in the PEs can be shifted",
             key=key,
         )
-    if placement.extent[axis] > 1 and not _varies(placement, tensor, axis):
+    if axis is not None and placement.extent[axis] > 1 and not _varies(placement, tensor, axis):
         raise SpecError(
             f"{tensor.name} is the same all along the {AXES[axis]}; there is nothing to shift",
             key=key,

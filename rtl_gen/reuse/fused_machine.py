@@ -152,6 +152,7 @@ class FusedMachine(Machine):
             input_reads=max(widths.input_reads for widths in found),
             input_loops=max(widths.input_loops for widths in found),
             input_taps=max(widths.input_taps for widths in found),
+            output_checks=max(widths.output_checks for widths in found),
             modes=len(found),
         )
 

@@ -8,7 +8,7 @@ from ..isa.fields import Record
 from ..spec.layer import Layer
 from ..spec.operation import Operation, SpecError
 from .array_words import ArrayWords
-from .refusals import check_parameters, check_rate
+from .refusals import check_output, check_parameters, check_rate
 
 __all__ = ["BURST_BEATS", "Machine"]
 
@@ -61,14 +61,7 @@ class Machine(ArrayWords):
                 f"an accelerator multiplies two operands, not {len(self.operation.operands)}",
                 key="operation.einsum",
             )
-        for tensor in (self.operation.output, self.operation.weight):
-            for rank in tensor.ranks:
-                if not rank.is_plain:
-                    raise SpecError(
-                        f"the rank {rank} of {tensor.name} is no dimension as it is; in an "
-                        f"accelerator only the input may have such ranks",
-                        key="operation.einsum",
-                    )
+        check_output(self)
 
     def _check_words(self):
         """Words fill lanes, and buffers hold what is taken at once."""
@@ -221,6 +214,7 @@ class Machine(ArrayWords):
             input_reads=self.input_reads,
             input_loops=len(self.input_read_sizes),
             input_taps=self.moving.size if self.moving else 0,
+            output_checks=len(self.operation.scattered),
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
         )

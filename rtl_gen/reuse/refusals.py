@@ -8,7 +8,44 @@ from ..spec.operation import SpecError
 if TYPE_CHECKING:
     from .machine import Machine
 
-__all__ = ["check_parameters", "check_rate"]
+__all__ = ["check_output", "check_parameters", "check_rate"]
+
+
+def check_output(machine: "Machine") -> None:
+    """Where each product goes follows from the loops around the array.
+
+    Raises
+    ------
+    SpecError
+        If a rank of the output is more than a dimension, or one less multiples of others; or if
+        such a rank depends on where on the array a PE lies, or on how long a sum stays in it.
+    """
+    operation, output = machine.operation, machine.operation.output
+    known: list[str] = []
+    for rank in output.ranks:
+        if rank.lead is None or set(rank.dimensions) & set(known):
+            raise SpecError(
+                f"the rank {rank} of {output.name} is neither a dimension nor one less multiples "
+                f"of others, each in no other rank; in an accelerator outputs are found so",
+                key="operation.einsum",
+            )
+        known += rank.dimensions
+    moved = [d for rank in operation.scattered for d in rank.dimensions]
+    for loop in machine.design.dataflow.spatial:
+        if loop.dimension in moved and machine.spatial_size(loop.dimension) > 1:
+            raise SpecError(
+                f"the loop over {loop.dimension!r} lies on the {AXES[loop.axis]} and leads to "
+                f"other outputs of one rank at each PE; in an accelerator a sum is always behind "
+                f"the same exit, so {' and '.join(map(str, operation.scattered))} must be walked "
+                f"outside the array",
+                key=f"nest.{AXES[loop.axis]}.{loop.dimension}",
+            )
+    if operation.scattered and machine.reuse.output.stationary:
+        raise SpecError(
+            f"sums stay in the PEs while {machine.design.dataflow.inner!r} runs, but products go "
+            f"to other outputs as {' and '.join(moved)} advance; one of these must be innermost",
+            key="nest",
+        )
 
 
 def check_parameters(machine: "Machine") -> None:
@@ -21,9 +58,9 @@ def check_parameters(machine: "Machine") -> None:
     """
     operation = machine.operation
     blocked = machine.blocked_dimension(operation.output)
-    own = operation.weight.dimensions & operation.output.dimensions
+    own = {d for d in operation.channels if d != blocked}
     for loop in machine.design.dataflow.spatial:
-        if loop.dimension in own - {blocked} and machine.spatial_size(loop.dimension) > 1:
+        if loop.dimension in own and machine.spatial_size(loop.dimension) > 1:
             raise SpecError(
                 f"the loop over {loop.dimension!r} lies on the {AXES[loop.axis]}, and "
                 f"{operation.weights} has other weights for each: outputs that leave together "

@@ -13,7 +13,7 @@ from ..mapping.placing import OWN_INPUT
 from ..mapping.program import LayerData, Program
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
-from ..spec.operation import Operation, Rank
+from ..spec.operation import Operation, Rank, Tensor
 from .job import MemoryTiming
 from .programs import ProgramResult, run_programs
 from .run import Simulation
@@ -25,6 +25,7 @@ __all__ = [
     "index_form",
     "operand_shapes",
     "random_data",
+    "tensor_shape",
 ]
 
 
@@ -53,13 +54,15 @@ class LayerCheck:
 
 def operand_shapes(operation: Operation, layer: Layer) -> dict[str, tuple[int, ...]]:
     """The array shape of each operand: sizes of dimensions, extents of other ranks."""
-    return {
-        tensor.name: tuple(
-            layer.sizes[rank.terms[0].dimension] if rank.is_plain else layer.extents[rank.name]
-            for rank in tensor.ranks
-        )
-        for tensor in operation.operands
-    }
+    return {tensor.name: tensor_shape(tensor, layer) for tensor in operation.operands}
+
+
+def tensor_shape(tensor: Tensor, layer: Layer) -> tuple[int, ...]:
+    """The array shape of a tensor."""
+    return tuple(
+        layer.sizes[rank.terms[0].dimension] if rank.is_plain else layer.extents[rank.name]
+        for rank in tensor.ranks
+    )
 
 
 def random_data(
@@ -79,13 +82,9 @@ def random_data(
         for name, shape in shapes.items()
     }
     weights = draw[operation.weights].astype(np.int8)
-    channels = [
-        layer.sizes[rank.terms[0].dimension]
-        for rank in operation.output.ranks
-        if rank.terms[0].dimension in operation.weight.dimensions
-    ]
+    channels = [layer.sizes[d] for d in operation.channels]
     reduction = 1
-    for dimension in operation.reduced:
+    for dimension in operation.summed:
         reduction *= layer.sizes[dimension]
     # A sum of n random products has a deviation of about 74 * 74 * sqrt(n); aim at 40 of 127.
     scale = 40 / (5476 * np.sqrt(reduction)) * rng.uniform(0.5, 2, channels)
@@ -112,10 +111,10 @@ def golden_output(
         for tensor in operation.operands
     ]
     output = [index_form(rank, layer) for rank in operation.output.ranks]
-    shape = tuple(layer.sizes[rank.terms[0].dimension] for rank in operation.output.ranks)
+    shape = tensor_shape(operation.output, layer)
     sums = affine_einsum(layer.sizes, output, operands, shape, zeros=zeros)
-    names = [rank.terms[0].dimension for rank in operation.output.ranks]
-    spread = [layer.sizes[name] if name in operation.weight.dimensions else 1 for name in names]
+    leads = [rank.lead for rank in operation.output.ranks]
+    spread = [n if lead in operation.channels else 1 for lead, n in zip(leads, shape)]
     parts = [
         np.asarray(x, dtype=np.int64).reshape(spread)
         for x in (data.bias, data.multiplier, data.shift)

@@ -77,6 +77,17 @@ class Rank:
     def dimensions(self) -> tuple[str, ...]:
         return tuple(term.dimension for term in self.terms if term.dimension)
 
+    @property
+    def lead(self) -> str | None:
+        """The dimension that the rank follows: it alone, or less multiples of others, as ``w`` in
+        ``q = w - e*s``; None: the rank has no such form.
+        """
+        leads = [term for term in self.terms if term == Term(term.dimension) and term.dimension]
+        others = [term for term in self.terms if term not in leads]
+        fits = len(leads) == 1 and all(t.dimension and t.coefficient < 0 for t in others)
+        alone = len(set(self.dimensions)) == len(self.dimensions)
+        return leads[0].dimension if fits and alone else None
+
     def coefficient(self, dimension: str, symbols: dict[str, int]) -> int:
         """By how much the index grows when ``dimension`` grows by one."""
         return sum(t.value(symbols) for t in self.terms if t.dimension == dimension)
@@ -203,6 +214,30 @@ class Operation:
     def reduced(self) -> tuple[str, ...]:
         """Dimensions that are summed over: those the output lacks."""
         return tuple(d for d in self.dimensions if d not in self.output.dimensions)
+
+    @property
+    def scattered(self) -> tuple[Rank, ...]:
+        """Ranks of the output that are no dimension as it is: as one of its dimensions advances,
+        the products of a step go to other outputs.
+        """
+        return tuple(rank for rank in self.output.ranks if not rank.is_plain)
+
+    @property
+    def summed(self) -> tuple[str, ...]:
+        """Dimensions along which the products of one output follow each other: those the output
+        lacks and, of a scattered rank, all but the one that it follows.
+        """
+        others = {d for rank in self.scattered for d in rank.dimensions if d != rank.lead}
+        return tuple(d for d in self.dimensions if d in self.reduced or d in others)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Dimensions of the output that index the weights as they are: each of their values has
+        parameters of its own.
+        """
+        plain = {r.terms[0].dimension for r in self.weight.ranks if r.is_plain}
+        named = [r.terms[0].dimension for r in self.output.ranks if r.is_plain]
+        return tuple(d for d in named if d in plain)
 
     @property
     def activation(self) -> Tensor:

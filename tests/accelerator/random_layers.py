@@ -76,7 +76,9 @@ def tiled_dimensions(machine: Machine) -> tuple[str, ...]:
     operation = machine.operation
     plain = {rank.terms[0].dimension for rank in operation.activation.ranks if rank.is_plain}
     summed = [d for d in operation.reduced if d in plain]
-    return tuple(d for d in operation.output.dimensions if d not in operation.batch) + tuple(summed)
+    scattered = {d for rank in operation.scattered for d in rank.dimensions}
+    kept = [d for d in operation.output.dimensions if d not in (*operation.batch, *scattered)]
+    return (*kept, *summed)
 
 
 def is_ragged(mapping: Mapping, dimension: str) -> bool:
@@ -136,16 +138,32 @@ def draw_einsum(rng: random.Random, machine: Machine, name: str, limits: Limits)
     """
     operation = machine.operation
     windows = [rank for rank in operation.activation.ranks if not rank.is_plain]
-    slid = {d for rank in windows for d in rank.dimensions}
+    others = [
+        rank
+        for tensor in (operation.output, operation.weight)
+        for rank in tensor.ranks
+        if not rank.is_plain
+    ]
+    slid = {d for rank in (*windows, *others) for d in rank.dimensions}
     sizes = {}
     for d in operation.dimensions:
         if d in operation.batch:
             sizes[d] = machine.spatial_size(d) * rng.choice([1, 1, 2, 3])
         elif d in slid:
-            sizes[d] = rng.randint(1, 3 if d in operation.reduced else limits.pixels)
+            sizes[d] = rng.randint(1, 3 if d in operation.summed else limits.pixels)
         else:
             sizes[d] = rng.randint(1, limits.channels)
     symbols, extents = {}, {}
+    quantization = draw_quantization(rng)
+    for rank in others:  # w - q, of an output or a filter: w is as long as all products take
+        symbols |= {x: rng.randint(1, 2) for term in rank.terms for x in term.symbols}
+        extents[rank.name] = rng.randint(1, limits.pixels if rank in operation.scattered else 4)
+        less = [rank.coefficient(d, symbols) * (sizes[d] - 1) for d in rank.dimensions[1:]]
+        sizes[rank.lead] = extents[rank.name] - sum(less)
+        if rank not in operation.scattered:
+            sizes[rank.lead] = max(1, sizes[rank.lead] + rng.randint(-2, 2))
+            if sizes[rank.lead] < extents[rank.name] - sum(less):  # a tap is missing somewhere
+                quantization = replace(quantization, input_zero=0)
     for rank in windows:
         reach = 0
         for term in rank.terms:
@@ -167,7 +185,7 @@ def draw_einsum(rng: random.Random, machine: Machine, name: str, limits: Limits)
         sizes=sizes,
         symbols=symbols,
         extents=extents,
-        quantization=draw_quantization(rng),
+        quantization=quantization,
     )
 
 
@@ -284,7 +302,7 @@ def scale_outputs(draw, machine: Machine, layer: Layer, source, weights):
     reduced = tuple(
         n
         for n, rank in enumerate(operation.weight.ranks)
-        if rank.terms[0].dimension in operation.reduced
+        if not rank.is_plain or rank.terms[0].dimension in operation.summed
     )
     products = math.prod(weights.shape[n] for n in reduced)
     sums = weights.sum(axis=reduced, dtype=np.int64)  # of each output channel

@@ -51,6 +51,9 @@ class IssueParams:
         Whether a residual may be added.
     taps
         Places through which an input moves; 0: inputs do not move.
+    checks
+        Coordinates of the output that a step must have inside the tensor, else its products belong
+        nowhere.
     drain_modes
         Of a design of several dataflows, in which of them sums are shifted out.
     """
@@ -66,6 +69,7 @@ class IssueParams:
     gather_loops: int
     adds: bool = False
     taps: int = 0
+    checks: int = 0
     drain_modes: tuple[bool, ...] = ()
 
     @property
@@ -118,6 +122,9 @@ class Issue(wiring.Component):
     array ever has to wait. Coming back to an accumulator that is not yet written back is held up
     here. Where sums are shifted out, the step that completes them is followed by drain ticks, and
     no step goes meanwhile.
+
+    With ``checks``, a step whose products lie outside the output has no tag: it goes through the
+    array, and its sums are dropped behind it.
 
     Where inputs move from PE to PE, every step is a tick, and there are ticks without a step: so
     many before the first step, before each other first step of a run of the inner loop, and before
@@ -223,7 +230,7 @@ class Issue(wiring.Component):
         if params.drain_sizes:
             self._elaborate_drain(m, platform, item, draining, may_emit)
         else:
-            m.d.comb += self.tag_valid.eq(self.go)
+            m.d.comb += self.tag_valid.eq(self.go & self._inside(item))
         self._elaborate_room(m, may_emit, parameters)
         if params.accumulators:
             self._elaborate_hazard(m, item, hazard)
@@ -267,8 +274,16 @@ class Issue(wiring.Component):
     def _leaving(self, item):
         """Whether a step completes sums that leave with it."""
         if not self._params.drain_sizes:
-            return item.reduce_last
+            return item.reduce_last & self._inside(item)
         return item.reduce_last & ~self._shifts if self._params.drain_modes else 0
+
+    def _inside(self, item):
+        """Whether the products of a step belong to an output."""
+        inside = Const(1)
+        for n in range(self._params.checks):
+            at = item[f"z{n}"]
+            inside = inside & (at >= 0) & (at < self.config[f"z{n}_limit"])
+        return inside
 
     def _elaborate_tag(self, m, item):
         """The tag of a step."""
