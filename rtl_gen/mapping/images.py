@@ -3,32 +3,51 @@
 import numpy as np
 
 from ..reuse.machine import Machine
-from ..spec.operation import Tensor
+from ..spec.operation import Operation, Tensor
 from .levels import Level
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
 
-__all__ = ["channel_dimensions", "fold_input_zero", "parameter_image", "weight_image"]
+__all__ = [
+    "Weights",
+    "channel_dimensions",
+    "fold_input_zero",
+    "offline_arrays",
+    "parameter_image",
+    "weight_image",
+]
+
+Weights = np.ndarray | tuple[np.ndarray, ...]
+"""int8, of the shape of the operand that is laid out offline; of several such operands one each."""
 
 
-def weight_image(mapping: Mapping, weights: np.ndarray) -> bytes:
-    """The weights as the feeding engine reads them, from an int8 array of the operand's shape.
+def weight_image(mapping: Mapping, weights: Weights) -> bytes:
+    """The weights as the feeding engine reads them, from int8 arrays of the operands' shapes.
 
     Bytes of lanes that lie outside the tensor, or outside the piece of a block or tile that the
-    step works on, are 0: they are what keeps pad elements out of the sums.
+    step works on, are 0: they are what keeps pad elements out of the sums. Of several operands the
+    lanes lie side by side.
     """
-    machine = mapping.machine
-    tensor, operand = machine.operation.weight, machine.weight_operand
-    levels = _set_levels(mapping)
-    ticks = machine.load_ticks(operand) if machine.weights_held else 1
-    shape = [level.bound for level in levels] + [ticks, len(operand.elements)]
-    index = {d: np.zeros(shape, dtype=np.int64) for d in tensor.dimensions}
-    _add_lanes(machine, index, ticks)
-    valid = _add_levels(index, levels, shape)
-    for dimension, values in index.items():
-        valid &= values < mapping.layer.sizes[dimension]
-    values = np.where(valid, _elements(mapping, tensor, weights, index), 0).astype(np.int8)
-    return _in_words(machine, values, held=machine.weights_held)
+    machine, levels, lanes = mapping.machine, _set_levels(mapping), []
+    ticks = machine.load_ticks(machine.weight_operand) if machine.weights_held else 1
+    arrays = offline_arrays(machine.operation, weights)
+    for number, tensor, array in zip(machine.weight_numbers, machine.operation.offline, arrays):
+        operand = machine.reuse.operands[number]
+        shape = [level.bound for level in levels] + [ticks, len(operand.elements)]
+        dimensions = {*tensor.dimensions, *(level.dimension for level in levels)}
+        index = {d: np.zeros(shape, dtype=np.int64) for d in sorted(dimensions)}
+        _add_lanes(machine, operand, index, ticks)
+        valid = _add_levels(index, levels, shape)
+        for dimension, values in index.items():
+            valid &= values < mapping.layer.sizes[dimension]
+        elements = _elements(mapping, tensor, array, index)
+        lanes.append(np.where(valid, elements, 0).astype(np.int8))
+    return _in_words(machine, np.concatenate(lanes, axis=-1), held=machine.weights_held)
+
+
+def offline_arrays(operation: Operation, weights: Weights) -> tuple[np.ndarray, ...]:
+    """The arrays of the operands that are laid out offline, in their order."""
+    return tuple(weights) if len(operation.offline) > 1 else (np.asarray(weights),)
 
 
 def _elements(mapping: Mapping, tensor: Tensor, values, index: dict[str, np.ndarray]) -> np.ndarray:
@@ -53,9 +72,9 @@ def _set_levels(mapping: Mapping) -> list[Level]:
     return levels
 
 
-def _add_lanes(machine: Machine, index: dict[str, np.ndarray], ticks: int) -> None:
+def _add_lanes(machine: Machine, operand, index: dict[str, np.ndarray], ticks: int) -> None:
     """Add to the indices where each lane lies on the array, and each tick along the shift."""
-    placement, operand = machine.reuse.placement, machine.weight_operand
+    placement = machine.reuse.placement
     shift = operand.shift if machine.weights_held else None
     lanes = [placement.indices(operand.lanes[operand.keys.index(e)]) for e in operand.elements]
     backward = shift is not None and machine.reuse.skew[shift] >= 0
@@ -152,7 +171,7 @@ def parameter_image(
     return np.concatenate(parts, axis=1).tobytes()
 
 
-def fold_input_zero(mapping: Mapping, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def fold_input_zero(mapping: Mapping, weights: Weights, bias: np.ndarray) -> np.ndarray:
     """The bias that takes the input's zero point out of the sums: bias - zero * sum of weights.
 
     Raises
@@ -171,26 +190,30 @@ def fold_input_zero(mapping: Mapping, weights: np.ndarray, bias: np.ndarray) -> 
     return folded
 
 
-def _weight_sums(mapping: Mapping, weights: np.ndarray) -> np.ndarray:
-    """For each channel the sum of the weights that an output of it meets."""
+def _weight_sums(mapping: Mapping, weights: Weights) -> np.ndarray:
+    """For each channel the sum of the weights, or of their products, that an output of it meets."""
     operation, sizes = mapping.machine.operation, mapping.layer.sizes
-    tensor, channels = operation.weight, channel_dimensions(mapping)
-    if all(rank.is_plain for rank in tensor.ranks):
-        named = [rank.terms[0].dimension for rank in tensor.ranks]
+    tensors, channels = operation.offline, channel_dimensions(mapping)
+    arrays = offline_arrays(operation, weights)
+    if len(tensors) == 1 and all(rank.is_plain for rank in tensors[0].ranks):
+        named = [rank.terms[0].dimension for rank in tensors[0].ranks]
         axes = tuple(n for n, d in enumerate(named) if d in operation.summed)
         kept = [d for d in named if d not in operation.summed]
-        sums = np.asarray(weights, dtype=np.int64).sum(axis=axes)
+        sums = arrays[0].astype(np.int64).sum(axis=axes)
         return sums.transpose([kept.index(d) for d in channels])
-    order = [*channels, *sorted(tensor.dimensions - set(channels))]
-    grid = np.indices([sizes[d] for d in order], sparse=True)
-    elements = _elements(mapping, tensor, weights, dict(zip(order, grid)))
+    others = frozenset().union(*(tensor.dimensions for tensor in tensors)) - set(channels)
+    order = [*channels, *sorted(others)]
+    grid = dict(zip(order, np.indices([sizes[d] for d in order], sparse=True)))
+    product = np.ones([1] * len(order), dtype=np.int64)
+    for tensor, array in zip(tensors, arrays):
+        product = product * _elements(mapping, tensor, array, grid)
     summed = tuple(n for n, d in enumerate(order) if d in operation.summed)
-    sums = np.asarray(elements, dtype=np.int64).sum(axis=summed)
+    sums = product.sum(axis=summed)
     spread = sums.reshape(*sums.shape[: len(channels)], -1)
     if mapping.layer.quantization.input_zero and (spread != spread[..., :1]).any():
         raise MappingError(
-            f"{mapping.layer.name}: outputs of one channel meet other parts of {tensor.name}, so "
-            f"that no bias takes the input's zero point out of all their sums; it must be 0, not "
+            f"{mapping.layer.name}: outputs of one channel meet other weights, so that no bias "
+            f"takes the input's zero point out of all their sums; it must be 0, not "
             f"{mapping.layer.quantization.input_zero}"
         )
     return spread[..., 0]

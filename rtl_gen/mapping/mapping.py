@@ -76,13 +76,14 @@ class Mapping:
 
     def _check_sums(self):
         """No sum may overflow."""
-        products, formats = 1, self.machine.design.formats
-        for dimension in self.machine.operation.summed:
+        operation, products = self.machine.operation, 1
+        most = self.machine.design.formats.reduction_of(len(operation.operands))
+        for dimension in operation.summed:
             products *= self.layer.sizes[dimension]
-        if products > formats.reduction:
+        if products > most:
             raise MappingError(
                 f"{self.layer.name}: a sum of {products} products can overflow; the design's "
-                f"formats hold {formats.reduction}"
+                f"formats hold {most}"
             )
 
     def _check_tiles(self):
@@ -166,8 +167,9 @@ class Mapping:
     @property
     def weight_dimensions(self) -> tuple[str, ...]:
         """Dimensions along which the weights change."""
-        dimensions = self.machine.operation.weight.dimensions
-        return tuple(d for d in dimensions if d not in self.layer.repeats)
+        operation, repeats = self.machine.operation, self.layer.repeats
+        own = frozenset().union(*(tensor.dimensions for tensor in operation.offline))
+        return tuple(d for d in operation.dimensions if d in own and d not in repeats)
 
     # Which levels matter to whom
 

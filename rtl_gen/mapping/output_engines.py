@@ -176,8 +176,8 @@ class OutputEngines:
                 strides["byte"] = level.unit
             if machine.accumulators:
                 strides["accumulator"] = self._entry(level, sums)
-            scattered = enumerate(machine.operation.scattered)
-            strides |= {f"z{k}": self._moves(level.dimension, level.unit, r.name) for k, r in scattered}
+            for k, rank in enumerate(machine.operation.scattered):
+                strides[f"z{k}"] = self._moves(level.dimension, level.unit, rank.name)
             if machine.moving:
                 strides["x"] = source.moves(level, machine.moving.rank)
             events = {"commit": self.tile_words if outside else 0}

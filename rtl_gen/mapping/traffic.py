@@ -139,7 +139,7 @@ def _load_ticks(mapping: Mapping) -> dict[str, int]:
     """Load ticks of each held operand: all of them for each tile that is held."""
     machine, found = mapping.machine, {}
     for number, dimensions in (
-        (machine.weight_number, mapping.weight_dimensions),
+        *((n, mapping.weight_dimensions) for n in machine.weight_numbers),
         (machine.input_number, machine.operation.activation.dimensions),
     ):
         operand = machine.reuse.operands[number]

@@ -101,12 +101,13 @@ def explain(design: Design) -> Explanation:
         refused = error
         reuse = analyse(Placement(design.dataflow, design.shape), design.formats)
     operation = design.dataflow.operation
-    roles = {operation.weights: "weights"}
+    roles = {operation.activation.name: "input"}
     operands = tuple(
-        operand_facts(reuse, operand, roles.get(operand.name, "input"))
+        operand_facts(reuse, operand, roles.get(operand.name, "weights"))
         for operand in reuse.operands
     )
-    output = output_facts(reuse, design.formats.largest_product, design.formats.reduction)
+    formats, count = design.formats, len(operation.operands)
+    output = output_facts(reuse, formats.product_of(count), formats.reduction_of(count))
     words, pieces = {}, {}
     if machine:
         words = {operand.name: operand_words(machine, operand.name) for operand in operands}
@@ -161,7 +162,7 @@ def plain(facts: Explanation) -> dict:
         "accumulators": {
             "behind_each_exit": facts.accumulators,
             "bits": facts.sum_bits,
-            "max_products": design.formats.reduction,
+            "max_products": design.formats.reduction_of(len(facts.operands)),
         },
         "steps_per_cycle": float(facts.steps_per_cycle) if facts.words else None,
         "post": {"lanes": facts.post_lanes, "cycles": facts.post_phases} if facts.words else None,
@@ -298,8 +299,8 @@ def _output(facts: Explanation) -> str:
         lines += row(
             "at the edge",
             f"{facts.accumulators} accumulators of {facts.sum_bits} bits behind each exit add up "
-            f"what the array gives in pieces: up to {formats.reduction} products whatever their "
-            f"values",
+            f"what the array gives in pieces: up to {formats.reduction_of(len(facts.operands))} "
+            f"products whatever their values",
         )
     words = facts.words.get(output.name)
     if words:

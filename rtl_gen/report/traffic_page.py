@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..mapping.mapper import choose_mapping
+from ..mapping.mapping import Mapping
+from ..mapping.packed_image import packed_image
 from ..mapping.placing import OWN_INPUT
-from ..operands import random_operands
 from ..reuse.fused_machine import machine_of
 from ..reuse.machine import Machine
-from ..sim.layers import check_layers
+from ..sim.layers import check_layers, random_data
 from ..sim.link_counters import LinkCounters
 from ..sim.programs import build_machine
 from ..sim.run import Simulation
@@ -32,9 +33,9 @@ HEAD = """# What moves
 For each file of `dataflows/`, on a small array with small buffers, a layer in several tiles: words
 read of each buffer, beats of the memory port, elements and sums on each class of links. What is
 predicted follows in closed form from the reuse analysis and the mapping
-(`rtl_gen/mapping/traffic.py`); what is counted comes from strobes at the ports of the memories and at
-the PEs of the simulated design (`rtl_gen/sim/link_counters.py`). Nothing but equal is expected:
-there is no tolerance. `make traffic` runs the simulations and writes this page;
+(`rtl_gen/mapping/traffic.py`); what is counted comes from strobes at the ports of the memories and
+at the PEs of the simulated design (`rtl_gen/sim/link_counters.py`). There is no tolerance: nothing
+but equal is expected. `make traffic` runs the simulations and writes this page;
 `rtl-gen traffic FILE LAYER --sim` does the same for any layer on any design.
 
 A word of a link counts in every step, load tick, drain tick or tick of a moving input, also where a
@@ -48,8 +49,8 @@ BUFFERS = Buffers(
     input=2 * KIB, weights=2 * KIB, output=2 * KIB, parameters=1 * KIB, accumulators=128
 )
 
-Rows = list[tuple[Machine, Layer, list[TrafficRow]]]
-"""Of each dataflow of a file its machine, its layer, and what that moves."""
+Rows = list[tuple[Mapping, list[TrafficRow]]]
+"""The layers of a file, and what each moves."""
 
 
 def small_machine(file: Path) -> Machine:
@@ -93,13 +94,28 @@ def sample_layer(machine: Machine, *, fits: bool = False) -> Layer:
     return Layer(name=name, operation=operation.name, sizes=sizes, symbols=symbols, extents=extents)
 
 
+def _mapped(whole: Machine) -> list[Mapping]:
+    """The layers of the page: one for each dataflow, and one whose windows are folded."""
+    found = []
+    for machine in whole.alone:
+        layers = [sample_layer(machine)]
+        layers += [folded] if (folded := _first_layer(machine)) else []
+        found += [choose_mapping(machine, layer, OWN_INPUT) for layer in layers]
+    return found
+
+
+def _first_layer(machine: Machine) -> Layer | None:
+    """A layer of three input channels, if the design folds its windows."""
+    layer = sample_layer(machine)
+    if packed_image(machine, layer) is None:
+        return None
+    channel = machine.blocked_dimension(machine.operation.activation)
+    return replace(layer, name="first", sizes=layer.sizes | {channel: 3})
+
+
 def predicted(file: Path) -> Rows:
     """What a file's layers move, in closed form."""
-    found = []
-    for machine in small_machine(file).alone:
-        layer = sample_layer(machine)
-        found.append((machine, layer, compare_traffic(choose_mapping(machine, layer, OWN_INPUT))))
-    return found
+    return [(mapping, compare_traffic(mapping)) for mapping in _mapped(small_machine(file))]
 
 
 def counted(file: Path) -> Rows:
@@ -113,15 +129,15 @@ def counted(file: Path) -> Rows:
     whole = small_machine(file)
     simulation, links = Simulation(build_machine(whole, links=True), seed=1), LinkCounters(whole)
     found = []
-    for machine in whole.alone:
-        layer = sample_layer(machine)
-        numbers = random_operands(machine.operation, layer, 1)
-        mapping = choose_mapping(machine, layer, OWN_INPUT)
-        work = [(layer, numbers.source, numbers.data)]
+    for mapping in _mapped(whole):
+        image = mapping.placing.image
+        layer = image.layer if image else mapping.layer
+        source, data = random_data(mapping.machine.operation, layer, 1)
+        work = [(layer, source, data)]
         [check] = check_layers(whole, simulation, work, mappings=[mapping])
         if not check.exact:
             raise RuntimeError(f"{file.stem}: {check.wrong} outputs are wrong")
-        found.append((machine, layer, compare_traffic(mapping, check, links=links)))
+        found.append((mapping, compare_traffic(mapping, check, links=links)))
     return found
 
 
@@ -130,15 +146,18 @@ def traffic_page(project: Path, rows_of: Callable[[Path], Rows]) -> str:
     page = [HEAD]
     for file in sorted((project / "dataflows").glob("*.yaml")):
         page.append(f"## {file.stem}\n")
-        for machine, layer, rows in rows_of(file):
-            page.append(_section(machine, layer, rows))
+        for mapping, rows in rows_of(file):
+            page.append(_section(mapping, rows))
     return "\n".join(page)
 
 
-def _section(machine: Machine, layer: Layer, rows: list[TrafficRow]) -> str:
-    design = machine.design
+def _section(mapping: Mapping, rows: list[TrafficRow]) -> str:
+    design, image = mapping.machine.design, mapping.placing.image
+    layer = image.layer if image else mapping.layer
     sizes = " ".join(f"{d}={size}" for d, size in layer.sizes.items())
-    lines = [f"{design.dataflow.name}, {design.rows}x{design.columns} PEs, {sizes}:", ""]
+    how = ", its windows folded" if image else ""
+    what = f"{design.dataflow.name}, {design.rows}x{design.columns} PEs, {sizes}{how}:"
+    lines = [what, ""]
     lines += ["| port or link | predicted | counted |", "|---|---:|---:|"]
     for row in rows:
         seen = row.predicted if row.counted is None else row.counted

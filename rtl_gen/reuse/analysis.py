@@ -33,7 +33,7 @@ def analyse(placement: Placement, formats: Formats | None = None) -> Reuse:
         _check_shift(placement, dataflow.operation.tensor(name), axis)
     operands = tuple(_operand(placement, tensor, skew) for tensor in dataflow.operation.operands)
     result = _output(placement, dataflow.operation.output, skew)
-    bits = formats.bits_for(_products(placement, result, formats))
+    bits = formats.bits_for(_products(placement, result, formats), len(operands))
     return Reuse(placement, skew, operands, result, bits, formats)
 
 
@@ -216,11 +216,12 @@ def _drain_axis(placement, skew) -> int:
 
 def _products(placement, output, formats) -> int:
     """Products in the widest partial sum that travels in the array."""
+    most = formats.reduction_of(len(placement.dataflow.operation.operands))
     if output.stationary:
-        return formats.reduction
+        return most
     members: dict[Key, int] = {}
     tensor = placement.dataflow.operation.output
     for pe in placement.pes:
         key = placement.element(tensor, pe)
         members[key] = members.get(key, 0) + 1
-    return min(formats.reduction, max(members.values()) * output.steps_in_pe)
+    return min(most, max(members.values()) * output.steps_in_pe)

@@ -119,6 +119,8 @@ class FusedMachine(Machine):
             ("residuals have other ranks", "residual_checks"),
         ]
         why = [what for what, name in found if getattr(one, name) != getattr(two, name)]
+        if len(first.weight_numbers) > 1:
+            why.append("more than two operands are multiplied")
         if max(one.input_reads, two.input_reads) > 1:
             # Then a response has all words of a step: of a dataflow that takes one, the first.
             odd = [m for m in (first, other) if m.input_words != max(1, m.input_reads)]

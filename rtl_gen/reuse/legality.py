@@ -180,8 +180,9 @@ def _output(array: Reuse, nest: Placement) -> list[str]:
     if output.accumulate and kept > output.depth:
         reasons.append(f"a PE keeps {output.depth} sums of {tensor.name}, not {kept}")
     # A layer of more products than the formats allow runs on no design.
-    products = min(array.formats.reduction, _products(output, nest, groups))
-    bits = array.formats.bits_for(products)
+    count = len(array.operands)
+    products = min(array.formats.reduction_of(count), _products(output, nest, groups))
+    bits = array.formats.bits_for(products, count)
     if not output.stationary and bits > array.psum_bits:
         reasons.append(f"sums of {tensor.name} take {bits} bits, not {array.psum_bits}")
     return reasons

@@ -4,11 +4,40 @@ from typing import TYPE_CHECKING
 
 from ..spec.dataflow import AXES
 from ..spec.operation import SpecError
+from .result import HeldOperand
 
 if TYPE_CHECKING:
     from .machine import Machine
 
-__all__ = ["check_output", "check_parameters", "check_rate"]
+__all__ = ["check_operands", "check_output", "check_parameters", "check_rate"]
+
+
+def check_operands(machine: "Machine") -> None:
+    """Operands that come from the weight buffer are used up together, so that one set of words has
+    all of them.
+
+    Raises
+    ------
+    SpecError
+        If one is held and another is not, or they are shifted in along different axes.
+    """
+    operands = [machine.reuse.operands[n] for n in machine.weight_numbers]
+    first = operands[0]
+    for other in operands[1:]:
+        if isinstance(first, HeldOperand) != isinstance(other, HeldOperand):
+            held, used = (first, other) if isinstance(first, HeldOperand) else (other, first)
+            raise SpecError(
+                f"{held.name} stays in the PEs while {machine.design.dataflow.inner!r} runs, and "
+                f"{used.name} does not; an accelerator brings them side by side, so both or "
+                f"neither may",
+                key="nest",
+            )
+        if isinstance(first, HeldOperand) and first.shift != other.shift:
+            raise SpecError(
+                f"{first.name} and {other.name} come side by side, so they must be shifted in "
+                f"along the same axis",
+                key=f"links.shift.{other.name}",
+            )
 
 
 def check_output(machine: "Machine") -> None:

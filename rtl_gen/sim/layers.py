@@ -7,6 +7,7 @@ import numpy as np
 
 from ..golden.einsum import IndexForm, affine_einsum
 from ..golden.quantize import output_int8
+from ..mapping.images import offline_arrays
 from ..mapping.mapper import choose_mapping
 from ..mapping.mapping import Mapping
 from ..mapping.placing import OWN_INPUT
@@ -23,6 +24,7 @@ __all__ = [
     "check_layers",
     "golden_output",
     "index_form",
+    "operand_arrays",
     "operand_shapes",
     "random_data",
     "tensor_shape",
@@ -81,27 +83,39 @@ def random_data(
         name: np.full(shape, -128) if extreme else rng.integers(-128, 128, shape)
         for name, shape in shapes.items()
     }
-    weights = draw[operation.weights].astype(np.int8)
+    weights = tuple(draw[tensor.name].astype(np.int8) for tensor in operation.offline)
     channels = [layer.sizes[d] for d in operation.channels]
     reduction = 1
     for dimension in operation.summed:
         reduction *= layer.sizes[dimension]
     # A sum of n random products has a deviation of about 74 * 74 * sqrt(n); aim at 40 of 127.
-    scale = 40 / (5476 * np.sqrt(reduction)) * rng.uniform(0.5, 2, channels)
+    deviation = 74 ** len(operation.operands) * np.sqrt(reduction)
+    scale = 40 / deviation * rng.uniform(0.5, 2, channels)
     fraction, shift = np.frexp(scale)
     multiplier = np.minimum(np.round(fraction * (1 << 31)), (1 << 31) - 1).astype(np.int64)
     bias = rng.integers(-(1 << 14), 1 << 14, channels)
     return (
         draw[operation.activation.name].astype(np.int8),
-        LayerData(weights, bias, multiplier, shift.astype(np.int64)),
+        LayerData(
+            weights if len(weights) > 1 else weights[0], bias, multiplier, shift.astype(np.int64)
+        ),
     )
+
+
+def operand_arrays(
+    operation: Operation, source: np.ndarray, data: LayerData
+) -> dict[str, np.ndarray]:
+    """The array of each operand."""
+    arrays = offline_arrays(operation, data.weights)
+    names = [tensor.name for tensor in operation.offline]
+    return {operation.activation.name: source, **dict(zip(names, arrays))}
 
 
 def golden_output(
     operation: Operation, layer: Layer, source: np.ndarray, data: LayerData
 ) -> np.ndarray:
     """The int8 output that is right, of the shape of the operation's output."""
-    arrays = {operation.activation.name: source, operation.weights: data.weights}
+    arrays = operand_arrays(operation, source, data)
     zeros = [
         layer.quantization.input_zero if tensor.name == operation.activation.name else 0
         for tensor in operation.operands

@@ -75,21 +75,32 @@ class Formats:
     @property
     def largest_product(self) -> int:
         """Magnitude of the product of two most negative operands."""
-        return 1 << (2 * self.operand_bits - 2)
+        return self.product_of(2)
 
     @property
     def reduction_limit(self) -> int:
-        """Products that an accumulator holds whatever their values."""
-        return ((1 << (self.accumulator_bits - 1)) - 1) // self.largest_product
+        """Products of two operands that an accumulator holds whatever their values."""
+        return self._limit(2)
 
     @property
     def reduction(self) -> int:
-        """Products summed at most, declared or derived."""
-        return self.max_reduction or self.reduction_limit
+        """Products of two operands that are summed at most, declared or derived."""
+        return self.reduction_of(2)
 
-    def bits_for(self, products: int) -> int:
+    def product_of(self, operands: int) -> int:
+        """Magnitude of the product of so many most negative operands."""
+        return 1 << operands * (self.operand_bits - 1)
+
+    def reduction_of(self, operands: int) -> int:
+        """Products of so many operands that are summed at most."""
+        return min(self.max_reduction or self._limit(operands), self._limit(operands))
+
+    def _limit(self, operands: int) -> int:
+        return ((1 << (self.accumulator_bits - 1)) - 1) // self.product_of(operands)
+
+    def bits_for(self, products: int, operands: int = 2) -> int:
         """Bits of two's complement that hold every sum of so many products."""
-        return (products * self.largest_product).bit_length() + 1
+        return (products * self.product_of(operands)).bit_length() + 1
 
 
 @dataclass(frozen=True, kw_only=True)

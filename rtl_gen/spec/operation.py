@@ -137,7 +137,8 @@ class Operation:
     symbols
         Names in the projections that are known only at run time: strides, dilations, padding.
     weights
-        Name of the operand that is laid out offline, in the order of its use.
+        Name of an operand that is laid out offline, in the order of its use. Of more than two
+        operands all are but the first beside it.
     batch
         Dimensions whose ranks lie outside the channel blocks in memory.
 
@@ -235,7 +236,7 @@ class Operation:
         """Dimensions of the output that index the weights as they are: each of their values has
         parameters of its own.
         """
-        plain = {r.terms[0].dimension for r in self.weight.ranks if r.is_plain}
+        plain = {r.terms[0].dimension for t in self.offline for r in t.ranks if r.is_plain}
         named = [r.terms[0].dimension for r in self.output.ranks if r.is_plain]
         return tuple(d for d in named if d in plain)
 
@@ -245,8 +246,13 @@ class Operation:
         return next(t for t in self.operands if t.name != self.weights)
 
     @property
+    def offline(self) -> tuple[Tensor, ...]:
+        """The operands that are laid out offline: all but the activation."""
+        return tuple(t for t in self.operands if t.name != self.activation.name)
+
+    @property
     def weight(self) -> Tensor:
-        """The operand that is laid out offline."""
+        """The operand that is named as laid out offline."""
         return self.tensor(self.weights)
 
     @property

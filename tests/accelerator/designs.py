@@ -8,6 +8,7 @@ from pathlib import Path
 
 from random_layers import Case, is_ragged, tiled_dimensions
 
+from rtl_gen.reuse.fused_machine import machine_of
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.explain_mismatch import explain
 from rtl_gen.sim.job import MemoryTiming
@@ -55,7 +56,9 @@ def small_machine(
     sizes = Buffers(
         input=buffers, weights=buffers, output=buffers, parameters=1 * KIB, accumulators=128
     )
-    return Machine(dataclasses.replace(design, rows=rows, columns=columns, buffers=sizes, **others))
+    return machine_of(
+        dataclasses.replace(design, rows=rows, columns=columns, buffers=sizes, **others)
+    )
 
 
 def run_cases(

@@ -1,4 +1,4 @@
-"""The table of what moves: predicted from the reuse analysis, counted in RTL, for all that ships."""
+"""What moves: predicted from the reuse analysis and counted in RTL, for all that ships."""
 
 import numpy as np
 import pytest
@@ -21,13 +21,10 @@ SHIPPED = sorted(path.stem for path in DATAFLOWS.glob("*.yaml"))
 def ones(machine, layer):
     """Operands that are all 1."""
     operation, shapes = machine.operation, operand_shapes(machine.operation, layer)
-    channels = [
-        layer.sizes[rank.terms[0].dimension]
-        for rank in operation.output.ranks
-        if rank.terms[0].dimension in operation.weight.dimensions
-    ]
+    channels = [layer.sizes[d] for d in operation.channels]
     bias = np.zeros(channels, dtype=np.int64)
-    weights = np.ones(shapes[operation.weights], dtype=np.int8)
+    weights = tuple(np.ones(shapes[t.name], dtype=np.int8) for t in operation.offline)
+    weights = weights if len(weights) > 1 else weights[0]
     source = np.ones(shapes[operation.activation.name], dtype=np.int8)
     return layer, source, LayerData(weights, bias, bias + (1 << 30), bias - 4)
 

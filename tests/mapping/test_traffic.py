@@ -112,8 +112,8 @@ def test_each_link_carries_a_word_a_step_or_tick(file):
             assert sum(found.links[key] for key in ways) == pes * times
         for name, ticks in found.load_ticks.items():
             operand, machine = reuse.operand(name), mapping.machine
-            lines = reuse.placement.extent[operand.shift]
-            if name == machine.operation.weights:  # each load reads whole words
+            lines = 1 if operand.shift is None else reuse.placement.extent[operand.shift]
+            if name != machine.operation.activation.name:  # each load reads whole words
                 words = -(-lines // machine.weight_vectors) * machine.weight_words
                 assert ticks * words == found.buffers["feed_weights"] * lines
             elif not mapping.layer.symbols.get("t") and not mapping.layer.symbols.get("l"):
