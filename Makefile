@@ -76,8 +76,9 @@ sim: $(READY)
 sweep: $(READY_SWEEP)
 	@$(CLI) sweep $(SWEEP) $(if $(SEED),--seed $(SEED))
 
+# Short simulations: compiling them costs more than running them.
 test: $(READY_TEST)
-	$(RUN) -m pytest -n 2 -m 'not long' $(TESTS)
+	OPT_FAST=-O1 $(RUN) -m pytest -n 2 -m 'not long' $(TESTS)
 
 test-long: $(READY_TEST)
 	$(RUN) -m pytest -n 2 -m long $(TESTS)

@@ -19,6 +19,8 @@ import fused_area
 import generation
 import idioms
 import mac_use
+import resnet50
+import resnet50_network
 import simulation
 from measure import Measure, load
 from rich.console import Console
@@ -38,6 +40,8 @@ MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "buffet": buffet.measures,
     "bus_use": bus_use.measures,
     "depthwise": depthwise.measures,
+    "resnet50": resnet50.measures,
+    "resnet50_network": resnet50_network.measures,
     "idioms": idioms.measures,
 }
 

@@ -1,8 +1,10 @@
 """The benches' code runs, at sizes that take seconds; what it says of marks is right."""
 
+import csv
 import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,8 @@ import fused_area  # noqa: E402
 import generation  # noqa: E402
 import idioms  # noqa: E402
 import mac_use  # noqa: E402
+import resnet50  # noqa: E402
+import resnet50_network  # noqa: E402
 import run  # noqa: E402
 from designs import small_machine  # noqa: E402
 from measure import Measure, repeat  # noqa: E402
@@ -182,6 +186,57 @@ def test_depthwise_of_a_small_design():
     assert (use.asked, dram.asked, wrong.value) == (48, 85, 0)
     assert 100 * 9 * 4 / 256 / 2 < use.value < 100 * 9 * 4 / 256
     assert 5 < dram.value < 85
+
+
+def test_resnet50_of_a_small_design():
+    """One that other tests build too; a shape that counts twice, one with a mark, one without."""
+    machine = small_machine("weight_stationary", 4, 4)
+    shapes = (resnet50.Shape(1, 8, 16, 6, 1), resnet50.Shape(2, 4, 16, 9, 3, 2))
+    found = {x.name: x for x in resnet50.measures(design=machine.design, shapes=shapes)}
+    assert found["resnet50_wrong_outputs"].value == 0
+    uses = [found[f"resnet50_{shape.name}"] for shape in shapes]
+    assert [use.asked for use in uses] == [90, None]
+    assert uses[1].name == "resnet50_3x3_16_to_4_at_9_stride2"
+    together, macs = found["resnet50_convolutions"], [shape.layer().macs for shape in shapes]
+    cycles = [100 * n / use.value for n, use in zip(macs, uses)]
+    assert together.asked == 95
+    whole = 100 * (macs[0] + 2 * macs[1]) / (cycles[0] + 2 * cycles[1])
+    assert together.value == pytest.approx(whole)
+
+
+def test_the_resnet50_network_at_a_small_size():
+    """On a design that other tests build too: a block that adds its shortcut, one that adds what
+    the block before gave, one with a stride.
+    """
+    machine = small_machine("weight_stationary", 4, 4, buffers=4096, post_add=True)
+    small = {"size": 6, "stages": ((2, 4, 1), (1, 8, 2))}
+    net = resnet50_network.network(machine, **small)
+    added = {layer.layer.name: layer.residual for layer in net.chain if layer.addition}
+    assert added == {"layer1.0.conv3": 0, "layer1.1.conv3": 3, "layer2.0.conv3": 7}
+    assert [output.shape[2:] for output in net.outputs[-3:]] == [(6, 6, 8), (3, 3, 8), (3, 3, 32)]
+    found = {each.name: each for each in resnet50_network.measures(design=machine.design, **small)}
+    assert found["resnet50_network_wrong_outputs"].value == 0
+    assert 0 < found["resnet50_network"].value < 95 and not found["resnet50_network"].holds
+    assert 4 <= found["resnet50_network_on_chip"].value < len(net.chain)
+
+
+def test_the_resnet50_network_has_all_convolutions_but_the_first():
+    blocks = sum(count for count, _, _ in resnet50_network.STAGES)
+    shortcuts = len(resnet50_network.STAGES)
+    assert 3 * blocks + shortcuts + 1 == sum(shape.times for shape in resnet50.SHAPES)
+
+
+@pytest.mark.shared_data
+def test_resnet50_shapes_are_the_networks(shared_data):
+    with open(shared_data / "layers.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["network"] == "resnet50_v1.5"]
+    convolutions = [row for row in rows if row["op"] == "CONV"]
+    names = ("K", "C", "H", "R", "stride", "pad")
+    counted = Counter(tuple(int(row[name]) for name in names) for row in convolutions)
+    ours = {(x.k, x.c, x.size, x.kernel, x.stride, x.kernel // 2): x.times for x in resnet50.SHAPES}
+    assert ours == counted and counted.total() == 53
+    macs = sum(shape.times * shape.layer().macs for shape in resnet50.SHAPES)
+    assert macs == sum(int(row["MACs"]) for row in convolutions)
 
 
 def test_idioms_of_a_small_design(capsys):

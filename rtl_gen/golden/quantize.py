@@ -14,6 +14,7 @@ from rtl_gen.golden.fixed_point import INT32_MAX, INT32_MIN, divide_by_power, hi
 __all__ = [
     "QuantizeRangeError",
     "Rounding",
+    "activation_range",
     "clamp",
     "output_int8",
     "quantize_multiplier",
@@ -118,6 +119,38 @@ def requantize(acc, multiplier, shift, rounding: Rounding = "double") -> np.ndar
     shifted = acc << np.maximum(shift, 0)
     shifted = _in_range(SHIFTED, shifted, INT32_MIN, INT32_MAX)
     return divide_by_power(high_multiply(shifted, multiplier), np.maximum(-shift, 0))
+
+
+def activation_range(kind: str, scale: float, zero: int) -> tuple[int, int]:
+    """What an activation function leaves of int8 with this scale and zero point.
+
+    Parameters
+    ----------
+    kind
+        ``none``, ``relu``, ``relu6`` or ``relu_n1_to_1``.
+
+    Returns
+    -------
+    act_min, act_max
+
+    Raises
+    ------
+    KeyError
+        If the function is another one.
+
+    Source: TFLite, ``kernel_util.cc`` (CalculateActivationRangeQuantized).
+    """
+    low, high = {"none": (None, None), "relu": (0, None), "relu6": (0, 6), "relu_n1_to_1": (-1, 1)}[
+        kind
+    ]
+
+    def quantized(real: int) -> int:
+        value = np.float32(real) / np.float32(scale)
+        return zero + int(np.sign(value) * np.floor(np.abs(value) + np.float32(0.5)))
+
+    act_min = -128 if low is None else max(-128, quantized(low))
+    act_max = 127 if high is None else min(127, quantized(high))
+    return act_min, act_max
 
 
 def clamp(values, act_min: int, act_max: int) -> np.ndarray:

@@ -61,15 +61,24 @@ def _check(machine: Machine, before: list[ChainedLayer], chained: ChainedLayer) 
         raise MappingError(f"{name}: how its residual is added must be given")
     if isinstance(chained.residual, int):
         other = before[chained.residual].layer
-        mine, its = (
-            BlockedTensor(machine, x, machine.operation_of(x).output).shape
-            for x in (chained.layer, other)
-        )
-        if mine != its:
+        mine, its = (_output_of(machine, layer) for layer in (chained.layer, other))
+        if not mine.lies_like(its):
             raise MappingError(
-                f"{name}: its residual must be {mine} like its output, not {its} as {other.name} "
-                f"gives"
+                f"{name}: its residual must be {mine.shape} like its output, not {its.shape} as "
+                f"{other.name} gives"
             )
+
+
+def _output_of(machine: Machine, layer: Layer) -> BlockedTensor:
+    """The output of a layer, on any of the dataflows that run it."""
+    mode = _modes(machine, layer)[0]
+    return BlockedTensor(mode, layer, mode.operation.output)
+
+
+def _modes(machine: Machine, layer: Layer) -> list[Machine]:
+    """The dataflows of a design that compute a layer's operation."""
+    name = machine.operation_of(layer).name
+    return [one for one in machine.alone if one.operation.name == name]
 
 
 class _DoesNotFit(Exception):
@@ -98,14 +107,32 @@ def chain_layers(
     MappingError
         If a layer does not fit the design, or reads what another does not write.
     """
-    layers, spilled = list(layers), set()
+    layers = list(layers)
     for n, layer in enumerate(layers):
         _check(machine, layers[:n], layer)
+    spilled = _too_large(machine, layers)
     while True:
         try:
             return _Chain(machine, layers, spilled, store_all).program()
         except _DoesNotFit as error:
             spilled.add(error.number)
+
+
+def _too_large(machine: Machine, layers: list[ChainedLayer]) -> set[int]:
+    """Layers whose outputs would fit no memory even alone: no attempt need be made to keep them."""
+    most = max(whole_memory(machine, memory).words for memory in MEMORIES)
+    return {n for n, one in enumerate(layers) if _whole_words(machine, one.layer) > most}
+
+
+def _whole_words(machine: Machine, layer: Layer) -> int:
+    """Words of a whole output, the same whichever of the design's dataflows the layer takes."""
+    reasons = []
+    for one in _modes(machine, layer):
+        try:
+            return OutputEngines(Mapping(one, layer, placing=Placing(whole=True))).tile_words
+        except MappingError as error:
+            reasons.append(error)
+    raise reasons[0]
 
 
 class _Chain:
@@ -163,7 +190,7 @@ class _Chain:
             taken.append(input_place)
         loads = added is not None and added.address is not None
         # Not a word more, so that tensors of one shape lie alike, and a residual as its output.
-        own_words = self._whole_words(chained.layer) if whole else output_place.words
+        own_words = _whole_words(self.machine, chained.layer) if whole else output_place.words
         tile_words = min(own_words, added.place.words if loads else own_words)
         placing = Placing(
             source=source,
@@ -176,9 +203,11 @@ class _Chain:
         )
         mapping = self._mapping(n, placing)
         if added and added.address is None:
-            # The words of both are walked together; dataflows fill tiles up each in its own way.
-            written = self.steps[chained.residual].resident.pitches
-            if list(OutputEngines(mapping).pitches.values()) != list(written.values()):
+            # The words of both are walked together.
+            result, other = OutputEngines(mapping), self.steps[chained.residual].resident
+            written, ranks = other.pitches_for(result.tensor), result.tensor.order
+            walked = [name for name in ranks if result.tensor.count(name) > 1]
+            if written is None or any(written[name] != result.pitches[name] for name in walked):
                 raise _DoesNotFit(chained.residual)
         read = self.steps[chained.source] if isinstance(chained.source, int) else chained.source
         step = self.result.add(
@@ -225,7 +254,7 @@ class _Chain:
             shared = self.layers[n].residual is not None
             half = self._in_banks(place.words // 2)
             return Place(place.memory, place.first, half) if shared else place
-        words = rounded(self._whole_words(layer), self.machine.banks)
+        words = rounded(_whole_words(self.machine, layer), self.machine.banks)
         for at in (memory, 1 - memory):
             for free in self._free(at, taken):
                 if free.words >= words:
@@ -233,20 +262,6 @@ class _Chain:
         if self._kept(n):
             raise _DoesNotFit(n)
         raise _DoesNotFit(self.layers[n].residual)
-
-    def _whole_words(self, layer: Layer) -> int:
-        """Words of a whole output, whichever of the design's dataflows the layer takes."""
-        found, reason = [], None
-        for machine in self.machine.alone:
-            try:
-                mapping = Mapping(machine, layer, placing=Placing(whole=True))
-            except MappingError as error:
-                reason = error
-            else:  # each fills it up to whole pieces of its own
-                found.append(OutputEngines(mapping).tile_words)
-        if not found:
-            raise reason
-        return max(found)
 
     def _added(self, n: int, taken: list[Place], words: int) -> AddedTensor | None:
         """The residual of a layer; ``words``: of a tile, if that is known."""
@@ -257,8 +272,7 @@ class _Chain:
             place = self.steps[chained.residual].output_place
             return AddedTensor(chained.addition, place)
         place = self._largest(n, taken, 1, words)
-        operation = self.machine.operation_of(chained.layer)
-        tensor = BlockedTensor(self.machine, chained.layer, operation.output)
+        tensor = _output_of(self.machine, chained.layer)
         after = self._after(n, "residual", place)
         if isinstance(chained.residual, int):
             after = max(after, chained.residual + 1)

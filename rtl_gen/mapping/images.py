@@ -7,6 +7,8 @@ from ..spec.operation import Operation, Tensor
 from .levels import Level
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
+from .tagged_engines import tagged_weight_image
+from .tagged_mapping import TaggedMapping
 
 __all__ = [
     "Weights",
@@ -28,6 +30,8 @@ def weight_image(mapping: Mapping, weights: Weights) -> bytes:
     step works on, are 0: they are what keeps pad elements out of the sums. Of several operands the
     lanes lie side by side.
     """
+    if isinstance(mapping, TaggedMapping):
+        return tagged_weight_image(mapping, weights)
     machine, levels, lanes = mapping.machine, _set_levels(mapping), []
     ticks = machine.load_ticks(machine.weight_operand) if machine.weights_held else 1
     arrays = offline_arrays(machine.operation, weights)
@@ -77,7 +81,7 @@ def _add_lanes(machine: Machine, operand, index: dict[str, np.ndarray], ticks: i
     placement = machine.reuse.placement
     shift = operand.shift if machine.weights_held else None
     lanes = [placement.indices(operand.lanes[operand.keys.index(e)]) for e in operand.elements]
-    backward = shift is not None and machine.reuse.skew[shift] >= 0
+    backward = shift is not None and machine.reuse.paces[shift].direction > 0
     for n, (loop, unit) in enumerate(zip(placement.dataflow.spatial, placement.units)):
         if loop.dimension not in index:
             continue

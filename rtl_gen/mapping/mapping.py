@@ -171,6 +171,13 @@ class Mapping:
         own = frozenset().union(*(tensor.dimensions for tensor in operation.offline))
         return tuple(d for d in operation.dimensions if d in own and d not in repeats)
 
+    @property
+    def weight_sets(self) -> tuple[tuple[int, ...], int] | None:
+        """Of arrays that take weights pass by pass: the levels whose trips bring new ones, and
+        words of a pass; None where steps take them.
+        """
+        return None
+
     # Which levels matter to whom
 
     def reduces(self, level: Level) -> bool:

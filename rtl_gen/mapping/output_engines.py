@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..reuse.machine import Machine
 from .input_engines import InputEngines
-from .levels import Level
+from .levels import Level, tile_step
 from .linear_engines import changes_channel_block
 from .mapping import Mapping, MappingError
 from .nest import Loop, NestWriter, check_levels, product
 from .pitches import pitches_of
-from .step_words import least_crowded, reading_order, unit_crowded
-from .tensors import BlockedTensor
+from .step_words import least_crowded, unit_crowded
+from .tensors import BlockedTensor, memory_order
 
 __all__ = ["OutputEngines"]
 
@@ -69,7 +70,7 @@ class OutputEngines:
         if reader.input_reads == 1 or not self.mapping.placing.whole:
             return {}
         # Ranks of the reader's input; batches and groups, which lie outside, may differ in number.
-        ranks = reading_order(reader)
+        ranks = memory_order(reader.operation, reader.operation.activation)
         names = dict(zip(reversed(ranks), reversed(self.tensor.order)))
         if len(names) < min(len(ranks), 3):
             return {}
@@ -86,7 +87,18 @@ class OutputEngines:
         if not self.tensor.tensor.rank(name).is_plain:
             return self.tensor.count(name)
         covered = self.mapping.covered(self._dimension(name), self.boundary)
+        if self.mapping.placing.whole:
+            covered = max(covered, self._filled(name))
         return -(-covered // self.mapping.machine.block) if name == self._blocked else covered
+
+    def _filled(self, name: str) -> int:
+        """A rank of an output that stays on chip, filled up to whole pieces of each of the design's
+        dataflows: so it lies alike whichever writes it, and one may add what another gave.
+        """
+        size = self.mapping.layer.sizes[self._dimension(name)]
+        place = self.tensor.order[::-1].index(name)  # other operations have their own names
+        pieces = [_output_piece(machine, place) for machine in self.mapping.machine.all_modes]
+        return max(-(-size // piece) * piece for piece in pieces)
 
     def _dimension(self, name: str) -> str:
         return self.tensor.tensor.rank(name).lead
@@ -301,9 +313,10 @@ class OutputEngines:
                 writer.add(Loop(self.pieces(name), strides=self._residual_forms({name: 1})))
         writer.add(Loop(self.pieces(run)))
         limits = {"x": run} | {f"y{n}": name for n, name in enumerate(outer)}
-        return writer.fields() | {
-            f"{form}_limit": self.tensor.count(name) for form, name in limits.items()
-        }
+        # Another dataflow's outputs may have more ranks; one that is not there has one position.
+        missing = range(len(outer), self.mapping.machine.widths.residual_checks)
+        values = writer.fields() | {f"y{n}_limit": 1 for n in missing}
+        return values | {f"{form}_limit": self.tensor.count(name) for form, name in limits.items()}
 
     def _residual_forms(self, moved: dict[str, int]) -> dict[str, int]:
         """What a move along some ranks adds to the forms of the engine that loads a residual."""
@@ -367,3 +380,14 @@ class OutputEngines:
             for name in self.tensor.order
         )
         return words * self.mapping.machine.block
+
+
+def _output_piece(machine: Machine, place: int) -> int:
+    """What a dataflow's array takes of one rank of its output, or words have of it: of the last
+    rank in memory, if ``place`` is 0; 1 of a rank that it has not.
+    """
+    output = machine.operation.output
+    order = memory_order(machine.operation, output)
+    if place >= len(order):
+        return 1
+    return tile_step(machine, output.rank(order[-1 - place]).lead)

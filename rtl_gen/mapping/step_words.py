@@ -12,7 +12,7 @@ from .pitches import crowded_by, pitches_of
 if TYPE_CHECKING:
     from .input_engines import InputEngines
 
-__all__ = ["StepWords", "least_crowded", "reading_order", "unit_crowded"]
+__all__ = ["StepWords", "least_crowded", "unit_crowded"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,18 +91,6 @@ class StepWords:
             Positions of each rank that are read, the slowest first.
         """
         return least_crowded(self._crowded, used, room, ranks, self._machine.banks)
-
-
-def reading_order(machine: Machine) -> list[str]:
-    """Ranks of a machine's input in memory, the slowest first."""
-    operation = machine.operation
-    plain = [r for r in operation.activation.ranks if r.name != operation.activation.blocked]
-    outside = [r.name for r in plain if r.is_plain and r.terms[0].dimension in operation.batch]
-    return [
-        *outside,
-        operation.activation.blocked,
-        *(r.name for r in plain if r.name not in outside),
-    ]
 
 
 def unit_crowded(machine: Machine, pitches: dict[str, int]) -> int:

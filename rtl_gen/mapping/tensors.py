@@ -7,9 +7,18 @@ import numpy as np
 
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
-from ..spec.operation import Rank, Tensor
+from ..spec.operation import Operation, Rank, Tensor
 
-__all__ = ["BlockedTensor"]
+__all__ = ["BlockedTensor", "memory_order"]
+
+
+def memory_order(operation: Operation, tensor: Tensor) -> tuple[str, ...]:
+    """Ranks of one of an operation's tensors in memory, the slowest first; the blocked one stands
+    for its blocks.
+    """
+    plain = [rank for rank in tensor.ranks if rank.name != tensor.blocked]
+    outside = [r.name for r in plain if r.is_plain and r.terms[0].dimension in operation.batch]
+    return (*outside, tensor.blocked, *(r.name for r in plain if r.name not in outside))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +46,7 @@ class BlockedTensor:
     @cached_property
     def order(self) -> tuple[str, ...]:
         """Ranks in memory, the slowest first; the blocked one stands for its blocks."""
-        batch = self.machine.operation.batch
-        plain = [r for r in self.tensor.ranks if r.name != self.tensor.blocked]
-        outside = [r.name for r in plain if r.is_plain and r.terms[0].dimension in batch]
-        return (*outside, self.tensor.blocked, *(r.name for r in plain if r.name not in outside))
+        return memory_order(self.machine.operation, self.tensor)
 
     def count(self, name: str) -> int:
         """Positions along a rank, in words."""
@@ -79,11 +85,9 @@ class BlockedTensor:
             return True
         # Blocks without pad elements may belong to any of the ranks outside them.
         counts = [[n for n in map(t.count, t.order) if n > 1] for t in (self, other)]
-        return counts[0] == counts[1] and self._fills_blocks and other._fills_blocks
-
-    @property
-    def _fills_blocks(self) -> bool:
-        return self.extent(self.tensor.rank(self.tensor.blocked)) % self.machine.block == 0
+        channels = [t.extent(t.tensor.rank(t.tensor.blocked)) for t in (self, other)]
+        full = all(count % self.machine.block == 0 for count in channels)
+        return counts[0] == counts[1] and (full or channels[0] == channels[1])
 
     def pack(self, array: np.ndarray) -> bytes:
         """An int8 array of :attr:`shape`, laid out for the hardware."""

@@ -18,12 +18,13 @@ from .cost import input_ticks, input_words, linear_words, trips
 from .input_engines import InputEngines
 from .levels import Level
 from .linear_engines import LinearEngines, parameter_engines, weight_engines
-from .mapping import Mapping
+from .mapping import Mapping, MappingError
 from .nest import product
 from .output_engines import OutputEngines
+from .tagged_mapping import TaggedMapping
 from .ticks import Ticks
 
-__all__ = ["LinkClass", "Traffic", "link_classes", "traffic"]
+__all__ = ["LinkClass", "Traffic", "is_predicted", "link_classes", "traffic"]
 
 
 @dataclass(frozen=True, order=True)
@@ -91,15 +92,24 @@ def link_classes(reuse) -> dict[LinkClass, tuple[Wire | Port, ...]]:
     return {name: tuple(members) for name, members in found.items()}
 
 
+def is_predicted(mapping: Mapping) -> bool:
+    """Whether what a layer moves is known beforehand: not yet where words come on tagged buses."""
+    return not isinstance(mapping, TaggedMapping)
+
+
 def traffic(mapping: Mapping) -> Traffic:
     """What a layer moves that reads its input from memory and stores its output there.
 
     Raises
     ------
     MappingError
-        If the layer does not fit.
+        If the layer does not fit, or this is not known (:func:`is_predicted`).
     """
     machine = mapping.machine
+    if not is_predicted(mapping):
+        raise MappingError(
+            f"{mapping.layer.name}: what moves is not predicted where words come on tagged buses"
+        )
     source, result = InputEngines(mapping), OutputEngines(mapping)
     source.check()
     result.check()

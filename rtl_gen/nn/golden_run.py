@@ -4,7 +4,7 @@ import numpy as np
 
 from rtl_gen.golden.convolution import conv2d, fully_connected
 from rtl_gen.golden.quantize import output_int8
-from rtl_gen.nn.graph import Graph, ModelError, Node
+from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node
 
 __all__ = ["run_graph", "run_node"]
 
@@ -38,16 +38,20 @@ def run_graph(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarr
             )
     tensors = dict(inputs)
     for node in graph.nodes:
-        tensors[node.output] = run_node(node, tensors[node.input])
+        tensors[node.output] = run_node(node, *(tensors[name] for name in node.inputs))
     return tensors
 
 
-def run_node(node: Node, x: np.ndarray) -> np.ndarray:
-    """The layer's int8 output for int8 images, any number n of them.
+def run_node(node: GraphNode, *operands: np.ndarray) -> np.ndarray:
+    """A node's int8 output for int8 images, any number n of them.
 
-    ``x`` has n images of the size of ``node.input_shape``; its other dimensions may be split
+    Each operand has n images of the size that the node takes; their dimensions may be split
     otherwise (a matmul takes (n, h, w, c) as (n, h * w * c)).
     """
+    return _run_layer(node, *operands) if isinstance(node, Node) else node.run(*operands)
+
+
+def _run_layer(node: Node, x: np.ndarray) -> np.ndarray:
     layer, quantization = node.layer, node.layer.quantization
     x = x.reshape(len(x), *node.input_shape[1:])
     if layer.operation == "matmul":

@@ -1,16 +1,21 @@
 """A network as the accelerator sees it: layers in execution order, activations in NHWC."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode
 from rtl_gen.spec.layer import Layer
 
-__all__ = ["Graph", "ModelError", "Node", "Port", "Tensor"]
+__all__ = ["Graph", "GraphNode", "ModelError", "Node", "Port", "Refusal", "Tensor"]
 
 
 class ModelError(Exception):
     """A model file, or data for it, that cannot be used; the message is meant for its user."""
+
+
+class Refusal(Exception):
+    """Why one node of a model file cannot run; readers list those of all nodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +33,7 @@ class Tensor:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Node:
-    """A layer with its data.
+    """A multiply-accumulate layer with its data.
 
     Parameters
     ----------
@@ -82,6 +87,14 @@ class Node:
             )
 
     @property
+    def name(self) -> str:
+        return self.layer.name
+
+    @property
+    def inputs(self) -> tuple[str]:
+        return (self.input,)
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """(n, h, w, c) with the channels of all groups, or (m, k)."""
         sizes, extents = self.layer.sizes, self.layer.extents
@@ -96,6 +109,10 @@ class Node:
         if self.layer.operation == "matmul":
             return (sizes["m"], sizes["n"])
         return (sizes["n"], sizes["p"], sizes["q"], sizes["g"] * sizes["k"])
+
+
+GraphNode = Node | AdditionNode | PoolNode | SoftmaxNode
+"""All have a ``name``, the names of their ``inputs`` and of their ``output``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,7 +148,24 @@ class Graph:
     """A network: its nodes in execution order and every activation by name."""
 
     name: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[GraphNode, ...]
     tensors: dict[str, Tensor]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+
+    def until(self, name: str) -> "Graph":
+        """The network up to one of its nodes, whose output becomes the only one.
+
+        Raises
+        ------
+        ModelError
+            If there is no such node.
+        """
+        names = [node.name for node in self.nodes]
+        if name not in names:
+            raise ModelError(f"{self.name}: has no node {name}, but {', '.join(names)}")
+        nodes = self.nodes[: names.index(name) + 1]
+        tensor = self.tensors[nodes[-1].output]
+        index = np.arange(int(np.prod(tensor.shape[1:]))).reshape(tensor.shape[1:])
+        port = Port(name=tensor.name, tensor=tensor.name, index=index)
+        return replace(self, nodes=nodes, outputs=(port,))

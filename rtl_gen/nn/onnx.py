@@ -11,10 +11,10 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from rtl_gen.golden.quantize import Rounding
-from rtl_gen.nn.graph import Graph, ModelError, Port
+from rtl_gen.nn.graph import Graph, ModelError, Port, Refusal
 from rtl_gen.nn.layout import inverse
 from rtl_gen.nn.onnx_nodes import OPERATORS, NodeReader, node_title
-from rtl_gen.nn.onnx_operands import Refusal, array_of
+from rtl_gen.nn.onnx_operands import array_of
 
 __all__ = ["read_onnx"]
 

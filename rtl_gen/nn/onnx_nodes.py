@@ -11,9 +11,9 @@ import numpy as np
 from onnx import NodeProto
 
 from rtl_gen.golden.quantize import Rounding
-from rtl_gen.nn.graph import Node, Tensor
+from rtl_gen.nn.graph import Node, Refusal, Tensor
 from rtl_gen.nn.layout import View, channels_last, rows_as_stored
-from rtl_gen.nn.onnx_operands import Operands, Refusal, array_of, attributes_of, constant, padding
+from rtl_gen.nn.onnx_operands import Operands, array_of, attributes_of, constant, padding
 from rtl_gen.spec.layer import Layer, Quantization, conv2d, matmul
 
 __all__ = ["OPERATORS", "NodeReader", "node_title"]

@@ -9,8 +9,10 @@ import numpy as np
 from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper
 
 from rtl_gen.golden.quantize import quantize_multiplier
+from rtl_gen.golden.window import same_padding
+from rtl_gen.nn.graph import Refusal
 
-__all__ = ["Operands", "Refusal", "array_of", "attributes_of", "constant", "padding"]
+__all__ = ["Operands", "array_of", "attributes_of", "constant", "padding"]
 
 _ATTRIBUTE_TYPES = {
     "allowzero": AttributeProto.INT,
@@ -24,10 +26,6 @@ _ATTRIBUTE_TYPES = {
     "strides": AttributeProto.INTS,
     "value": AttributeProto.TENSOR,
 }
-
-
-class Refusal(Exception):
-    """Why one node cannot run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +145,7 @@ def padding(
         raise Refusal(f"auto_pad {mode!r} is not one that ONNX knows")
     before, after = [], []
     for size, taps, step, spread in zip(image, kernel, stride, dilation):
-        outputs = -(-size // step)
-        total = max((outputs - 1) * step + (taps - 1) * spread + 1 - size, 0)
-        less, more = total // 2, total - total // 2
+        less, more = same_padding(size, taps, stride=step, dilation=spread)
         before.append(less if mode == "SAME_UPPER" else more)
         after.append(more if mode == "SAME_UPPER" else less)
     return (*before, *after)

@@ -14,7 +14,7 @@ from ..mapping.placing import OWN_INPUT, Placing
 from ..nn.golden_run import run_graph
 from ..nn.graph import Graph
 from ..nn.to_program import OperationNode, to_operation
-from ..operands import Operands
+from ..operands import Operands, operation_for
 from ..sim.layers import check_layers
 from ..sim.run import Simulation
 from ..sim.verilator import Build
@@ -69,7 +69,7 @@ class MappedNetwork:
 
 
 def map_network(design: LoadedDesign, graph: Graph) -> MappedNetwork:
-    """Map every layer.
+    """Map every layer, each as that of the design's operations which takes fewest cycles.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def map_network(design: LoadedDesign, graph: Graph) -> MappedNetwork:
         If the design does not run one of them.
     """
     machine = design.machine
-    nodes = tuple(to_operation(node, machine.operation) for node in graph.nodes)
+    nodes = tuple(to_operation(node, operation_for(machine, node.layer)) for node in graph.nodes)
     own = {port.tensor for port in graph.inputs}  # what no layer of the network lays out
     mappings = tuple(
         choose_mapping(machine, node.layer, OWN_INPUT if node.node.input in own else Placing())

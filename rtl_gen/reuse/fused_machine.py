@@ -15,6 +15,7 @@ from .array_words import Lane
 from .fusion import Fusion, derive
 from .machine import Machine
 from .moving import MovingInput
+from .tagged_machine import TaggedMachine
 
 __all__ = ["FusedMachine", "ModeMachine", "machine_of"]
 
@@ -27,7 +28,9 @@ def machine_of(design: Design) -> Machine:
     SpecError
         If the design cannot be built.
     """
-    return FusedMachine(design) if design.others else Machine(design)
+    if design.others:
+        return FusedMachine(design)
+    return (TaggedMachine if design.dataflow.tagged else Machine)(design)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +45,23 @@ class ModeMachine(Machine):
         The sizes that the descriptors of the whole design depend on.
     lanes_shared
         Sums that leave the array together in the mode that has most.
-    widest
-        The dataflow that reads most words of the input in a step.
+    together
+        Each dataflow of the design as if it were the only one.
     """
 
     mode: int
     shared: Widths
     lanes_shared: int
-    widest: Machine
+    together: tuple[Machine, ...]
+
+    @property
+    def all_modes(self) -> tuple[Machine, ...]:
+        return self.together
+
+    @cached_property
+    def widest(self) -> Machine:
+        """The dataflow that reads most words of the input in a step."""
+        return max(self.together, key=lambda machine: machine.input_reads)
 
     @property
     def mode_fields(self) -> dict[str, int]:
@@ -100,8 +112,8 @@ class FusedMachine(Machine):
                 self._check_beside(other, alone[-1], number)
         widths = self._widths(alone)
         lanes = max(len(machine.output_lanes) for machine in alone)
-        widest = max(alone, key=lambda machine: machine.input_reads)
-        modes = (ModeMachine(m.design, n, widths, lanes, widest) for n, m in enumerate(alone))
+        together = tuple(alone)
+        modes = (ModeMachine(m.design, n, widths, lanes, together) for n, m in enumerate(alone))
         object.__setattr__(self, "modes", tuple(modes))
 
     @cached_property
@@ -116,7 +128,6 @@ class FusedMachine(Machine):
             ("inputs are held in one and used as they come in the other", "input_held"),
             ("inputs have other ranks that reach beyond their borders", "feed_checks"),
             ("inputs have other ranks that reach beyond their borders", "load_checks"),
-            ("residuals have other ranks", "residual_checks"),
         ]
         why = [what for what, name in found if getattr(one, name) != getattr(two, name)]
         if len(first.weight_numbers) > 1:
@@ -155,6 +166,7 @@ class FusedMachine(Machine):
             input_loops=max(widths.input_loops for widths in found),
             input_taps=max(widths.input_taps for widths in found),
             output_checks=max(widths.output_checks for widths in found),
+            residual_checks=max(widths.residual_checks for widths in found),
             modes=len(found),
         )
 
@@ -215,7 +227,7 @@ class FusedMachine(Machine):
 
     @property
     def residual_checks(self) -> int:
-        return self.modes[0].residual_checks
+        return self.widths.residual_checks
 
     @cached_property
     def smallest_tiles(self) -> dict[str, int]:

@@ -117,6 +117,11 @@ class Machine(ArrayWords):
         """A machine for each dataflow of the design."""
         return (self,)
 
+    @property
+    def all_modes(self) -> tuple["Machine", ...]:
+        """All dataflows of the design that this is one of, each as a machine."""
+        return (self,)
+
     def operation_of(self, layer: Layer) -> Operation:
         """The operation that a layer runs as; where it is none of the design's, any of those."""
         return self.operation
@@ -233,6 +238,16 @@ class Machine(ArrayWords):
     def engines(self) -> tuple[str, ...]:
         """The engines that it has."""
         return tuple(self.records)
+
+    @property
+    def sums_together(self) -> int:
+        """Sums at one address of the accumulators."""
+        return len(self.output_lanes)
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What a bench counts by itself: engines, and other parts that only some designs have."""
+        return self.engines
 
     @cached_property
     def records(self) -> dict[str, Record]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from random_layers import Case, is_ragged, tiled_dimensions
 
+from rtl_gen.mapping.traffic import is_predicted
 from rtl_gen.reuse.fused_machine import machine_of
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.explain_mismatch import explain
@@ -49,10 +50,14 @@ FETCHED = (False, True, True, False)
 
 
 def small_machine(
-    dataflow: str, rows: int, columns: int, *, buffers: int = 8 * KIB, **others
+    dataflow: str, rows: int, columns: int, *, buffers: int = 8 * KIB, reach=None, **others
 ) -> Machine:
-    """A shipped dataflow on an array with buffers of so many bytes, so that layers are tiled."""
+    """A shipped dataflow on an array with buffers of so many bytes, so that layers are tiled; with
+    limits of its wires, by tensor, if there are any.
+    """
     design = load_design(DATAFLOWS / f"{dataflow}.yaml")
+    flow = dataclasses.replace(design.dataflow, reach=reach or {})
+    design = dataclasses.replace(design, dataflow=flow)
     sizes = Buffers(
         input=buffers, weights=buffers, output=buffers, parameters=1 * KIB, accumulators=128
     )
@@ -104,6 +109,7 @@ def run_cases(
         failures += [
             f"{case}: {row.name}: {row.predicted} predicted, {row.counted} counted"
             for case, check in zip(chosen, checks)
+            if is_predicted(case.mapping)
             for row in compare_traffic(case.mapping, check, links=counters)
             if not row.exact
         ]

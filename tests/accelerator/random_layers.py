@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rtl_gen.golden.elementwise import add_factors
 from rtl_gen.golden.quantize import quantize_multiplier
+from rtl_gen.mapping.addition import Addition
 from rtl_gen.mapping.encode import encode_layer
 from rtl_gen.mapping.levels import tile_step
 from rtl_gen.mapping.mapping import Mapping, MappingError
@@ -18,7 +20,15 @@ from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import operand_shapes
 from rtl_gen.spec.layer import Layer, Quantization, conv2d, matmul
 
-__all__ = ["Case", "Limits", "draw_case", "is_legal", "is_ragged", "tiled_dimensions"]
+__all__ = [
+    "Case",
+    "Limits",
+    "draw_case",
+    "is_legal",
+    "is_ragged",
+    "random_addition",
+    "tiled_dimensions",
+]
 
 TRIES = 20_000
 """Draws before a design is held to be unable to run what is asked."""
@@ -333,3 +343,20 @@ def scale_outputs(draw, machine: Machine, layer: Layer, source, weights, order=N
     bias = np.round(bias + draw.uniform(-1000, 1000, sums.shape))
     multiplier, shift = quantize_multiplier(scale)
     return bias.astype(np.int64), multiplier, shift
+
+
+def random_addition(rng: np.random.Generator) -> Addition:
+    """How two tensors of random scales and zeros are added."""
+    scales = rng.uniform(0.01, 0.1, 3)
+    zeros = (int(x) for x in rng.integers(-128, 128, 3))
+    own, residual, output = zeros
+    low, high = sorted(int(x) for x in rng.integers(-128, 128, 2))
+    return Addition(
+        factors=add_factors(*scales),
+        own_zero=own,
+        residual_zero=residual,
+        output_zero=output,
+        act_min=low if rng.random() < 0.5 else -128,
+        act_max=high if rng.random() < 0.5 else 127,
+        rounding=rng.choice(["double", "single"]),
+    )

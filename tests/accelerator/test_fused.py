@@ -1,28 +1,32 @@
 """Several dataflows in one accelerator: layers of different ones in one program, bit-exact."""
 
 import dataclasses
+import functools
 import random
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from designs import CONDITIONS, DATAFLOWS, FETCHED, RESET_EVERY
-from random_layers import Limits, draw_case, draw_quantization
+from random_layers import Limits, draw_case, draw_quantization, random_addition
 
 import rtl_gen
+from rtl_gen.api import LoadedDesign
 from rtl_gen.mapping.chain import ChainedLayer, chain_layers
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.mapping.program import Program
+from rtl_gen.nn.graph import Graph, Node, Port, Tensor
 from rtl_gen.nn.to_program import runs_as
+from rtl_gen.report.network import map_network, run_network
 from rtl_gen.reuse.fused_machine import FusedMachine, machine_of
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import golden_output, random_data
 from rtl_gen.sim.programs import build_machine, run_programs
 from rtl_gen.sim.run import Simulation
 from rtl_gen.spec.design import KIB, Buffers
-from rtl_gen.spec.layer import conv2d
+from rtl_gen.spec.layer import conv2d, matmul
 from rtl_gen.spec.layer_text import parse_layer
 from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.parse import load_design
@@ -30,9 +34,9 @@ from rtl_gen.spec.parse import load_design
 FUSED = DATAFLOWS / "weight_and_output_stationary.yaml"
 LIMITS = Limits(pixels=12, macs=60_000)
 SHAPES = {  # with what else is tried there
-    (3, 5): {"bus_bits": 64, "post_lanes": 2},
-    (5, 2): {"multiplier_registers": 2, "post_lanes": 4, "post_add": True},
-    (2, 7): {"block": 8, "bus_bits": 64, "post_lanes": 2},
+    (3, 5): {"bus_bits": 64, "post_lanes": 2, "post_add": False},
+    (5, 2): {"multiplier_registers": 2, "post_lanes": 4},
+    (2, 7): {"block": 8, "bus_bits": 64, "post_lanes": 2, "post_add": False},
     (16, 16): {},
 }
 
@@ -40,7 +44,9 @@ SHAPES = {  # with what else is tried there
 ADAPTIVE = DATAFLOWS / "adaptive.yaml"
 
 
-def fused_machine(rows: int, columns: int, *, file=FUSED, image=0, **others) -> FusedMachine:
+def fused_machine(
+    rows: int, columns: int, *, file=FUSED, image=0, post_add=True, **others
+) -> FusedMachine:
     sizes = Buffers(
         input=2 * KIB, weights=4 * KIB, output=2 * KIB, parameters=1 * KIB, accumulators=128
     )
@@ -48,9 +54,18 @@ def fused_machine(rows: int, columns: int, *, file=FUSED, image=0, **others) -> 
         sizes = dataclasses.replace(sizes, input=16 * KIB, weights=16 * KIB, output=16 * KIB)
     sizes = dataclasses.replace(sizes, image=image)
     design = dataclasses.replace(
-        load_design(file), rows=rows, columns=columns, buffers=sizes, **others
+        load_design(file), rows=rows, columns=columns, buffers=sizes, post_add=post_add, **others
     )
     return machine_of(design)
+
+
+@functools.cache
+def narrow_adaptive():
+    """Weight stationary and depthwise layers on an array that has a row more than a filter has
+    taps; its machine, and its simulation built.
+    """
+    machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
+    return machine, build_machine(machine)
 
 
 def draw_mixed(machine, seed):
@@ -65,9 +80,9 @@ def draw_mixed(machine, seed):
     return program, outputs, modes
 
 
-def run_mixed(machine, seeds):
+def run_mixed(machine, seeds, build=None):
     """Programs under all conditions, every output exact; returns the pairs of modes in a row."""
-    build = build_machine(machine)
+    build = build or build_machine(machine)
     drawn = {f"program seed {seed}": draw_mixed(machine, seed) for seed in seeds}
     pairs = set()
     for n, conditions in enumerate(CONDITIONS):
@@ -95,10 +110,9 @@ def test_layers_of_different_modes_in_one_program():
 
 
 def test_inputs_move_in_one_mode_and_stand_in_the_other():
-    """Weight stationary and depthwise layers; the array has a row more than a filter has taps."""
-    machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
+    machine, build = narrow_adaptive()
     assert (machine.input_reads, machine.moving.size) == (3, 3)
-    assert run_mixed(machine, range(8)) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert run_mixed(machine, range(8), build) == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
 def pointwise(rng, name, c, k, size):
@@ -108,34 +122,66 @@ def pointwise(rng, name, c, k, size):
 
 
 def draw_block(machine, seed):
-    """An inverted residual's layers, all on chip: 1x1, depthwise, 1x1, and what each gives."""
+    """An inverted residual's layers, all on chip: 1x1, depthwise, 1x1, and what each gives. Some
+    add what a layer before them gave, of whichever dataflow, or an array.
+    """
     rng = random.Random(seed)
-    size, stride = rng.randint(2, 9), rng.randint(1, 2)
-    channels, narrow = 16 * rng.randint(1, 3), rng.randint(1, 20)
+    size, stride = rng.randint(2, 9), rng.choice([1, 1, 2])
+    channels, narrow = rng.choice([rng.randint(1, 40), 16, 32, 48]), rng.randint(1, 20)
+    kernel = rng.randint(1, 3)
+    pad = (kernel // 2,) * 4 if kernel % 2 else tuple(rng.randint(0, 1) for _ in range(4))
     depthwise = conv2d(
         name="depthwise", k=channels, c=channels, groups=channels, h=size, w=size,
-        r=rng.randint(1, 3), s=rng.randint(1, 3), stride=(stride, stride),
-        pad=tuple(rng.randint(0, 1) for _ in range(4)), quantization=draw_quantization(rng),
+        r=kernel, s=kernel, stride=(stride, stride), pad=pad, quantization=draw_quantization(rng),
     )  # fmt: skip
     depthwise = runs_as(depthwise, machine.modes[1].operation)
     rows, columns = depthwise.sizes["p"], depthwise.sizes["q"]
     last = conv2d(
-        name="last", c=channels, k=narrow, h=rows, w=columns, r=1, s=1,
-        quantization=draw_quantization(rng),
+        name="last", c=channels, k=rng.choice([channels, channels, narrow]), h=rows, w=columns,
+        r=1, s=1, quantization=draw_quantization(rng),
     )  # fmt: skip
     chain, outputs = [], []
     for n, layer in enumerate((pointwise(rng, "first", narrow, channels, size), depthwise, last)):
         operation = machine.operation_of(layer)
         array, data = random_data(operation, layer, 3 * seed + n)
         source = outputs[-1].reshape(array.shape) if n else array
-        outputs.append(golden_output(operation, layer, source, data))
-        chain.append(ChainedLayer(layer, data, n - 1 if n else array))
+        own = golden_output(operation, layer, source, data)
+        residual, added = draw_residual(rng, outputs, own)
+        how = None if residual is None else random_addition(np.random.default_rng(seed))
+        outputs.append(own if how is None else how.golden(own, added.reshape(own.shape)))
+        chain.append(ChainedLayer(layer, data, n - 1 if n else array, residual, how))
     return chain, outputs
 
 
-def run_blocks(machine, seeds):
-    """Blocks under all conditions, stored layer by layer or only at their end."""
-    simulation, resident = Simulation(build_machine(machine), seed=2), 0
+def draw_residual(rng, outputs, own):
+    """Nothing, an array, or the number of an earlier output of the same size; and its values."""
+    alike = [n for n, one in enumerate(outputs) if one.squeeze().shape == own.squeeze().shape]
+    if alike and rng.random() < 0.7:
+        number = rng.choice(alike)
+        return number, outputs[number]
+    if rng.random() < 0.5:
+        return None, None
+    array = np.random.default_rng(rng.randrange(1000)).integers(-128, 128, own.shape)
+    return array.astype(np.int8), array.astype(np.int8)
+
+
+def added_across(machine, program):
+    """Layers that add, on chip, what one of another dataflow gave; and those that load it."""
+    across = loaded = 0
+    places = {step.output_place: step for step in program.steps}
+    for step in program.steps:
+        if step.added and step.added.address is None:
+            other = places[step.added.place].mapping.machine
+            across += other.mode != step.mapping.machine.mode
+        loaded += step.added is not None and step.added.address is not None
+    return across, loaded
+
+
+def run_blocks(machine, seeds, build=None):
+    """Blocks under all conditions, stored layer by layer or only at their end; counts layers that
+    read on chip, and those that add a tensor of another dataflow, or one that is loaded.
+    """
+    simulation, resident, added = Simulation(build or build_machine(machine), seed=2), 0, []
     for n, conditions in enumerate(CONDITIONS):
         drawn = [draw_block(machine, seed) for seed in seeds[n :: len(CONDITIONS)]]
         programs = [
@@ -147,15 +193,17 @@ def run_blocks(machine, seeds):
         for program, (_, outputs), done in zip(programs, drawn, results, strict=True):
             assert not done.problems, f"{conditions}: {done.problems}"
             resident += sum(step.mapping.placing.source is not None for step in program.steps)
+            added.append(added_across(machine, program))
             for got, right in zip(done.outputs, outputs, strict=True):
                 if got is not None:
                     np.testing.assert_array_equal(got.reshape(right.shape), right)
-    return resident
+    return resident, *(sum(counts) for counts in zip(*added))
 
 
 def test_inverted_residuals_stay_on_chip():
-    machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
-    assert run_blocks(machine, range(12)) >= 12
+    machine, build = narrow_adaptive()
+    resident, across, loaded = run_blocks(machine, range(16), build)
+    assert resident >= 16 and across >= 4 and loaded >= 4
 
 
 @pytest.mark.long
@@ -163,7 +211,8 @@ def test_inverted_residuals_stay_on_chip():
 def test_adaptive_on_other_shapes(shape):
     machine = fused_machine(*shape, file=ADAPTIVE, image=1 * KIB, post_lanes=4)
     assert run_mixed(machine, range(60)) == {(0, 0), (0, 1), (1, 0), (1, 1)}
-    assert run_blocks(machine, range(100, 160)) >= 60
+    resident, across, loaded = run_blocks(machine, range(100, 160))
+    assert resident >= 60 and across >= 15 and loaded >= 15
 
 
 @pytest.mark.long
@@ -214,6 +263,47 @@ def test_a_depthwise_layer_by_its_text_is_simulated_as_such(small_adaptive):
     assert result.exact and result.operands.layer.operation == "depthwise"
 
 
+def separable_network(rng, images):
+    """A network like DS-CNN: a convolution, a depthwise and a 1x1 one, a fully connected layer."""
+    layers = [
+        conv2d(name="conv", n=images, k=20, c=1, h=9, w=7, r=3, s=3, stride=(2, 2), pad=(1,) * 4),
+        conv2d(name="depthwise", n=images, k=20, c=20, groups=20, h=5, w=4, r=3, s=3, pad=(1,) * 4),
+        conv2d(name="pointwise", n=images, k=8, c=20, h=5, w=4, r=1, s=1),
+        matmul(name="dense", m=images, k=8 * 5 * 4, n=10),
+    ]
+    shapes = [(20, 3, 3, 1), (20, 3, 3, 1), (8, 1, 1, 20), (160, 10)]
+    nodes, tensors = [], {"x": Tensor(name="x", shape=(images, 9, 7, 1), scale=1.0, zero=0)}
+    for layer, shape in zip(layers, shapes):
+        channels = shape[-1] if layer.operation == "matmul" else shape[0]
+        node = Node(
+            layer=layer,
+            weight=rng.integers(-128, 128, shape).astype(np.int8),
+            bias=rng.integers(-999, 999, channels).astype(np.int32),
+            multiplier=rng.integers(1 << 30, 1 << 31, channels).astype(np.int32),
+            shift=np.full(channels, -8, np.int32),
+            input=nodes[-1].output if nodes else "x",
+            output=layer.name,
+        )
+        nodes.append(node)
+        tensors[node.output] = Tensor(name=node.output, shape=node.output_shape, scale=1.0, zero=0)
+    port = Port(name="x", tensor="x", index=np.arange(63).reshape(9, 7, 1))
+    return Graph(name="separable", nodes=tuple(nodes), tensors=tensors, inputs=(port,), outputs=())
+
+
+def test_a_network_runs_layer_by_layer_each_as_what_takes_fewest_cycles():
+    rng, images = np.random.default_rng(4), 2
+    machine, build = narrow_adaptive()
+    design = LoadedDesign(None, machine.design)
+    network = map_network(design, separable_network(rng, images))
+    ran = [mapping.layer.operation for mapping in network.mappings]
+    assert ran == ["conv2d", "depthwise", "conv2d", "conv2d"]
+    assert network.mappings[0].placing.image and not network.mappings[2].placing.image
+    x = rng.integers(-128, 128, (images, 9, 7, 1)).astype(np.int8)
+    results, tensors = run_network(network, build, {"x": x})
+    assert all(node.exact for node in results), [node.verdict for node in results]
+    assert all(len(np.unique(tensors[node.name])) > 20 for node in network.graph.nodes[:3])
+
+
 def test_descriptors_say_the_mode():
     machine = fused_machine(4, 4)
     program, _, modes = draw_mixed(machine, 1)
@@ -252,20 +342,24 @@ def test_dataflows_that_do_not_go_together(tmp_path):
 
 
 def test_a_chain_on_chip_takes_the_mode_that_suits_each_layer():
-    """An output that one dataflow wrote is read by another where it lies."""
+    """An output that one dataflow wrote is read, and added, by another where it lies, though one
+    alone would give it rows of 8 pixels, four at a time, and the other of 7.
+    """
     machine = fused_machine(4, 4)
     operation = machine.operation
-    texts = ["k=8,c=1,h=10,w=10,r=3,s=3", "k=16,c=8,h=8,w=8,r=1,s=1", "k=4,c=16,h=8,w=8,r=3,s=3"]
+    texts = ["k=16,c=1,h=10,w=9,r=3,s=3", "k=16,c=16,h=8,w=7,r=1,s=1", "k=4,c=16,h=8,w=7,r=3,s=3"]
     layers = [parse_layer(f"conv2d:{text}", operations=[operation]) for text in texts]
     drawn = [random_data(operation, layer, seed) for seed, layer in enumerate(layers)]
-    tensor, chain = drawn[0][0], []
+    how, outputs, chain = random_addition(np.random.default_rng(1)), [drawn[0][0]], []
     for n, (layer, (_, data)) in enumerate(zip(layers, drawn)):
-        chain.append(ChainedLayer(layer, data, n - 1 if n else tensor))
-    for layer, (_, data) in zip(layers, drawn):
-        tensor = golden_output(operation, layer, tensor, data)
+        adds = {"residual": 0, "addition": how} if n == 1 else {}
+        chain.append(ChainedLayer(layer, data, n - 1 if n else drawn[0][0], **adds))
+        own = golden_output(operation, layer, outputs[-1], data)
+        outputs.append(how.golden(own, outputs[1]) if adds else own)
     program = chain_layers(machine, chain)
     assert [step.mapping.machine.mode for step in program.steps][:2] == [1, 0]
+    assert added_across(machine, program) == (1, 0)
     (done,) = run_programs(Simulation(build_machine(machine), seed=1), [("chain", program)])
     assert not done.problems
     assert [output is None for output in done.outputs] == [True, True, False]
-    np.testing.assert_array_equal(done.outputs[-1], tensor)
+    np.testing.assert_array_equal(done.outputs[-1], outputs[-1])

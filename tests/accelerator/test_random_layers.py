@@ -18,7 +18,12 @@ from rtl_gen.spec.parse import load_design
 CONVOLUTIONS = ("weight_stationary", "output_stationary", "input_stationary")
 PRODUCTS = {
     "matmul_weight_stationary": {"rows": 3, "columns": 4},
-    "matmul_output_stationary": {"rows": 4, "columns": 3, "bus_bits": 64},
+    "matmul_output_stationary": {  # broadcast in groups along both axes, and so is the drain
+        "rows": 4,
+        "columns": 3,
+        "bus_bits": 64,
+        "reach": {"A": 2, "B": 3},
+    },
     "matmul_input_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
 }
 OTHERS = ("tpu",)  # of the rest of what ships, the first of each kind in every run
@@ -26,12 +31,13 @@ LONG_OTHERS = tuple(
     name
     for name in sorted(path.stem for path in DATAFLOWS.glob("*.yaml"))
     if name not in (*CONVOLUTIONS, *PRODUCTS, *OTHERS)
+    and not load_design(DATAFLOWS / f"{name}.yaml").dataflow.tagged  # test_tagged_layers.py
 )
 WITH = {  # with what else is tried on an odd array
     "tpu": {"post_lanes": 4},
-    "no_local_reuse": {"bus_bits": 64},
+    "no_local_reuse": {"bus_bits": 64, "reach": {"O": 2}},
     "conv3d": {"bus_bits": 64},
-    "nvdla": {"multiplier_registers": 1},
+    "nvdla": {"multiplier_registers": 1, "reach": {"I": 2, "O": 3}},
     "conv1d_weight_stationary": {"post_lanes": 2},
     "conv1d_s_w": {"bus_bits": 64},
     "conv1d_w_s": {"multiplier_registers": 1},

@@ -42,6 +42,7 @@ WIDTHS = {
     "input_reads": 9,
     "input_loops": 2,
     "input_taps": 3,
+    "output_checks": 2,
     "input_idiom": "scratchpad",
     "weight_idiom": "fifo",
     "image_words": 512,

@@ -69,3 +69,23 @@ def test_an_array_of_another_size_is_refused():
     source, _ = convolution_tensors(k=1, c=3, h=4, w=5, r=1, s=1)
     with pytest.raises(ValueError, match="reshape"):
         source.pack(np.zeros((1, 1, 4, 5, 4), np.int8))
+
+
+ALIKE = [  # images, groups and channels of a group of two outputs; whether they lie alike
+    ((1, 1, 20), (1, 1, 20), True),
+    ((2, 1, 10), (1, 2, 10), True),  # what lies outside the blocks has no name there
+    ((1, 2, 10), (1, 1, 20), False),  # two blocks both, but with 6 pad elements each, or 12 in one
+    ((1, 3, 17), (1, 6, 16), False),
+]
+
+
+@pytest.mark.parametrize("one, other, alike", ALIKE)
+def test_tensors_that_lie_alike_have_their_elements_in_the_same_places(one, other, alike):
+    tensors = [
+        convolution_tensors(n=n, groups=g, k=g * k, c=g, h=3, w=4, r=1, s=1)[1]
+        for n, g, k in (one, other)
+    ]
+    places = [tensor.pack(np.ones(tensor.shape, np.int8)) for tensor in tensors]
+    assert (places[0] == places[1]) == alike
+    for mine, its in (tensors, tensors[::-1]):
+        assert mine.lies_like(its) == alike

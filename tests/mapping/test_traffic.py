@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "accelerator"))
 
 from random_layers import Limits, draw_case
 
-SHIPPED = sorted((Path(__file__).parents[2] / "dataflows").glob("*.yaml"), key=lambda x: x.stem)
+DATAFLOWS = sorted((Path(__file__).parents[2] / "dataflows").glob("*.yaml"), key=lambda x: x.stem)
+SHIPPED = [file for file in DATAFLOWS if not load_design(file).dataflow.tagged]
 SMALL = Buffers(input=4096, weights=2048, output=4096, parameters=1024, accumulators=128)
 LIMITS = Limits(pixels=9, channels=40, macs=100_000)
 IDIOMS = ("fifo", "double_buffer", "scratchpad")

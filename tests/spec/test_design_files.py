@@ -104,6 +104,7 @@ def test_every_shipped_dataflow_is_tested_here():
         *(row[0] for row in (*SHIPPED, *OWN_OPERATIONS)),
         "adaptive",
         "depthwise",
+        "row_stationary",
         "weight_and_output_stationary",
     }
 

@@ -24,7 +24,7 @@ REFUSED = {
     "batched_matmul_spatial": "nest.rows.b: the loop over 'b' lies on the rows, and B has other",
     "conv1d_w_q_moving": "links.moving: an accelerator feeds every lane in every step",
     "conv1d_w_s_columns": "nest.columns.w: the loop over 'w' lies on the columns and leads to",
-    "mttkrp_output_stationary": "nest: B stays in the PEs while 'l' runs, and C does not",
+    "mttkrp_output_stationary": "nest.rows.i: the loop over 'i' lies on the rows, and X has other",
     "row_stationary": "nest.pe.s: the loop over 's' lies in the PE",
     "row_stationary_folded": "nest.pe.s: the loop over 's' lies in the PE",
     "shidiannao": "links.shift.O: sums are shifted out, a byte to each of 8 words",
