@@ -6,6 +6,7 @@ from pathlib import Path
 from measure import Measure
 
 from rtl_gen.mapping.cost import estimate
+from rtl_gen.reuse.fused_machine import machine_of
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import check_layers, random_data
 from rtl_gen.sim.programs import build_machine
@@ -44,7 +45,7 @@ def measures(*, design=None, layers: tuple[str, ...] = tuple(LAYERS)) -> list[Me
     RuntimeError
         If a run did not end as it should.
     """
-    machine = unfolding(design or load_design(PROJECT / "dataflows" / "weight_stationary.yaml"))
+    machine = unfolding(design or load_design(PROJECT / "dataflows" / "adaptive.yaml"))
     simulation = Simulation(build_machine(machine), seed=1)
     numbers = [_numbers(machine, LAYERS[name][0]) for name in layers]
     found, wrong = [], 0
@@ -71,10 +72,10 @@ def measures(*, design=None, layers: tuple[str, ...] = tuple(LAYERS)) -> list[Me
 
 def unfolding(design) -> Machine:
     """The design with rows of an image."""
-    return Machine(
+    return machine_of(
         dataclasses.replace(design, buffers=dataclasses.replace(design.buffers, image=8 * KIB))
     )
 
 
 def _numbers(machine: Machine, layer: Layer):
-    return (layer, *random_data(machine.operation, layer, 1))
+    return (layer, *random_data(machine.operation_of(layer), layer, 1))

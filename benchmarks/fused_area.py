@@ -17,7 +17,7 @@ COMMAND = "python benchmarks/run.py fused_area"
 WITHIN = 1.25
 
 FUSED = (
-    PROJECT / "benchmarks" / "designs" / "weight_stationary_and_depthwise.yaml",
+    PROJECT / "dataflows" / "adaptive.yaml",
     PROJECT / "dataflows" / "weight_and_output_stationary.yaml",
 )
 

@@ -28,6 +28,7 @@ import generation  # noqa: E402
 import idioms  # noqa: E402
 import mac_use  # noqa: E402
 import resnet50  # noqa: E402
+import resnet50_network  # noqa: E402
 import run  # noqa: E402
 from designs import small_machine  # noqa: E402
 from measure import Measure, repeat  # noqa: E402
@@ -201,6 +202,28 @@ def test_resnet50_of_a_small_design():
     assert together.asked == 95
     whole = 100 * (macs[0] + 2 * macs[1]) / (cycles[0] + 2 * cycles[1])
     assert together.value == pytest.approx(whole)
+
+
+def test_the_resnet50_network_at_a_small_size():
+    """On a design that other tests build too: a block that adds its shortcut, one that adds what
+    the block before gave, one with a stride.
+    """
+    machine = small_machine("weight_stationary", 4, 4, buffers=4096, post_add=True)
+    small = {"size": 6, "stages": ((2, 4, 1), (1, 8, 2))}
+    net = resnet50_network.network(machine, **small)
+    added = {layer.layer.name: layer.residual for layer in net.chain if layer.addition}
+    assert added == {"layer1.0.conv3": 0, "layer1.1.conv3": 3, "layer2.0.conv3": 7}
+    assert [output.shape[2:] for output in net.outputs[-3:]] == [(6, 6, 8), (3, 3, 8), (3, 3, 32)]
+    found = {each.name: each for each in resnet50_network.measures(design=machine.design, **small)}
+    assert found["resnet50_network_wrong_outputs"].value == 0
+    assert 0 < found["resnet50_network"].value < 95 and not found["resnet50_network"].holds
+    assert 4 <= found["resnet50_network_on_chip"].value < len(net.chain)
+
+
+def test_the_resnet50_network_has_all_convolutions_but_the_first():
+    blocks = sum(count for count, _, _ in resnet50_network.STAGES)
+    shortcuts = len(resnet50_network.STAGES)
+    assert 3 * blocks + shortcuts + 1 == sum(shape.times for shape in resnet50.SHAPES)
 
 
 @pytest.mark.shared_data

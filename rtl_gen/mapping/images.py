@@ -6,6 +6,8 @@ from ..reuse.machine import Machine
 from .levels import Level
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
+from .tagged_engines import tagged_weight_image
+from .tagged_mapping import TaggedMapping
 
 __all__ = ["channel_dimensions", "fold_input_zero", "parameter_image", "weight_image"]
 
@@ -17,6 +19,8 @@ def weight_image(mapping: Mapping, weights: np.ndarray) -> bytes:
     step works on, are 0: they are what keeps pad elements out of the sums.
     """
     machine = mapping.machine
+    if isinstance(mapping, TaggedMapping):
+        return tagged_weight_image(mapping, weights)
     tensor, operand = machine.operation.weight, machine.weight_operand
     levels = _set_levels(mapping)
     levels += [mapping.levels[n] for n in _registers(mapping)]

@@ -261,8 +261,8 @@ def _registers_text(facts: Explanation) -> str:
         each = ", ".join(f"{name} {pes}" for name, pes in far.items())
         text = f"The longest wires span, in PEs of a line: {each}."
     if facts.link_bits or facts.border_bits:
-        text += f" So that all agree in each PE, delays take {facts.link_bits} flip-flops between "
-        text += f"PEs and {facts.border_bits} at the border of the array."
+        text += f" So that all agree in each PE, delays take {facts.link_bits} bits of registers "
+        text += f"between PEs and {facts.border_bits} at the border of the array."
     return text
 
 

@@ -233,7 +233,7 @@ class Machine(ArrayWords):
             input_taps=self.moving.size if self.moving else 0,
             input_depth=self.input_depth,
             weight_depth=self.weight_depth,
-            sums_kept=self.reuse.output.depth,
+            sums_kept=self.sums_kept,
             sums_pieces=self.sums_pieces,
             tick_steps=bool(self.moving and self.moving.within),
             input_idiom=self.idiom("input"),
@@ -254,6 +254,16 @@ class Machine(ArrayWords):
     def engines(self) -> tuple[str, ...]:
         """The engines that it has."""
         return tuple(self.records)
+
+    @property
+    def sums_together(self) -> int:
+        """Sums at one address of the accumulators."""
+        return len(self.output_lanes)
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What a bench counts by itself: engines, and other parts that only some designs have."""
+        return self.engines
 
     @cached_property
     def records(self) -> dict[str, Record]:

@@ -135,7 +135,7 @@ def build_machine(
         name=machine.design.name,
         waves=waves,
         bench=bench,
-        engines=machine.engines,
+        engines=machine.watched,
         links=counters.verilog if counters else "",
         link_counts=counters.counts if counters else 0,
     )

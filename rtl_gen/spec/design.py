@@ -8,7 +8,16 @@ from .dataflow import AXES, SIDE, Dataflow
 from .limits import KIB, MIB, ByteLimit, Limit, either, shown
 from .operation import Operation, SpecError
 
-__all__ = ["KIB", "LIMITS", "MEMORIES", "SRAM_MODULE", "Buffers", "Design", "Formats"]
+__all__ = [
+    "KIB",
+    "LIMITS",
+    "MEMORIES",
+    "SRAM_MODULE",
+    "Buffers",
+    "Design",
+    "Formats",
+    "Scratchpads",
+]
 
 # What each field may be, by its key in a design file.
 LIMITS = {
@@ -23,6 +32,8 @@ LIMITS = {
     "buffers.parameters": ByteLimit(range(256, 16 * MIB + 1)),
     "buffers.image": ByteLimit(range(256, MIB + 1)),
     "buffers.accumulators": Limit(range(1, 65537), "entries"),
+    "scratchpads.input": Limit(range(2, 256), "words"),
+    "scratchpads.weights": Limit(range(8, 1021), "words"),
     "bus.width": Limit((64, 128, 256), "bits"),
     "post.lanes": Limit((1, 2, 4, 8, 16, 32, 64), "lanes"),
     "multiplier_registers": Limit(range(5), "registers"),
@@ -150,6 +161,18 @@ class Buffers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scratchpads:
+    """Words in a PE that tagged buses feed: of inputs, and of weights."""
+
+    input: int
+    weights: int
+
+    def __post_init__(self):
+        for name in ("input", "weights"):
+            LIMITS[f"scratchpads.{name}"].check(getattr(self, name), f"scratchpads.{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Design:
     """A dataflow with the array, formats, buffers and memory bus it is built for.
 
@@ -178,6 +201,8 @@ class Design:
         Words of the descriptor queue of each engine.
     memories
         One of :data:`MEMORIES`.
+    scratchpads
+        Of designs with tagged buses: words in a PE.
     full_rate
         Whether an accelerator is refused in which a step would wait for the words of its operands.
     """
@@ -198,6 +223,7 @@ class Design:
     memories: str = "inferred"
     others: tuple[Dataflow, ...] = ()
     full_rate: bool = False
+    scratchpads: Scratchpads | None = None
 
     def __post_init__(self):
         for key, value in (
@@ -222,6 +248,11 @@ class Design:
             )
         if self.memories == "sram" and self.name == SRAM_MODULE:
             raise SpecError("is the name of the memories' module", key="name")
+        if self.scratchpads and not any(flow.tagged for flow in self.dataflows):
+            raise SpecError(
+                "scratchpads are for PEs that tagged buses feed; links.tagged is missing",
+                key="scratchpads",
+            )
         self._check_modes()
         object.__setattr__(self, "formats", self.formats.of(*self.operations))
         for axis in (0, 1):
@@ -297,7 +328,11 @@ class Design:
         facts = asdict(self)
         del facts["formats"]["operands"]
         for dataflow in (facts["dataflow"], *facts["others"]):
-            for name in ("reach", "paces"):
+            for name in ("reach", "paces", "tagged"):
                 if not dataflow[name]:
                     del dataflow[name]
-        return facts if self.others else {k: v for k, v in facts.items() if k != "others"}
+        return {
+            name: fact
+            for name, fact in facts.items()
+            if (name != "others" or self.others) and (name != "scratchpads" or self.scratchpads)
+        }

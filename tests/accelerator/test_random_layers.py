@@ -114,7 +114,7 @@ def test_other_dataflows_on_two_arrays(dataflow, shape, tell):
 
 def test_every_shipped_dataflow_runs_here():
     names = {path.stem for path in DATAFLOWS.glob("*.yaml")}
-    elsewhere = {"depthwise", "adaptive", "weight_and_output_stationary"}
+    elsewhere = {"depthwise", "adaptive", "row_stationary", "weight_and_output_stationary"}
     assert names == {*CONVOLUTIONS, *PRODUCTS, *OTHERS, *LONG_OTHERS, *elsewhere}
 
 
