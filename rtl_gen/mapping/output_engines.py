@@ -228,7 +228,7 @@ class OutputEngines:
                 machine.weight_depth,
                 mapping.registers(machine.weights_held, mapping.weight_dimensions),
             ),
-            "sum": (machine.reuse.output.depth, mapping.kept_in_pe),
+            "sum": (machine.sums_kept, mapping.kept_in_pe),
         }
         return {form: places for form, (depth, places) in forms.items() if depth > 1}
 

@@ -270,6 +270,11 @@ class ArrayWords:
         return 0 if self.reuse.output.stationary else self.design.buffers.accumulators
 
     @property
+    def sums_kept(self) -> int:
+        """Sums that a PE keeps at most; 0 where each product leaves in its own step."""
+        return self.reuse.output.depth
+
+    @property
     def sums_pieces(self) -> bool:
         """Whether a PE adds some products before a sum leaves it, and the rest is added behind."""
         output = self.reuse.output

@@ -226,7 +226,7 @@ class Machine(ArrayWords):
             input_taps=self.moving.size if self.moving else 0,
             input_depth=self.input_depth,
             weight_depth=self.weight_depth,
-            sums_kept=self.reuse.output.depth,
+            sums_kept=self.sums_kept,
             sums_pieces=self.sums_pieces,
             tick_steps=bool(self.moving and self.moving.within),
             output_checks=len(self.operation.scattered),
