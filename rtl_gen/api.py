@@ -31,6 +31,7 @@ from .report.draw.steps_page import steps_chart, steps_page
 from .report.draw.trace import small_array
 from .report.explain import Explanation, explain, explanation_text, plain
 from .report.explain_fused import explain_fused, fused_plain, fused_text
+from .report.explain_tagged import tagged_plain, tagged_text
 from .report.layer_result import LayerResult
 from .report.verilog_files import VerilogFiles, write_verilog
 from .reuse.fused_machine import machine_of
@@ -125,12 +126,16 @@ class LoadedDesign:
         """How each tensor moves, what is stored where, and what bounds the rate."""
         if self.design.others:
             return fused_text(self._placed(explain_fused, self.design))
+        if self.design.dataflow.tagged:
+            return self._placed(tagged_text, self.design)
         return explanation_text(self._placed(explain, self.design))
 
     def explain_data(self) -> dict:
         """The same for machines: dicts, lists, numbers and texts."""
         if self.design.others:
             return fused_plain(self._placed(explain_fused, self.design))
+        if self.design.dataflow.tagged:
+            return self._placed(tagged_plain, self.design)
         return plain(self._placed(explain, self.design))
 
     def draw(self, *, array: tuple[int, int] | None = None) -> str:
@@ -185,6 +190,15 @@ class LoadedDesign:
                 SpecError(
                     f"a picture is of one dataflow; draw {names}, each by its file",
                     key="dataflows",
+                ),
+                self.path,
+            )
+        if self.design.dataflow.tagged:
+            raise place(
+                SpecError(
+                    "a picture shows wires, and tagged buses leave where elements go to each "
+                    "layer; the same nest without links.tagged can be drawn",
+                    key="links.tagged",
                 ),
                 self.path,
             )

@@ -201,6 +201,51 @@ def sim(
 
 
 @app.command()
+def run(
+    file: File,
+    model: Annotated[
+        Path, typer.Argument(help="A network: .tflite or .onnx, int8.", show_default=False)
+    ],
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            help="An .npz file with the model's inputs, int8, instead of random numbers.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write the network's outputs to this .npz file.", show_default=False),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Run only up to this node.", show_default=False)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the random numbers.", min=0, show_default="1")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the network MODEL on the generated Verilog, as one program.
+
+    Every tensor is compared bit by bit with numpy (exit code 1 if one differs). What the design
+    cannot run is bad input (exit code 2), with the names of all such nodes.
+    """
+    with _user_errors():
+        from .report.run_model import plain_run, print_run, run_model, write_outputs
+
+        shown = _console(stderr=True)
+        done = run_model(_load(file), model, inputs=inputs, until=until, seed=seed, console=shown)
+        if output:
+            write_outputs(done, output)
+    if as_json:
+        _print_json(plain_run(done))
+    else:
+        print_run(_console(), done)
+    _exit(done.exact)
+
+
+@app.command()
 def traffic(
     file: File,
     layer: Annotated[str, typer.Argument(help="A layer, as for `sim`.", show_default=False)],

@@ -246,6 +246,21 @@ module engine_counters (
       .clear,
       .reset(watched.dut.rst),
       .busy(watched.dut.compute_control.busy || watched.dut.compute.working),
+`ifdef TAGGED_BUSES
+      .step(watched.dut.compute.array.row0.pe0.read),
+      .step_stands(watched.dut.compute.periods.asks && !watched.dut.compute.periods.begun),
+      .drains(1'b0),
+      .tick(1'b0),
+      .writes(watched.dut.compute.write__valid),
+      .operands(1'b1),
+      .completes(1'b1),
+      .parameter_sets(watched.dut.compute.parameter_sets),
+      .parameters_end(watched.dut.compute.periods.info__valid
+          && watched.dut.compute.periods.\info__payload.emit
+          && watched.dut.compute.periods.\info__payload.ends
+          && watched.dut.compute.periods.\info__payload.parameters ),
+      .parameters_used(watched.dut.compute.post.used),
+`else
       .step(watched.dut.compute.issue.go),
       .step_stands(watched.dut.compute.issue.nest.item__valid),
       .drains(watched.dut.compute.issue.draining),
@@ -258,6 +273,7 @@ module engine_counters (
           && watched.dut.compute.issue.\tag.emit
           && watched.dut.compute.issue.\tag.parameters_done ),
       .parameters_used(watched.dut.compute.issue.parameters_used),
+`endif
       .counts(counts[6])
   );
 

@@ -10,8 +10,11 @@ from ..hw.accelerator import Accelerator
 from ..hw.accelerator_params import AcceleratorParams, design_hash
 from ..hw.array.array import ArrayParams
 from ..hw.array.blocks import Block, cut
+from ..hw.array.tagged_array import TaggedArray
+from ..hw.tagged_compute_params import TaggedComputeParams
 from ..reuse import Fusion, Reuse, derive
 from ..reuse.machine import Machine
+from ..reuse.tagged_machine import TaggedMachine
 from ..spec.dataflow import AXES, Dataflow
 from ..spec.design import SRAM_MODULE, Design
 from .verilog import emit
@@ -59,8 +62,13 @@ def array_verilog(design: Design) -> VerilogDesign:
     SpecError
         If the dataflow does not fit the array or asks for a link that does not exist.
     """
-    reuse = derive(design)
     prefix = f"{design.name}_"
+    if design.dataflow.tagged:
+        machine = TaggedMachine(design)
+        body = emit(TaggedArray, TaggedComputeParams(machine).array, "tagged_array", prefix=prefix)
+        top = f"{prefix}tagged_array"
+        return VerilogDesign(top, _header(design, machine.reuse, top) + body)
+    reuse = derive(design)
     plan, name, _ = cut(ArrayParams(reuse, design.multiplier_registers).net)
     body = emit(Block, plan, name, prefix=prefix)
     return VerilogDesign(prefix + name, _header(design, reuse, prefix + name) + body)
@@ -85,7 +93,7 @@ def _dataflow_facts(dataflow: Dataflow, reuse: Reuse) -> dict:
     """All that tells this nest on this array from another, as it was derived."""
     shifts = {operand.name: getattr(operand, "shift", None) for operand in reuse.operands}
     shifts[reuse.output.name] = reuse.output.drain
-    return {
+    found = {
         "name": dataflow.name,
         "operation": dataflow.operation.einsum,
         "temporal": list(dataflow.temporal),
@@ -99,3 +107,5 @@ def _dataflow_facts(dataflow: Dataflow, reuse: Reuse) -> dict:
         "moving": list(dataflow.moving),
         "phases": [f"{tensor}.{rank}" for tensor, rank in reuse.phases],
     }
+    found |= {f"groups_of_{axis}": p.group for axis, p in zip(AXES, reuse.paces) if p.group}
+    return found | ({"tagged": list(dataflow.tagged)} if dataflow.tagged else {})

@@ -30,6 +30,7 @@ from .memory.store import StoreEngine
 from .memory.streams import join
 from .noc.feeder import Feeder
 from .place import place
+from .tagged_compute import TaggedCompute
 from .unfold.packed_input import PackedInput
 
 __all__ = ["Accelerator"]
@@ -111,7 +112,7 @@ class Accelerator(wiring.Component):
             m,
             platform,
             "compute",
-            FusedCompute if params.machine.widths.modes > 1 else Compute,
+            self._compute_kind,
             params.compute,
             tied={"config": controls["compute"].config},
         )
@@ -156,6 +157,13 @@ class Accelerator(wiring.Component):
         tie_errors(m, params, host, controls, arbiter, loads, store, activations)
         tie_fetch_error(m, params, host, arbiter, fetch)
         return m
+
+    @property
+    def _compute_kind(self):
+        """The component that computes."""
+        if self._params.tagged:
+            return TaggedCompute
+        return FusedCompute if self._params.machine.widths.modes > 1 else Compute
 
     def _elaborate_activations(self, m, platform, controls, compute):
         """The activation memories around the computing engine, which starts as they allow."""

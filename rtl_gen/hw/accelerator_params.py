@@ -7,8 +7,10 @@ from functools import cached_property
 
 from ..isa.descriptors import ENGINES, POST
 from ..isa.registers import Capabilities
+from ..isa.tagged import ADDRESS_FORMS
 from ..reuse.fused_machine import FusedMachine
 from ..reuse.machine import BURST_BEATS, Machine
+from ..reuse.tagged_machine import TaggedMachine
 from ..spec.design import Design
 from .buffer.buffet import BuffetParams
 from .compute_params import ComputeParams
@@ -17,6 +19,7 @@ from .memory.descriptor_fetch import FetchParams
 from .memory.load_params import LoadParams
 from .memory.store_params import StoreParams
 from .noc.feeder import FeederParams
+from .tagged_compute_params import TaggedComputeParams
 from .unfold.image_rows import ImageParams
 from .unfold.unfold_params import UnfoldParams
 
@@ -39,9 +42,16 @@ class AcceleratorParams:
     machine: Machine
 
     @cached_property
-    def compute(self) -> ComputeParams:
+    def compute(self) -> ComputeParams | TaggedComputeParams:
+        if self.tagged:
+            return TaggedComputeParams(self.machine)
         several = isinstance(self.machine, FusedMachine)
         return (FusedComputeParams if several else ComputeParams)(self.machine)
+
+    @property
+    def tagged(self) -> bool:
+        """Whether operands come on tagged buses."""
+        return isinstance(self.machine, TaggedMachine)
 
     @property
     def engines(self) -> tuple[str, ...]:
@@ -84,7 +94,14 @@ class AcceleratorParams:
             "weights": mode,
             "parameters": tuple(field.name for field in POST),
         }
+        byte_bits = 0
+        if self.tagged:
+            # Words say where their elements belong, and which is a layer's last.
+            tags["input"] += (*ADDRESS_FORMS, "end")
+            tags["weights"] = ("end",)
+            byte_bits = self.compute.byte_bits if name == "input" else 0
         return FeederParams(
+            byte_bits=byte_bits,
             record=self.machine.records[f"feed_{name}"],
             levels=self.machine.design.levels,
             buffet=self.buffet(name),

@@ -8,6 +8,7 @@ from .linear_engines import LinearEngines, parameter_engines, weight_engines
 from .mapping import Mapping
 from .nest import product
 from .output_engines import OutputEngines
+from .tagged_mapping import TaggedMapping
 
 __all__ = ["Cost", "estimate", "input_words", "linear_words", "trips"]
 
@@ -52,6 +53,10 @@ class Cost:
 
 def estimate(mapping: Mapping) -> Cost:
     """The cost of a mapping; raises MappingError where it does not fit."""
+    if isinstance(mapping, TaggedMapping):
+        from .tagged_mapper import estimate_tagged  # which is made of the parts of this module
+
+        return estimate_tagged(mapping)
     machine = mapping.machine
     source, result = InputEngines(mapping), OutputEngines(mapping)
     source.check()

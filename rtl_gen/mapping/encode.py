@@ -10,8 +10,10 @@ from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
 from .output_engines import OutputEngines
 from .placing import Place, whole_memory
+from .tagged_engines import TaggedInput, TaggedOutput
+from .tagged_mapping import TaggedMapping
 
-__all__ = ["AddedTensor", "encode_layer"]
+__all__ = ["AddedTensor", "encode_layer", "engines_of"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def encode_layer(
     MappingError
         If a tile does not fit a buffer, or a number its field.
     """
-    source, result = InputEngines(mapping), OutputEngines(mapping)
+    source, result = engines_of(mapping)
     source.check()
     result.check()
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
@@ -123,6 +125,13 @@ def encode_layer(
         name: _pack(mapping, records[name], values[name]) for name in records if name in values
     }
     return {name: [header(name, len(body)), *body] for name, body in words.items()}
+
+
+def engines_of(mapping: Mapping) -> tuple[InputEngines, OutputEngines]:
+    """What the input's engines and those of the output do."""
+    if isinstance(mapping, TaggedMapping):
+        return TaggedInput(mapping), TaggedOutput(mapping)
+    return InputEngines(mapping), OutputEngines(mapping)
 
 
 def _fence(after: int) -> dict[str, int]:

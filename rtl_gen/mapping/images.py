@@ -6,6 +6,8 @@ from ..reuse.machine import Machine
 from .levels import Level
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
+from .tagged_engines import tagged_weight_image
+from .tagged_mapping import TaggedMapping
 
 __all__ = ["channel_dimensions", "fold_input_zero", "parameter_image", "weight_image"]
 
@@ -17,6 +19,8 @@ def weight_image(mapping: Mapping, weights: np.ndarray) -> bytes:
     step works on, are 0: they are what keeps pad elements out of the sums.
     """
     machine = mapping.machine
+    if isinstance(mapping, TaggedMapping):
+        return tagged_weight_image(mapping, weights)
     tensor, operand = machine.operation.weight, machine.weight_operand
     levels = _set_levels(mapping)
     ticks = machine.load_ticks(operand) if machine.weights_held else 1
@@ -45,7 +49,7 @@ def _add_lanes(machine: Machine, index: dict[str, np.ndarray], ticks: int) -> No
     placement, operand = machine.reuse.placement, machine.weight_operand
     shift = operand.shift if machine.weights_held else None
     lanes = [placement.indices(operand.lanes[operand.keys.index(e)]) for e in operand.elements]
-    backward = shift is not None and machine.reuse.skew[shift] >= 0
+    backward = shift is not None and machine.reuse.paces[shift].direction > 0
     for n, (loop, unit) in enumerate(zip(placement.dataflow.spatial, placement.units)):
         if loop.dimension not in index:
             continue

@@ -202,6 +202,10 @@ def weight_engines(mapping: Mapping) -> LinearEngines:
     """The weights: a set for each tile held, or for each run of steps along the innermost loop."""
     machine = mapping.machine
     dimensions = mapping.weight_dimensions
+    if mapping.weight_sets:
+        used, words = mapping.weight_sets
+        indexing = tuple(n for n in used if mapping.levels[n].dimension in dimensions)
+        return LinearEngines(mapping, "weights", used, indexing, ((words, words, None),))
     kept = mapping.suffix(lambda level: level.dimension not in dimensions)
     used = list(range(kept))
     vectors = machine.weight_vectors

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..reuse.fused_machine import FusedMachine
 from ..reuse.machine import Machine
+from ..reuse.tagged_machine import TaggedMachine
 from ..spec.layer import Layer
 from .cost import estimate
 from .encode import encode_layer
@@ -13,6 +14,7 @@ from .levels import blocked_dimensions, tile_step
 from .mapping import Mapping, MappingError
 from .packed_image import packed_image
 from .placing import Placing
+from .tagged_mapper import choose_folding
 
 __all__ = ["choose_mapping", "loop_orders", "tile_choices"]
 
@@ -51,6 +53,8 @@ def choose_mapping(machine: Machine, layer: Layer, placing: Placing = ANYWHERE) 
     """
     if isinstance(machine, FusedMachine):
         return _choose_mode(machine, layer, placing)
+    if isinstance(machine, TaggedMachine):
+        return choose_folding(machine, layer, placing)
     image = packed_image(machine, layer) if placing.free_input else None
     if image is None:
         return _choose(machine, layer, placing)

@@ -144,6 +144,13 @@ class Mapping:
         dimensions = self.machine.operation.weight.dimensions
         return tuple(d for d in dimensions if d not in self.layer.repeats)
 
+    @property
+    def weight_sets(self) -> tuple[tuple[int, ...], int] | None:
+        """Of arrays that take weights pass by pass: the levels whose trips bring new ones, and
+        words of a pass; None where steps take them.
+        """
+        return None
+
     # Which levels matter to whom
 
     def reduces(self, level: Level) -> bool:

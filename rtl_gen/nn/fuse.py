@@ -7,15 +7,15 @@ import numpy as np
 from rtl_gen.mapping.addition import Addition
 from rtl_gen.mapping.chain import ChainedLayer
 from rtl_gen.nn.graph import ModelError
+from rtl_gen.nn.operators import AdditionNode
 from rtl_gen.nn.to_program import OperationNode
-from rtl_gen.nn.traced import TracedAddition
 
 __all__ = ["fuse_additions"]
 
 
 def fuse_additions(
     nodes: Sequence[OperationNode],
-    additions: Sequence[TracedAddition],
+    additions: Sequence[AdditionNode],
     sources: Mapping[str, np.ndarray],
 ) -> list[ChainedLayer]:
     """A network's layers in their order, each with the addition that takes its output.

@@ -1,6 +1,6 @@
 """A network as the accelerator sees it: layers in execution order, activations in NHWC."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -152,3 +152,20 @@ class Graph:
     tensors: dict[str, Tensor]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+
+    def until(self, name: str) -> "Graph":
+        """The network up to one of its nodes, whose output becomes the only one.
+
+        Raises
+        ------
+        ModelError
+            If there is no such node.
+        """
+        names = [node.name for node in self.nodes]
+        if name not in names:
+            raise ModelError(f"{self.name}: has no node {name}, but {', '.join(names)}")
+        nodes = self.nodes[: names.index(name) + 1]
+        tensor = self.tensors[nodes[-1].output]
+        index = np.arange(int(np.prod(tensor.shape[1:]))).reshape(tensor.shape[1:])
+        port = Port(name=tensor.name, tensor=tensor.name, index=index)
+        return replace(self, nodes=nodes, outputs=(port,))

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from ..reuse import Placement, Reuse, analyse
 from ..reuse.machine import Machine
+from ..reuse.registers import border_bits, link_bits, reaches
 from ..spec.dataflow import AXES
 from ..spec.design import Design
 from ..spec.operation import SpecError
@@ -52,6 +53,10 @@ class Explanation:
     post_lanes, post_phases
         Requantizers, and the cycles that they take for the sums that leave together; 0 where no
         accelerator can be built.
+    reaches
+        How many PEs in a line the longest wire of each tensor, and of control, spans.
+    link_bits, border_bits
+        Bits of the registers that delays take between PEs, and around the array.
     refused
         Why no accelerator can be built around the array; None if it can.
     """
@@ -67,6 +72,9 @@ class Explanation:
     sum_bits: int
     post_lanes: int
     post_phases: int
+    reaches: dict[str, int]
+    link_bits: int
+    border_bits: int
     refused: SpecError | None
 
     @property
@@ -125,6 +133,9 @@ def explain(design: Design) -> Explanation:
         sum_bits=machine.sum_bits if machine else reuse.psum_bits,
         post_lanes=machine.post_lanes if machine else 0,
         post_phases=machine.post_phases if machine else 0,
+        reaches=reaches(reuse),
+        link_bits=link_bits(reuse),
+        border_bits=border_bits(reuse),
         refused=refused,
     )
 
@@ -157,6 +168,9 @@ def plain(facts: Explanation) -> dict:
         "array": {"rows": design.rows, "columns": design.columns},
         "used": dict(zip(AXES, reuse.placement.extent)),
         "skew": dict(zip(AXES, reuse.skew)),
+        "groups": {axis: asdict(p) for axis, p in zip(AXES, reuse.paces) if p.group},
+        "reach": facts.reaches,
+        "flip_flops": {"between_pes": facts.link_bits, "border": facts.border_bits},
         "tensors": tensors,
         "accumulators": {
             "behind_each_exit": facts.accumulators,
@@ -218,19 +232,38 @@ def _nest(facts: Explanation) -> str:
 
 
 def _steps(facts: Explanation) -> str:
-    skewed = [(axis, s) for axis, s in zip(AXES, facts.reuse.skew) if s]
+    paces = list(zip(AXES, facts.reuse.paces))
+    skewed = [(axis, pace.step) for axis, pace in paces if pace.step]
     text = "A step is one MAC in every PE."
-    if not skewed:
+    if facts.reuse.grid.at_once:
         text += " It reaches all PEs in one cycle: no skew (broadcast)."
     for axis, skew in skewed:
         which = axis.removesuffix("s")
         side = "before" if skew > 0 else "after"
         text += f" It reaches a {which} one cycle later than the {which} {side} it"
         text += f" (skew {skew}, systolic)."
-    still = [axis for axis, s in zip(AXES, facts.reuse.skew) if not s]
-    if skewed and still:
+    for axis, pace in paces:
+        if pace.group:
+            text += f" It reaches {pace.group} {axis} in one cycle and the {pace.group} "
+            text += f"{'after' if pace.border > 0 else 'before'} them "
+            text += f"{count_text(abs(pace.border), 'cycle')} later (skew 0, in groups)."
+    still = [axis for axis, pace in paces if not pace.step and not pace.group]
+    if not facts.reuse.grid.at_once and still:
         text += f" All {still[0]} see it in the same cycle (skew 0, broadcast)."
-    return "\n".join(wrapped(text, ""))
+    return "\n".join(wrapped(f"{text} {_registers_text(facts)}", ""))
+
+
+def _registers_text(facts: Explanation) -> str:
+    """The longest wires, and what all delays cost."""
+    far = {name: pes for name, pes in facts.reaches.items() if pes > 1}
+    text = "No wire goes on from PE to PE."
+    if far:
+        each = ", ".join(f"{name} {pes}" for name, pes in far.items())
+        text = f"The longest wires span, in PEs of a line: {each}."
+    if facts.link_bits or facts.border_bits:
+        text += f" So that all agree in each PE, delays take {facts.link_bits} bits of registers "
+        text += f"between PEs and {facts.border_bits} at the border of the array."
+    return text
 
 
 def _operand(facts: Explanation, operand: OperandFacts) -> str:

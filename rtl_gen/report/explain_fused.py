@@ -119,7 +119,10 @@ def fused_text(facts: FusedExplanation) -> str:
     """The explanation for people, at most 100 columns wide."""
     design, fusion = facts.design, facts.fusion
     names = [mode.name for mode in fusion.modes]
-    skew = ", ".join(f"{axis} {s}" for axis, s in zip(AXES, fusion.grid.skew))
+    skew = ", ".join(
+        f"{axis} {p.step}" + (f" in groups of {p.group}" if p.group else "")
+        for axis, p in zip(AXES, fusion.grid.paces)
+    )
     head = [
         f"{design.name}: {len(names)} dataflows on {design.rows} x {design.columns} PEs "
         f"(rows x columns)"
@@ -162,6 +165,7 @@ def fused_plain(facts: FusedExplanation) -> dict:
         "design": design.name,
         "array": {"rows": design.rows, "columns": design.columns},
         "skew": dict(zip(AXES, fusion.grid.skew)),
+        "groups": {axis: vars(p) for axis, p in zip(AXES, fusion.grid.paces) if p.group},
         "choices": [vars(choice) for choice in facts.choices],
         "adders": facts.adders,
         "shared_register": facts.shared_register,

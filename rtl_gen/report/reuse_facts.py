@@ -35,7 +35,8 @@ Coordinate = tuple[int, int]
 class LinkFacts:
     """A link: its kind, the vector of PEs (rows, columns), registers, and why it may be there.
 
-    ``ticks`` registers advance with the tensor's ticks, ``delay`` registers in every cycle.
+    ``ticks`` registers advance with the tensor's ticks, ``delay`` registers in every cycle, and up
+    to ``crossing`` more where the link leads to another group of PEs.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class LinkFacts:
     delay: int
     because: str
     ticks: int = 0
+    crossing: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +264,7 @@ def _ticks(link: OptionalLink | Link) -> str:
 
 
 def _facts_of(kind: str, link: Link, because: str) -> LinkFacts:
-    return LinkFacts(kind, link.vector, link.delay, because, link.ticks)
+    return LinkFacts(kind, link.vector, link.delay, because, link.ticks, link.crossing)
 
 
 def _link_facts(placement: Placement, tensor: Tensor, link: Link, kind: str) -> LinkFacts:

@@ -42,7 +42,11 @@ def link_text(link: LinkFacts) -> str:
         held = f"{count_text(link.ticks, 'register')} that advance{'s' * one} on ticks"
         always = f", then {link.delay} that always run{'s' * (link.delay == 1)}"
         registers = held + (always if link.delay else "")
-    text = f"{link.kind} along {link.vector}, delay {link.delay}: {ways.get(link.vector, '')}"
+    delay = f"{link.delay}"
+    if link.crossing:
+        delay += f" or {link.delay + link.crossing}"
+        registers += f", and up to {link.crossing} more to another group"
+    text = f"{link.kind} along {link.vector}, delay {delay}: {ways.get(link.vector, '')}"
     return f"{text}{registers}, because {link.because}"
 
 

@@ -220,7 +220,7 @@ def buffer_facts(machine: Machine) -> tuple[BufferFacts, ...]:
             )
         )
     if machine.accumulators:
-        wide = machine.sum_bits * len(machine.output_lanes)
+        wide = machine.sum_bits * machine.sums_together
         found.append(
             BufferFacts(
                 name="accumulators",

@@ -9,11 +9,14 @@ from dataclasses import replace
 from ..spec.dataflow import AXES
 from ..spec.design import Formats
 from ..spec.operation import SpecError
+from ..spec.pace import Pace
+from .grid import Grid
 from .links import default_skew, links_of, moving_link, origins, sources_of
 from .optional import moving_vector
 from .phases import split_ranks, why_not_split
 from .placement import Placement
 from .result import HeldOperand, Key, OutputReuse, Reuse, StreamedOperand
+from .retiming import fewest_registers
 
 __all__ = ["analyse"]
 
@@ -21,20 +24,31 @@ __all__ = ["analyse"]
 def analyse(placement: Placement, formats: Formats | None = None) -> Reuse:
     """Derive links, lanes, storage and reduction of every tensor.
 
+    Where the dataflow limits the reach of a wire, registers are placed so that they are fewest; the
+    dataflow of the result then says how a step goes.
+
     Raises
     ------
     SpecError
-        If the dataflow asks for a link that does not exist.
+        If the dataflow asks for a link that does not exist, or limits a reach in vain.
     """
     placement = _in_phases(placement)
     dataflow, formats = placement.dataflow, formats or Formats()
-    skew = dataflow.skew or default_skew(placement)
+    paces = dataflow.paces
+    if paces is None and dataflow.reach:
+        return fewest_registers(
+            [placement], dataflow.skew, lambda paced: [analyse(p, formats) for p in paced]
+        )[0]
+    if paces is None:
+        rows, columns = dataflow.skew or default_skew(placement)
+        paces = (Pace(rows), Pace(columns))
+    grid = Grid(placement.extent, paces)
     for name, axis in dataflow.shift.items():
         _check_shift(placement, dataflow.operation.tensor(name), axis)
-    operands = tuple(_operand(placement, tensor, skew) for tensor in dataflow.operation.operands)
-    result = _output(placement, dataflow.operation.output, skew)
+    operands = tuple(_operand(placement, tensor, grid) for tensor in dataflow.operation.operands)
+    result = _output(placement, dataflow.operation.output, grid)
     bits = formats.bits_for(_products(placement, result, formats))
-    return Reuse(placement, skew, operands, result, bits, formats)
+    return Reuse(placement, paces, operands, result, bits, formats)
 
 
 def _in_phases(placement: Placement) -> Placement:
@@ -89,15 +103,15 @@ def _depth_loops(placement, tensor, loops) -> tuple[tuple[str, int], ...]:
     )
 
 
-def _operand(placement, tensor, skew) -> StreamedOperand | HeldOperand:
+def _operand(placement, tensor, grid) -> StreamedOperand | HeldOperand:
     dataflow = placement.dataflow
-    links = links_of(placement, tensor, skew)
+    links = links_of(placement, tensor, grid)
     if len(links) > 1 and _everywhere(placement, tensor):
         # One element for all PEs: wires or registers along one axis; the edge delays the rest.
         links = links[:1]
     if dataflow.inner in tensor.dimensions:
         if tensor.name in dataflow.moving:
-            links = (*links, moving_link(placement, tensor, skew))
+            links = (*links, moving_link(placement, tensor, grid))
         sources = sources_of(placement, tensor, links)
         lanes = tuple(pe for pe in placement.pes if pe not in sources)
         keys = tuple(placement.element(tensor, pe) for pe in lanes)
@@ -107,26 +121,26 @@ def _operand(placement, tensor, skew) -> StreamedOperand | HeldOperand:
     depth = 1
     for _, maximum in loops:
         depth *= maximum
-    shift = dataflow.shift.get(tensor.name, _shift_axis(placement, tensor, skew))
+    shift = dataflow.shift.get(tensor.name, _shift_axis(placement, tensor, grid))
     wires = tuple(link for link in links if shift is None or not link.vector[shift])
     sources = sources_of(placement, tensor, wires)
     lanes = tuple(
         pe
         for pe in placement.pes
-        if pe not in sources and (shift is None or pe[shift] == _entry(placement, skew, shift))
+        if pe not in sources and (shift is None or pe[shift] == _entry(grid, shift))
     )
     keys = tuple(placement.element(tensor, pe) for pe in lanes)
     return HeldOperand(tensor.name, depth, loops, shift, wires, lanes, keys)
 
 
-def _entry(placement, skew, axis) -> int:
+def _entry(grid, axis) -> int:
     """Where along an axis shifted words enter: where time begins."""
-    return placement.extent[axis] - 1 if skew[axis] < 0 else 0
+    return grid.extent[axis] - 1 if grid.paces[axis].direction < 0 else 0
 
 
-def _leave(placement, skew, axis) -> int:
+def _leave(grid, axis) -> int:
     """Where along an axis shifted words leave."""
-    return placement.extent[axis] - 1 - _entry(placement, skew, axis)
+    return grid.extent[axis] - 1 - _entry(grid, axis)
 
 
 def _everywhere(placement, tensor) -> bool:
@@ -145,10 +159,10 @@ def _varies(placement, tensor, axis) -> bool:
     return False
 
 
-def _shift_axis(placement, tensor, skew) -> int | None:
-    """The axis to shift along: one where the tensor varies, without a skew if there is one."""
+def _shift_axis(placement, tensor, grid) -> int | None:
+    """The axis to shift along: one where the tensor varies, with the least skew."""
     axes = [axis for axis in (1, 0) if _varies(placement, tensor, axis)]
-    return min(axes, key=lambda axis: abs(skew[axis]), default=None)
+    return min(axes, key=lambda axis: abs(grid.paces[axis].trend), default=None)
 
 
 def _check_shift(placement, tensor, axis):
@@ -166,20 +180,20 @@ def _check_shift(placement, tensor, axis):
         )
 
 
-def _output(placement, tensor, skew) -> OutputReuse:
+def _output(placement, tensor, grid) -> OutputReuse:
     dataflow = placement.dataflow
     reduced = [d for d in dataflow.hardware_loops if d not in tensor.dimensions]
     stationary = dataflow.inner in reduced
     outermost = dataflow.hardware_loops.index(reduced[0]) if reduced else 0
     deeper = [p for p in dataflow.pe if p.dimension in dataflow.hardware_loops[outermost + 1 :]]
     # Along the shortest chain of registers; wires join the ends of chains.
-    links = sorted(links_of(placement, tensor, skew), key=lambda link: (not link.delay, link.delay))
-    links = tuple(links)
+    links = links_of(placement, tensor, grid)
+    links = tuple(sorted(links, key=lambda link: (not link.delay, link.delay)))
     # Sums that the edge must add, as no vector of the basis joins their PEs, cannot be shifted.
     alone = len({placement.element(tensor, pe) for pe in placement.pes}) == len(placement.pes)
     drain = None
     if stationary and alone:
-        drain = dataflow.shift.get(tensor.name, _drain_axis(placement, skew))
+        drain = dataflow.shift.get(tensor.name, _drain_axis(grid))
     elif stationary and tensor.name in dataflow.shift:
         raise SpecError(
             f"sums of {tensor.name} are added from PE to PE and leave there; there is nothing to "
@@ -190,7 +204,7 @@ def _output(placement, tensor, skew) -> OutputReuse:
     exits = tuple(
         pe
         for pe in placement.pes
-        if pe not in successors and (drain is None or pe[drain] == _leave(placement, skew, drain))
+        if pe not in successors and (drain is None or pe[drain] == _leave(grid, drain))
     )
     keys = tuple(placement.element(tensor, pe) for pe in exits)
     in_pe = 1
@@ -209,9 +223,9 @@ def _output(placement, tensor, skew) -> OutputReuse:
     )
 
 
-def _drain_axis(placement, skew) -> int:
-    """Rows, unless they are skewed and columns are not."""
-    return min((0, 1), key=lambda axis: abs(skew[axis]))
+def _drain_axis(grid) -> int:
+    """Rows, unless columns are less skewed."""
+    return min((0, 1), key=lambda axis: abs(grid.paces[axis].trend))
 
 
 def _products(placement, output, formats) -> int:

@@ -15,6 +15,7 @@ from .array_words import Lane
 from .fusion import Fusion, derive
 from .machine import Machine
 from .moving import MovingInput
+from .tagged_machine import TaggedMachine
 
 __all__ = ["FusedMachine", "ModeMachine", "machine_of"]
 
@@ -27,7 +28,9 @@ def machine_of(design: Design) -> Machine:
     SpecError
         If the design cannot be built.
     """
-    return FusedMachine(design) if design.others else Machine(design)
+    if design.others:
+        return FusedMachine(design)
+    return (TaggedMachine if design.dataflow.tagged else Machine)(design)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from .analysis import analyse
 from .grid import Grid
 from .placement import Coordinate, Placement
 from .result import Reuse
+from .retiming import fewest_registers
 
 __all__ = ["Fusion", "Mode", "derive", "fuse"]
 
@@ -72,7 +73,7 @@ class Fusion:
         """The PEs that any mode uses, in space and time."""
         extents = [mode.reuse.placement.extent for mode in self.modes]
         rows, columns = (max(extent[axis] for extent in extents) for axis in (0, 1))
-        return Grid((rows, columns), self.modes[0].reuse.skew)
+        return Grid((rows, columns), self.modes[0].reuse.paces)
 
     @property
     def psum_bits(self) -> int:
@@ -138,7 +139,12 @@ def derive(design: Design) -> Reuse | Fusion:
 
 
 def _analysed(placements, wanted, formats) -> list[Reuse]:
-    """Each dataflow with the one skew of all."""
+    """Each dataflow with the one skew of all, and registers for the reach of the wires of any."""
+    if any(placement.dataflow.reach for placement in placements):
+        skew = wanted[0] if wanted else None
+        return fewest_registers(
+            placements, skew, lambda paced: [analyse(p, formats) for p in paced]
+        )
     if not wanted:
         alone = [analyse(placement, formats).skew for placement in placements]
         wanted = [*alone, *itertools.product(SKEW.allowed, repeat=2)]

@@ -1,12 +1,16 @@
 """Links: along which vectors the PEs of an array hand on, or share, the elements of a tensor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..spec.dataflow import AXES
 from ..spec.operation import SpecError, Tensor
 from .lattice import null_basis
 from .optional import moving_vector
 from .placement import Coordinate, Placement
+
+if TYPE_CHECKING:
+    from .grid import Grid
 
 __all__ = [
     "Link",
@@ -33,11 +37,14 @@ class Link:
         Cycles between the two for one step, by the skew.
     ticks
         Ticks of the tensor that the target is behind: its source used the element so many ago.
+    crossing
+        Further cycles at most, where the two lie in different groups of PEs.
     """
 
     vector: Coordinate
     delay: int
     ticks: int = 0
+    crossing: int = 0
 
     @property
     def kind(self) -> str:
@@ -52,7 +59,7 @@ class Link:
     @property
     def backward(self) -> "Link":
         """The same link, seen from its target."""
-        return Link((-self.vector[0], -self.vector[1]), self.delay, self.ticks)
+        return replace(self, vector=(-self.vector[0], -self.vector[1]))
 
 
 def reduction_kind(link: Link) -> str:
@@ -80,22 +87,28 @@ def shared_vectors(placement: Placement, tensor: Tensor) -> list[Coordinate]:
     return vectors
 
 
-def links_of(placement: Placement, tensor: Tensor, skew: Skew) -> tuple[Link, ...]:
+def links_of(placement: Placement, tensor: Tensor, grid: "Grid") -> tuple[Link, ...]:
     """Links within a step, wires before registers, each oriented so that time goes forward.
 
-    Wires all go one way, down or else to the right: on a folded axis two of them may be parallel,
-    and must not close a circle.
+    Raises
+    ------
+    SpecError
+        If time goes forward on some of a link's places and back on others, as borders of groups
+        lie on both axes.
     """
-    links = []
-    for vector in shared_vectors(placement, tensor):
-        delay = _delay(skew, vector)
-        if delay < 0 or (delay == 0 and vector < (0, 0)):
-            vector, delay = (-vector[0], -vector[1]), -delay
-        links.append(Link(vector, delay))
+    links = [grid.oriented(vector) for vector in shared_vectors(placement, tensor)]
+    for link in links:
+        if link.delay < 0:
+            raise SpecError(
+                f"PEs along {link.vector} share an element of {tensor.name}, and groups of "
+                f"{grid.paces[0].group} rows and {grid.paces[1].group} columns would bring it to "
+                f"them in no order",
+                key="links.reach",
+            )
     return tuple(sorted(dict.fromkeys(links), key=lambda link: link.delay))
 
 
-def moving_link(placement: Placement, tensor: Tensor, skew: Skew) -> Link:
+def moving_link(placement: Placement, tensor: Tensor, grid: "Grid") -> Link:
     """The link of an operand over which its elements move from tick to tick.
 
     Raises
@@ -105,16 +118,16 @@ def moving_link(placement: Placement, tensor: Tensor, skew: Skew) -> Link:
     """
     steps, ticks = moving_vector(placement, tensor, split=tensor.name in placement.split)
     vector = placement.vector(steps)
-    delay = _delay(skew, vector)
-    if delay < 0:
-        axis = next(axis for axis in (0, 1) if skew[axis] * vector[axis] < 0)
+    link = grid.link(vector, ticks)
+    if link.delay < 0:
+        axis = next(axis for axis in (0, 1) if grid.paces[axis].direction * vector[axis] < 0)
         allowed = "0 or -1" if vector[axis] < 0 else "0 or 1"
         raise SpecError(
             f"elements of {tensor.name} move from PE to PE along {vector}, against the skew of "
-            f"{skew[axis]}; {allowed} is allowed",
+            f"{grid.skew[axis]}; {allowed} is allowed",
             key=f"links.skew.{AXES[axis]}",
         )
-    return Link(vector, delay, ticks)
+    return link
 
 
 def sources_of(

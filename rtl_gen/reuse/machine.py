@@ -245,6 +245,16 @@ class Machine(ArrayWords):
         """The engines that it has."""
         return tuple(self.records)
 
+    @property
+    def sums_together(self) -> int:
+        """Sums at one address of the accumulators."""
+        return len(self.output_lanes)
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What a bench counts by itself: engines, and other parts that only some designs have."""
+        return self.engines
+
     @cached_property
     def records(self) -> dict[str, Record]:
         return records(self.widths)

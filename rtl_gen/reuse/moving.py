@@ -68,8 +68,8 @@ def moving_input(reuse: Reuse) -> MovingInput | None:
             f"loop's first PE",
             key="links.moving",
         )
-    whole = links_of(replace(placement, split=frozenset()), tensor, reuse.skew)
-    if links_of(placement, tensor, reuse.skew) != whole:
+    whole = links_of(replace(placement, split=frozenset()), tensor, reuse.grid)
+    if links_of(placement, tensor, reuse.grid) != whole:
         raise SpecError(
             f"a stride would break other links of {tensor.name} than the moving one; such links "
             f"are built in an array alone",

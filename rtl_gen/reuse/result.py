@@ -1,8 +1,10 @@
 """What the reuse analysis finds: how each tensor of a dataflow moves through an array."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..spec.design import Formats
+from ..spec.pace import Pace
 from .grid import Grid
 from .links import Link
 from .phases import split_ranks
@@ -135,12 +137,14 @@ class Reuse:
 
     Parameters
     ----------
+    paces
+        How a step goes along the rows and along the columns.
     formats
         From which ``psum_bits``, the bits of a partial sum in the array, were derived.
     """
 
     placement: Placement
-    skew: tuple[int, int]
+    paces: tuple[Pace, Pace]
     operands: tuple[StreamedOperand | HeldOperand, ...]
     output: OutputReuse
     psum_bits: int
@@ -160,10 +164,15 @@ class Reuse:
     def operand(self, name: str) -> StreamedOperand | HeldOperand:
         return next(operand for operand in self.operands if operand.name == name)
 
-    @property
+    @cached_property
     def grid(self) -> Grid:
         """The PEs in space and time."""
-        return Grid(self.placement.extent, self.skew)
+        return Grid(self.placement.extent, self.paces)
+
+    @property
+    def skew(self) -> tuple[int, int]:
+        """Cycles by which a step reaches the next row and the next column of a group."""
+        return self.grid.skew
 
     def shift_link(self, axis: int) -> Link:
         """The link from neighbour to neighbour along an axis, in the direction of time."""

@@ -52,7 +52,7 @@ class Port:
 
 def wires(reuse: Reuse) -> tuple[Wire, ...]:
     """Every link instance, tensor by tensor, in the order of the PEs."""
-    placement, found = reuse.placement, []
+    placement, grid, found = reuse.placement, reuse.grid, []
     for operand in reuse.operands:
         tensor = placement.dataflow.operation.tensor(operand.name)
         sources = sources_of(placement, tensor, operand.links)
@@ -60,18 +60,22 @@ def wires(reuse: Reuse) -> tuple[Wire, ...]:
         for pe in placement.pes:
             if pe in sources:
                 source, link = sources[pe]
+                link = grid.at(link, source)
                 found.append(Wire(tensor.name, link.kind, source, pe, link.delay, link.ticks))
-            elif shift and (source := _before(pe, shift)) in placement.pes:
-                found.append(Wire(tensor.name, "shift", source, pe, shift.delay, 1))
+            elif shift and grid.holds(source := _before(pe, shift)):
+                late = grid.between(source, pe)
+                found.append(Wire(tensor.name, "shift", source, pe, late, 1))
     output = reuse.output
     tensor = placement.dataflow.operation.output
     backward = tuple(link.backward for link in output.links)
     for pe, (after, link) in sources_of(placement, tensor, backward).items():
+        link = grid.at(link.backward, pe)
         found.append(Wire(tensor.name, reduction_kind(link), pe, after, link.delay, 0))
     if drain := _shift(reuse, output.drain):
         for pe in placement.pes:
-            if (source := _before(pe, drain)) in placement.pes:
-                found.append(Wire(tensor.name, "shift", source, pe, drain.delay, 1))
+            if grid.holds(source := _before(pe, drain)):
+                late = grid.between(source, pe)
+                found.append(Wire(tensor.name, "shift", source, pe, late, 1))
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ from .job import Job, MemoryTiming
 from .link_counters import LinkCounters
 from .result import Result
 from .run import Simulation
-from .script import Read, Stamp, WaitInterrupt, Write
+from .script import Poll, Read, Stamp, WaitInterrupt, Write
 from .verilator import Build, build
 
 __all__ = [
@@ -83,7 +83,7 @@ class ProgramResult:
                 found.append(
                     f"{register} says {self.counters[register]}, but {seen.counters[name]} moved"
                 )
-        before, after = seen.stamps
+        before, after = seen.stamps[:2]
         least, most = seen.interrupt_cycle - after, seen.interrupt_cycle - before
         if self.cycles not in range(least - 1, most + 1):
             found.append(f"CYCLES says {self.cycles}, but {least} to {most} passed")
@@ -135,18 +135,19 @@ def build_machine(
         name=machine.design.name,
         waves=waves,
         bench=bench,
-        engines=machine.engines,
+        engines=machine.watched,
         links=counters.verilog if counters else "",
         link_counts=counters.counts if counters else 0,
     )
 
 
-def host_script(program: Program, *, fetched: bool = False) -> list:
+def host_script(program: Program, *, fetched: bool = False, completions: bool = False) -> list:
     """The host's register accesses: the first layer's descriptors, start, the others', counters.
 
     Where the program is ``fetched`` from memory the host says where it lies and starts. The cycles
-    before and after the start are noted; at the end the interrupt is cleared, so that another
-    program may follow.
+    before and after the start are noted, and, with ``completions``, those in which the host sees
+    each layer but the last complete, a few cycles late. At the end the interrupt is cleared, so
+    that another program may follow.
     """
     script = [Write(BY_NAME["INTERRUPT_ENABLE"].offset, 0x3)]
     script += open_windows(program, fetched=fetched)
@@ -159,7 +160,10 @@ def host_script(program: Program, *, fetched: bool = False) -> list:
             script += [Write(address, word) for word in layer.get(engine, ())]
         if n == 0:
             script += start
-    script += [*(start if fetched else []), WaitInterrupt()]
+    script += start if fetched else []
+    for n in range(1, len(program.steps) if completions else 1):
+        script += [Poll(BY_NAME["COMPLETED"].offset, 0xFFFF, n), Stamp()]
+    script.append(WaitInterrupt())
     script += [Read(BY_NAME[name].offset) for name in COUNTERS]
     return [*script, Write(BY_NAME["INTERRUPT"].offset, 0x3)]
 
@@ -215,6 +219,7 @@ def program_job(
     name: str,
     *,
     fetched: bool = False,
+    completions: bool = False,
     timing: MemoryTiming | None = None,
     host_stall: int = 0,
     cycle_limit: int | None = None,
@@ -222,8 +227,8 @@ def program_job(
 ) -> Job:
     """The job of a program: memory before, what the host does, memory to read back.
 
-    Outputs begin as random bytes: what is not written is wrong, whatever ran before. ``fetched`` as
-    in :func:`host_script`.
+    Outputs begin as random bytes: what is not written is wrong, whatever ran before. ``fetched``
+    and ``completions`` as in :func:`host_script`.
     """
     regions, images = {}, _images(program, fetched)
     for n, step in enumerate(_stored(program)):
@@ -233,7 +238,7 @@ def program_job(
     macs = sum(step.mapping.layer.macs for step in program.steps)
     return Job(
         name=name,
-        script=host_script(program, fetched=fetched),
+        script=host_script(program, fetched=fetched, completions=completions),
         cycle_limit=cycle_limit or CYCLES_AT_LEAST + 20 * macs,
         images=images,
         regions=regions,
@@ -253,6 +258,7 @@ def run_programs(
     host_stall: int = 0,
     reset_every: int = 1,
     fetched: Sequence[bool] = (False,),
+    completions: bool = False,
     on_progress: Callable[[str, int], None] | None = None,
     on_result: Callable[[str, ProgramResult], None] | None = None,
 ) -> list[ProgramResult]:
@@ -267,6 +273,8 @@ def run_programs(
     fetched
         For each program in turn, over and over: whether the accelerator fetches it from memory or
         the host pushes it.
+    completions
+        As in :func:`host_script`.
     """
     queue: list[tuple[str, Program]] = []
 
@@ -280,6 +288,7 @@ def run_programs(
                 host_stall=host_stall,
                 reset=n % reset_every == 0,
                 fetched=fetched[n % len(fetched)],
+                completions=completions,
             )
 
     results = []

@@ -134,7 +134,8 @@ def build(
     bench
         ``memory``: memory and host in HDL, for speed. ``protocol``: cocotbext-axi, for conformance.
     engines
-        Of an accelerator: what they do is counted inside it. None where the module is no other.
+        Of an accelerator, and ``tagged_buses`` where it has these: what they do is counted inside
+        it. None where the module is no other.
     links, link_counts
         A module ``link_counters`` that counts what moves inside, and the words of its output.
     waves
@@ -238,7 +239,7 @@ class Recipe:
                     | ({"ENGINES": 1} if self.engines else {})
                     | {
                         name.upper(): 1
-                        for name in ("load_residual", "unfold_input")
+                        for name in ("load_residual", "unfold_input", "tagged_buses")
                         if name in self.engines
                     },
                     timescale=("1ns", "1ps"),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from .limits import Limit, shown
 from .operation import Operation, SpecError
+from .pace import Pace
 
 __all__ = ["AXES", "PE_TRIPS", "SIDE", "SKEW", "Dataflow", "PELoop", "SpatialLoop"]
 
@@ -69,6 +70,13 @@ class Dataflow:
     phases
         Names of the tensors whose strided windows are split into phases of stride 1, so that links
         hold that a stride would break; where only a moving link needs them they need not be named.
+    tagged
+        Names of the tensors that come on buses with row and column tags, to scratchpads.
+    reach
+        How many PEs in a line a wire of a tensor spans at most, or of a result, over how many
+        sums are added in one cycle; those behind take from a register. By tensor.
+    paces
+        How a step goes along rows and columns, where skew and reach were made up into it already.
 
     Raises
     ------
@@ -86,6 +94,9 @@ class Dataflow:
     shift: dict[str, int] = field(default_factory=dict)
     moving: tuple[str, ...] = ()
     phases: tuple[str, ...] = ()
+    tagged: tuple[str, ...] = ()
+    reach: dict[str, int] = field(default_factory=dict)
+    paces: tuple[Pace, Pace] | None = None
 
     def __post_init__(self):
         self._check_loops()
@@ -152,6 +163,8 @@ class Dataflow:
         wanted = [(f"links.shift.{name}", name) for name in self.shift]
         wanted += [("links.moving", name) for name in self.moving]
         wanted += [("links.phases", name) for name in self.phases]
+        wanted += [("links.tagged", name) for name in self.tagged]
+        wanted += [(f"links.reach.{name}", name) for name in self.reach]
         for key, name in wanted:
             if name not in tensors:
                 raise SpecError(
@@ -165,6 +178,8 @@ class Dataflow:
                     f"axis must be 0 (rows) or 1 (columns), not {shown(axis)}",
                     key=f"links.shift.{name}",
                 )
+        for name, pes in self.reach.items():
+            SIDE.check(pes, f"links.reach.{name}")
 
     @property
     def inner(self) -> str:

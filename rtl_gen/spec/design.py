@@ -8,7 +8,16 @@ from .dataflow import AXES, SIDE, Dataflow
 from .limits import KIB, MIB, ByteLimit, Limit, either, shown
 from .operation import Operation, SpecError
 
-__all__ = ["KIB", "LIMITS", "MEMORIES", "SRAM_MODULE", "Buffers", "Design", "Formats"]
+__all__ = [
+    "KIB",
+    "LIMITS",
+    "MEMORIES",
+    "SRAM_MODULE",
+    "Buffers",
+    "Design",
+    "Formats",
+    "Scratchpads",
+]
 
 # What each field may be, by its key in a design file.
 LIMITS = {
@@ -23,6 +32,8 @@ LIMITS = {
     "buffers.parameters": ByteLimit(range(256, 16 * MIB + 1)),
     "buffers.image": ByteLimit(range(256, MIB + 1)),
     "buffers.accumulators": Limit(range(1, 65537), "entries"),
+    "scratchpads.input": Limit(range(2, 256), "words"),
+    "scratchpads.weights": Limit(range(8, 1021), "words"),
     "bus.width": Limit((64, 128, 256), "bits"),
     "post.lanes": Limit((1, 2, 4, 8, 16, 32, 64), "lanes"),
     "multiplier_registers": Limit(range(5), "registers"),
@@ -137,6 +148,18 @@ class Buffers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scratchpads:
+    """Words in a PE that tagged buses feed: of inputs, and of weights."""
+
+    input: int
+    weights: int
+
+    def __post_init__(self):
+        for name in ("input", "weights"):
+            LIMITS[f"scratchpads.{name}"].check(getattr(self, name), f"scratchpads.{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Design:
     """A dataflow with the array, formats, buffers and memory bus it is built for.
 
@@ -165,6 +188,8 @@ class Design:
         Words of the descriptor queue of each engine.
     memories
         One of :data:`MEMORIES`.
+    scratchpads
+        Of designs with tagged buses: words in a PE.
     full_rate
         Whether an accelerator is refused in which a step would wait for the words of its operands.
     """
@@ -185,6 +210,7 @@ class Design:
     memories: str = "inferred"
     others: tuple[Dataflow, ...] = ()
     full_rate: bool = False
+    scratchpads: Scratchpads | None = None
 
     def __post_init__(self):
         for key, value in (
@@ -209,6 +235,11 @@ class Design:
             )
         if self.memories == "sram" and self.name == SRAM_MODULE:
             raise SpecError("is the name of the memories' module", key="name")
+        if self.scratchpads and not any(flow.tagged for flow in self.dataflows):
+            raise SpecError(
+                "scratchpads are for PEs that tagged buses feed; links.tagged is missing",
+                key="scratchpads",
+            )
         self._check_modes()
         for axis in (0, 1):
             for dataflow in self.dataflows:
@@ -281,4 +312,12 @@ class Design:
     def facts(self) -> dict:
         """Everything the user can say about it, what is not said left out where all may lack it."""
         facts = asdict(self)
-        return facts if self.others else {k: v for k, v in facts.items() if k != "others"}
+        for dataflow in (facts["dataflow"], *facts["others"]):
+            for name in ("reach", "paces", "tagged"):
+                if not dataflow[name]:
+                    del dataflow[name]
+        return {
+            name: fact
+            for name, fact in facts.items()
+            if (name != "others" or self.others) and (name != "scratchpads" or self.scratchpads)
+        }

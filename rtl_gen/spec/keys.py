@@ -100,10 +100,19 @@ LINKS = Table(
             ListOf(Word("the name of a tensor"), "a list of tensors", unique=True),
             "tensors of which a PE takes its neighbour's element of earlier ticks",
         ),
+        "tagged": Key(
+            ListOf(Word("the name of a tensor"), "a list of tensors", unique=True),
+            "tensors that come on buses with row and column tags, to scratchpads in the PEs",
+        ),
         "phases": Key(
             ListOf(Word("the name of a tensor"), "a list of tensors", unique=True),
             "tensors whose strided windows are split into parts of stride 1, for the links that "
             "hold there",
+        ),
+        "reach": Key(
+            MapOf(Integer(SIDE), "a mapping from tensors to numbers of PEs"),
+            "how many PEs in a line a wire of a tensor spans at most; those behind take from a "
+            "register (default: all)",
         ),
     },
 )
@@ -160,6 +169,10 @@ BUFFERS = {
     ),
     "accumulators": ("accumulators of each exit of the array", Buffers.accumulators),
 }
+SCRATCHPADS = {
+    "input": ("words of the input", None),
+    "weights": ("words of the weights, a multiple of 4", None),
+}
 BUS = {"width": ("data bits of the AXI4 port", Design.bus_bits)}
 POST = {"lanes": ("outputs requantized a cycle, up to the block (default: 16)", None)}
 
@@ -167,6 +180,16 @@ HARDWARE = {
     "array": Key(_numbers("the shape of the array", "array", ARRAY), "the array's shape"),
     "formats": Key(_numbers("number formats", "formats", FORMATS), "number formats"),
     "buffers": Key(_numbers("buffer capacities", "buffers", BUFFERS), "buffer capacities"),
+    "scratchpads": Key(
+        Table(
+            "scratchpads of a PE",
+            {
+                name: Key(Integer(LIMITS[f"scratchpads.{name}"]), doc, required=True)
+                for name, (doc, _) in SCRATCHPADS.items()
+            },
+        ),
+        "words in a PE that tagged buses feed",
+    ),
     "bus": Key(_numbers("the memory bus", "bus", BUS), "the memory bus"),
     "post": Key(
         Table(

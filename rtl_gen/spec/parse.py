@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .dataflow import AXES, Dataflow, PELoop, SpatialLoop
-from .design import Buffers, Design, Formats
+from .design import Buffers, Design, Formats, Scratchpads
 from .keys import DATAFLOW_FILE, DESIGN_FILE, FUSED_FILE, HARDWARE
 from .operation import Operation, SpecError
 from .operations import inline_operation, shipped_operation
@@ -256,6 +256,7 @@ def build_design(written: Written) -> Design:
         buffers=_build_buffers(settings.get("buffers", {})),
         bus_bits=settings.get("bus", {}).get("width", Design.bus_bits),
         post_lanes=settings.get("post", {}).get("lanes", lanes),
+        scratchpads=_build_scratchpads(settings.get("scratchpads")),
         post_add=settings.get("post", {}).get("add", Design.post_add),
         **array,
         **{name: settings[name] for name in plain if name in settings},
@@ -275,6 +276,10 @@ def _build_part(part: Written, settings: dict) -> Dataflow:
         return _build_dataflow(part.dataflow_name, part.settings | {"links": links})
     except SpecError as error:
         raise part.placed(error) from None
+
+
+def _build_scratchpads(written: dict | None) -> Scratchpads | None:
+    return Scratchpads(**written) if written else None
 
 
 def _build_buffers(written: dict) -> Buffers:
@@ -309,6 +314,8 @@ def _build_dataflow(name: str, settings: dict) -> Dataflow:
         shift={tensor: AXES.index(axis) for tensor, axis in links.get("shift", {}).items()},
         moving=tuple(links.get("moving", ())),
         phases=tuple(links.get("phases", ())),
+        tagged=tuple(links.get("tagged", ())),
+        reach=dict(links.get("reach", {})),
     )
 
 

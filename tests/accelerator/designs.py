@@ -54,10 +54,14 @@ FETCHED = (False, True, True, False)
 
 
 def small_machine(
-    dataflow: str, rows: int, columns: int, *, buffers: int = 8 * KIB, **others
+    dataflow: str, rows: int, columns: int, *, buffers: int = 8 * KIB, reach=None, **others
 ) -> Machine:
-    """A shipped dataflow on an array with buffers of so many bytes, so that layers are tiled."""
+    """A shipped dataflow on an array with buffers of so many bytes, so that layers are tiled; with
+    limits of its wires, by tensor, if there are any.
+    """
     design = load_design(DATAFLOWS / f"{dataflow}.yaml")
+    flow = dataclasses.replace(design.dataflow, reach=reach or {})
+    design = dataclasses.replace(design, dataflow=flow)
     sizes = Buffers(
         input=buffers, weights=buffers, output=buffers, parameters=1 * KIB, accumulators=128
     )

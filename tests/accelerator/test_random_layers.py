@@ -16,16 +16,21 @@ from rtl_gen.spec.design import KIB
 CONVOLUTIONS = ("weight_stationary", "output_stationary", "input_stationary")
 PRODUCTS = {
     "matmul_weight_stationary": {"rows": 3, "columns": 4},
-    "matmul_output_stationary": {"rows": 4, "columns": 3, "bus_bits": 64},
+    "matmul_output_stationary": {  # broadcast in groups along both axes, and so is the drain
+        "rows": 4,
+        "columns": 3,
+        "bus_bits": 64,
+        "reach": {"A": 2, "B": 3},
+    },
     "matmul_input_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
 }
 OTHERS = {  # the rest of what ships, on odd arrays; the first of each kind in every run
     "tpu": {"rows": 3, "columns": 4, "post_lanes": 4},
 }
 LONG_OTHERS = {
-    "no_local_reuse": {"rows": 3, "columns": 2, "bus_bits": 64},
+    "no_local_reuse": {"rows": 3, "columns": 2, "bus_bits": 64, "reach": {"O": 2}},
     "conv3d": {"rows": 3, "columns": 3, "bus_bits": 64},
-    "nvdla": {"rows": 4, "columns": 3, "multiplier_registers": 1},
+    "nvdla": {"rows": 4, "columns": 3, "multiplier_registers": 1, "reach": {"I": 2, "O": 3}},
     "conv1d_output_stationary": {"rows": 3, "columns": 4},
     "conv1d_weight_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
     "batched_matmul": {"rows": 3, "columns": 4},
@@ -109,7 +114,7 @@ def test_other_dataflows_on_two_arrays(dataflow, shape, tell):
 
 def test_every_shipped_dataflow_runs_here():
     names = {path.stem for path in DATAFLOWS.glob("*.yaml")}
-    elsewhere = {"depthwise", "adaptive", "weight_and_output_stationary"}
+    elsewhere = {"depthwise", "adaptive", "row_stationary", "weight_and_output_stationary"}
     assert names == {*CONVOLUTIONS, *PRODUCTS, *OTHERS, *LONG_OTHERS, *elsewhere}
 
 

@@ -7,12 +7,14 @@ from mutate import COMPONENTS, Outcome, all_mutants, draw, parsed, run_mutant, s
 
 COUNT = 20
 QUICK = 2  # of each in `make test`
+SLOW = ("unfold",)  # whose tests take too long for that
 
 
 def cases():
     for name in COMPONENTS:
         for number in range(COUNT):
-            marks = () if number < QUICK else (pytest.mark.long,)
+            quick = number < QUICK and name not in SLOW
+            marks = () if quick else (pytest.mark.long,)
             yield pytest.param(name, number, marks=marks, id=f"{name} {number}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rtl_gen.reuse.machine import Machine
+from rtl_gen.reuse.fused_machine import machine_of
 from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.parse import load_design, place
 from rtl_gen.spec.yaml_lines import SpecFileError, parse_source
@@ -41,7 +41,7 @@ def test_message_of_what_cannot_be_built(name, monkeypatch):
     monkeypatch.chdir(UNBUILDABLE)
     design = load_design(name)
     with pytest.raises(SpecError) as caught:
-        Machine(design)
+        machine_of(design)
     placed = place(caught.value, name)
     assert f"{placed}\n" == Path(name).with_suffix(".txt").read_text(encoding="utf-8")
     assert placed.line > 0

@@ -31,7 +31,9 @@ SEMANTIC = [
     "fused_of_design", "fused_of_nothing", "fused_same_name", "fused_too_small",
     "lanes_beyond_block", "link_of_unknown_tensor", "loop_inside_pe_loop",
     "loop_twice", "moving_unknown_tensor", "nothing_outside_pe", "nothing_spatial",
-    "operation_unknown", "output_dimension_unread", "shipped_name_taken", "spatial_twice",
+    "operation_unknown", "output_dimension_unread", "reach_of_unknown_tensor",
+    "scratchpads_without_tags",
+    "shipped_name_taken", "spatial_twice",
     "symbol_unused", "weights_unknown", "width_overflow",
     "buffer_too_large",  # a mebibyte too many in a text, which a pattern cannot see
 ]  # fmt: skip

@@ -9,6 +9,9 @@ from amaranth.lib.wiring import In, Out
 
 from ...reuse import Fusion, Reuse
 from ..delayed import delayed
+from ..noc.collection import Collection
+from ..noc.distribution import Distribution
+from ..noc.network import Routes, Tap
 from ..place import place
 from .blocks import Block, cut
 from .fused_netlist import fused_netlist
@@ -16,7 +19,6 @@ from .fused_pe import FusedPEParams
 from .modes import by_mode, settled
 from .netlist import NOTHING, Edge, Netlist, netlist
 from .pe import PEParams
-from .skew import Skew
 
 __all__ = ["ArrayParams", "PEArray"]
 
@@ -110,7 +112,7 @@ class PEArray(wiring.Component):
 
     def __init__(self, params: ArrayParams):
         self._params = params
-        self._skews: dict[tuple, str] = {}  # modules' names by delays and width
+        self._edges: dict[Routes, str] = {}  # names of modules
         self.module_name = "skewed_array"
         ports = {
             f"a{n}": In(params.pe.bits * params.words(n)) for n in range(len(params.pe.operands))
@@ -159,13 +161,14 @@ class PEArray(wiring.Component):
         def word(element):
             return Const(0, bits) if element == NOTHING else words[element * bits :][:bits]
 
-        lanes = net.elements[f"a{n}"]
-        if net.modes == 1:
-            values = Cat(word(element) for (element,) in lanes)
-        else:
+        carried = [settled(modes) for modes in net.elements[f"a{n}"]]
+        late = [edge.delay for edge in net.lanes[f"a{n}"]]
+        mode = None
+        if net.modes > 1:
             mode = self.control[f"mode{n}" if self._params.pe.operands[n].depth else "mode"]
-            values = Cat(by_mode(mode, settled(modes), word) for modes in lanes)
-        return self._skewed(m, platform, f"a{n}", values, self._params.net.lanes[f"a{n}"], bits)
+        return self._distributed(
+            m, platform, f"a{n}", carried, late, bits, lambda modes: by_mode(mode, modes, word)
+        )
 
     def _control(self, m, platform):
         """The control word of each lane; what concerns sums waits for the multiplier."""
@@ -175,49 +178,50 @@ class PEArray(wiring.Component):
             if member in ("first", "sum_address", "drain", "sum_mode"):
                 value = delayed(m, value, self._params.multiplier_registers, name=f"{member}_late")
             m.d.comb += late[member].eq(value)
-        edges = self._params.net.lanes["control"]
-        values = Cat(late.as_value() for _ in edges)
-        return self._skewed(m, platform, "control", values, edges, self._params.control.size)
+        delays = [edge.delay for edge in self._params.net.lanes["control"]]
+        told = ["control"] * len(delays)
+        width = self._params.control.size
+        return self._distributed(
+            m, platform, "control", told, delays, width, lambda _: late.as_value()
+        )
 
-    def _skewed(self, m, platform, net, values, edges, width):
-        """``values``, side by side, each delayed as its edge asks."""
-        delays = tuple(edge.delay for edge in edges)
+    def _distributed(self, m, platform, net, words, delays, width, value_of):
+        """``value_of`` each lane's word, side by side, each lane as late as it asks."""
         if not any(delays):
-            return values
-        # Nets of equal skew share a module, that of the first.
-        module = self._skews.setdefault((delays, width), f"skew_{net}")
-        skew = place(m, platform, f"skew_{net}", Skew, delays, width, module, tied={"i": values})
-        return skew.o
+            return Cat(value_of(word) for word in words)
+        routes, distinct = Routes.from_lanes(width, words, delays)
+        values = Cat(value_of(word) for word in distinct)
+        # Nets of equal routes share a module, that of the first.
+        module = self._edges.setdefault(routes, f"skew_{net}")
+        tied = {"i": values}
+        return place(m, platform, f"skew_{net}", Distribution, routes, module, tied=tied).o
 
     def _elaborate_exits(self, m, platform, out):
         """Bring the sums of a step into one cycle; add those that belong to one output."""
         params = self._params
         width = params.pe.psum_bits
         last = max(edge.delay for edge in params.exits)
-        late = [Edge(edge.pe, last - edge.delay) for edge in params.exits]
-        sums = self._skewed(m, platform, "sums", out, late, width)
-
-        def leaving(exits):
-            parts = [sums[n * width : (n + 1) * width] for n in exits]
-            return parts[0] if len(parts) == 1 else _tree([part.as_signed() for part in parts])
-
         outputs = [settled(modes) for modes in params.net.outputs]
+        groups = list(dict.fromkeys(group for modes in outputs for group in modes))
+        place_of = {group: n for n, group in enumerate(groups)}
+        wait = [last - edge.delay for edge in params.exits]
+        if any(wait) or params.added:
+            taps = tuple(tuple(Tap(n, wait[n]) for n in group) for group in groups)
+            routes, tied = Routes(width, len(wait), taps), {"i": out}
+            out = place(m, platform, "collection", Collection, routes, tied=tied).o
+        else:
+            place_of = {group: group[0] for group in groups}
+
+        def leaving(group):
+            return out[place_of[group] * width :][:width]
+
         mode = None
         if any(len(set(modes)) > 1 for modes in outputs):
             mode = delayed(m, self.control.sum_mode, last, name="exit_mode")
-        values = [by_mode(mode, modes, leaving) for modes in outputs]
+        values = Cat(by_mode(mode, modes, leaving) for modes in outputs)
         if not params.added:
-            m.d.comb += self.sums.eq(Cat(values))
+            m.d.comb += self.sums.eq(values)
             return
-        for k, value in enumerate(values):
-            total = Signal(signed(width), name=f"total{k}")
-            m.d.sync += total.eq(value)
-            m.d.comb += self.sums[k * width : (k + 1) * width].eq(total)
-
-
-def _tree(values):
-    """The sum of some values, added pairwise."""
-    while len(values) > 1:
-        odd = values[-1:] if len(values) % 2 else []
-        values = [a + b for a, b in zip(values[::2], values[1::2])] + odd
-    return values[0]
+        totals = Signal(len(self.sums), name="totals")
+        m.d.sync += totals.eq(values)
+        m.d.comb += self.sums.eq(totals)

@@ -173,7 +173,7 @@ class _Joiner:
         ]
         addends = {pe: self._addends(pe) for pe in self.grid.pes}
         drains = {pe: self._drain_route(pe) for pe in self.grid.pes}
-        control_delay = join_control(self.grid, self.sources, self.lanes)
+        control_delays = join_control(self.grid, self.sources, self.lanes)
         exits, outputs = self._leave()
         taken: dict[Coordinate, set[str]] = {pe: set() for pe in self.grid.pes}
         for _, pe, port in (d for d in self.sources.values() if d[0] == "pe"):
@@ -197,7 +197,7 @@ class _Joiner:
                 drain_route=drains[pe],
                 drains=_numbers(given, "drain_d"),
                 multiplier_registers=self.registers,
-                control_delay=control_delay,
+                control_delay=control_delays[pe],
             )
         return Netlist(
             self.grid.extent, kinds, self.sources, self.lanes, self.elements, exits, outputs

@@ -1,6 +1,8 @@
 """From reuse to wires: who drives each port of each PE."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ...reuse import Grid, HeldOperand, Link, Reuse, sources_of
@@ -82,13 +84,14 @@ def netlist(
         lanes[f"a{n}"] = tuple(Edge(pe, grid.delay(pe)) for pe in operand.lanes)
         elements[f"a{n}"] = tuple((operand.elements.index(key),) for key in operand.keys)
         operands.append(_join_operand(reuse, n, operand, sources))
-    control_delay = join_control(grid, sources, lanes)
+    control_delays = join_control(grid, sources, lanes)
     output = reuse.output
     successors = _successors(reuse)
     predecessors: dict[Coordinate, list[Coordinate]] = {}
-    for pe, (after, _) in successors.items():
+    for pe, after in successors.items():
         predecessors.setdefault(after, []).append(pe)
     drain = grid.shift_link(output.drain) if output.drain is not None else None
+    # Where no PE adds on, a sum leaves as inside a group.
     default = max((link.delay for link in output.links), default=1)
     kinds = {}
     for pe in pes:
@@ -104,15 +107,15 @@ def netlist(
                 ("pe", neighbour, "drain_out") if grid.holds(neighbour) else ("zero",)
             )
         kinds[pe] = PEParams(
-            operands=_masked(reuse, operands, masked, pe),
+            operands=_masked(reuse, [at(pe) for at in operands], masked, pe),
             bits=bits,
             psum_inputs=inputs,
             psum_bits=reuse.psum_bits,
-            psum_delay=successors[pe][1].delay if pe in successors else default,
+            psum_delay=grid.between(pe, successors[pe]) if pe in successors else default,
             accumulators=output.depth,
-            drain=None if drain is None else drain.delay,
+            drain=_drain_delay(reuse, drain, pe),
             multiplier_registers=multiplier_registers,
-            control_delay=control_delay,
+            control_delay=control_delays[pe],
         )
     port = "psum" if drain is None else "drain_out"
     exits = tuple(
@@ -120,7 +123,7 @@ def netlist(
             pe,
             grid.delay(pe)
             + multiplier_registers
-            + (kinds[pe].psum_delay if drain is None else drain.delay),
+            + (kinds[pe].psum_delay if drain is None else kinds[pe].drain),
         )
         for pe in output.exits
     )
@@ -131,9 +134,8 @@ def netlist(
     return Netlist(grid.extent, kinds, sources, lanes, elements, {port: exits}, outputs)
 
 
-def _masked(reuse, operands, masked, pe) -> tuple[OperandParams, ...]:
+def _masked(reuse, found, masked, pe) -> tuple[OperandParams, ...]:
     """The operands of a PE, one of which may be told to take another value."""
-    found = list(operands)
     if masked:
         n, loop = masked
         size, tap = reuse.placement.sizes[loop], reuse.placement.indices(pe)[loop]
@@ -141,15 +143,18 @@ def _masked(reuse, operands, masked, pe) -> tuple[OperandParams, ...]:
     return tuple(found)
 
 
-def _join_operand(reuse, n, operand, sources) -> OperandParams:
-    """Wire an operand; returns what every PE has for it."""
-    tensor = reuse.placement.dataflow.operation.operands[n]
+def _join_operand(reuse, n, operand, sources) -> Callable[[Coordinate], OperandParams]:
+    """Wire an operand; returns what says what a PE has for it."""
+    tensor, grid = reuse.placement.dataflow.operation.operands[n], reuse.grid
     held = isinstance(operand, HeldOperand)
-    waits = [(link.ticks, link.delay) for link in operand.links]
-    forwards = tuple(wait for wait in dict.fromkeys(waits) if any(wait))
-    shift = reuse.grid.shift_link(operand.shift) if held and operand.shift is not None else None
+    shift = grid.shift_link(operand.shift) if held and operand.shift is not None else None
     number = {pe: k for k, pe in enumerate(operand.lanes)}
     given = sources_of(reuse.placement, tensor, operand.links)
+
+    def forwards(pe) -> tuple[tuple[int, int], ...]:
+        """Ticks and delays of a PE's copies, as if the array went on, so that its kind repeats."""
+        waits = [(link.ticks, grid.at(link, pe).delay) for link in operand.links]
+        return tuple(wait for wait in dict.fromkeys(waits) if any(wait))
 
     def driver(pe) -> Driver:
         """What drives the operand of a PE; a link without a register is its source's wire."""
@@ -157,47 +162,58 @@ def _join_operand(reuse, n, operand, sources) -> OperandParams:
             return ("lane", f"a{n}", number[pe])
         if shift is not None:
             source = (pe[0] - shift.vector[0], pe[1] - shift.vector[1])
-            if reuse.grid.holds(source):
+            if grid.holds(source):
                 return ("pe", source, f"a{n}_shift")
         source, link = given[pe]
-        if link.ticks or link.delay:
-            return ("pe", source, f"a{n}_f{forwards.index((link.ticks, link.delay))}")
+        wait = (link.ticks, grid.at(link, source).delay)
+        if any(wait):
+            return ("pe", source, f"a{n}_f{forwards(source).index(wait)}")
         return sources.get((source, f"a{n}")) or driver(source)
 
     for pe in reuse.placement.pes:
         sources[pe, f"a{n}"] = driver(pe)
-    return OperandParams(
-        depth=operand.depth if held else 0,
-        forwards=forwards,
-        shift=None if shift is None else shift.delay,
-    )
+
+    @cache
+    def params(forwards: tuple, late: int | None) -> OperandParams:
+        return OperandParams(depth=operand.depth if held else 0, forwards=forwards, shift=late)
+
+    return lambda pe: params(forwards(pe), None if shift is None else grid.at(shift, pe).delay)
 
 
-def join_control(grid: Grid, sources, lanes) -> int:
-    """Wire the control word; returns the registers between neighbours."""
-    links, edges = grid.control_links, []
+def join_control(grid: Grid, sources, lanes) -> dict[Coordinate, int]:
+    """Wire the control word; returns the registers of each PE in front of the next one."""
+    link, edges, delays = grid.control_link, [], {}
     for pe in _in_time(grid):
-        before = [(pe[0] - link.vector[0], pe[1] - link.vector[1]) for link in links]
-        if not before or not grid.holds(before[0]):
+        delays[pe] = grid.at(link, pe).delay if link else 0
+        before = (pe[0] - link.vector[0], pe[1] - link.vector[1]) if link else None
+        if before is None or not grid.holds(before):
             sources[pe, "control"] = ("lane", "control", len(edges))
             edges.append(Edge(pe, grid.delay(pe)))
-        elif links[0].delay:
-            sources[pe, "control"] = ("pe", before[0], "control_out")
+        elif delays[before]:
+            sources[pe, "control"] = ("pe", before, "control_out")
         else:
-            sources[pe, "control"] = sources[before[0], "control"]
+            sources[pe, "control"] = sources[before, "control"]
     lanes["control"] = tuple(edges)
-    return links[0].delay if links else 0
+    return delays
 
 
 def _in_time(grid: Grid):
     """PEs so that the source of every forward link comes before its end."""
-    link = grid.control_links
-    turn = [-1 if link and link[0].vector[axis] < 0 else 1 for axis in (0, 1)]
+    vector = grid.control_link.vector if grid.control_link else (0, 0)
+    turn = [-1 if vector[axis] < 0 else 1 for axis in (0, 1)]
     return sorted(grid.pes, key=lambda pe: (turn[0] * pe[0], turn[1] * pe[1]))
 
 
-def _successors(reuse) -> dict[Coordinate, tuple[Coordinate, Link]]:
+def _successors(reuse) -> dict[Coordinate, Coordinate]:
     """Where the partial sum of each PE goes on to."""
     tensor = reuse.placement.dataflow.operation.output
     backward = tuple(link.backward for link in reuse.output.links)
-    return sources_of(reuse.placement, tensor, backward)
+    found = sources_of(reuse.placement, tensor, backward)
+    return {pe: after for pe, (after, _) in found.items()}
+
+
+def _drain_delay(reuse, drain: Link | None, pe: Coordinate) -> int | None:
+    """Registers of a sum that is shifted on; none to another group where it leaves the array."""
+    if drain is None or pe in reuse.output.exits:
+        return None if drain is None else drain.delay
+    return reuse.grid.at(drain, pe).delay

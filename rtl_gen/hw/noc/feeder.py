@@ -33,9 +33,11 @@ class FeederParams:
         (name, bits) of its linear forms; ``index`` is the word, ``y0``, ``y1``, ... are coordinates
         that must lie in the tensor (below ``y0_limit``, ...), else the word is not read.
     tags
-        Fields of the configuration, or forms, that go with every word.
+        Fields of the configuration, or forms, that go with every word; ``end`` with the last one.
     words
         Sizes of the loops over the words of a request, the last fastest; none for one word.
+    byte_bits
+        Low bits of ``index`` that say a byte of the word: the form ``byte``.
     """
 
     record: Record
@@ -44,6 +46,7 @@ class FeederParams:
     forms: tuple[tuple[str, int], ...]
     tags: tuple[str, ...] = ()
     words: tuple[int, ...] = ()
+    byte_bits: int = 0
 
     @property
     def nest(self) -> NestParams:
@@ -105,12 +108,15 @@ class Feeder(wiring.Component):
             self.busy.eq(nest.busy),
             self.request.valid.eq(nest.item.valid),
             nest.item.ready.eq(self.request.ready),
-            *(index.eq(self._form(item, "index", word)) for word, index in zip(words, indices)),
+            *(index.eq(self._index(item, word)) for word, index in zip(words, indices)),
             request.read.eq(Cat(reads) if params.words else reads[0]),
             request.shrink.eq(item.shrink),
         ]
         if params.tags:
-            tags = [item[name] if name in forms else self.config[name] for name in params.tags]
+            values = {name: item[name] for name in forms} | {"end": item.end}
+            if params.byte_bits:
+                values["byte"] = item.index[: params.byte_bits]
+            tags = [values[x] if x in values else self.config[x] for x in params.tags]
             m.d.comb += request.tag.eq(Cat(tags))
         if "flush" in self.config.shape().members:
             self._elaborate_flush(m, nest.item)
@@ -138,6 +144,11 @@ class Feeder(wiring.Component):
             if trip:
                 value = value + _times(self.config[f"{name}_word{loop}"], trip)
         return value
+
+    def _index(self, item, word):
+        """Which word of the buffet."""
+        value = self._form(item, "index", word)
+        return value >> self._params.byte_bits if self._params.byte_bits else value
 
     def _inside(self, item, word):
         """Whether a word of the request lies in the tensor."""

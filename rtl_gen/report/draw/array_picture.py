@@ -102,7 +102,7 @@ class _Picture:
                 self.svg.rect((x, y), self.grid.box, **box)
                 left, base = x + 14, y + 18
                 late = self.reuse.grid.delay(pe)
-                when = f"PE {pe[0]},{pe[1]}" + (f"  +{late}" if any(self.reuse.skew) else "")
+                when = f"PE {pe[0]},{pe[1]}" + (f"  +{late}" if not self.reuse.grid.at_once else "")
                 self.svg.text((left, base), when, size=9.5, fill=GREY)
                 for n, (tensor, label, kept) in enumerate(self._lines(pe)):
                     at = base + LINE * (n + 1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from ...spec.design import Design
 from ...spec.parse import load_design
 from ..explain import Explanation, explain
+from ..explain_tagged import tagged_text
 from ..sentences import count_text, ratio_text
 from ..word_facts import HeldWords
 from .array_picture import array_picture
@@ -51,6 +52,9 @@ def gallery(project: Path) -> dict[Path, str]:
             if design.others:
                 page.append(_fused_section(design, file))
                 continue
+            if design.dataflow.tagged:
+                page.append(_tagged_section(design, file))
+                continue
             facts = explain(design)
             name = facts.design.name
             found[PICTURES / f"{name}.svg"] = array_picture(facts)
@@ -90,6 +94,20 @@ def _fused_section(design: Design, file: Path) -> str:
     names = " and ".join(f"[{flow.name}](#{flow.name})" for flow in design.dataflows)
     where = f"`rtl-gen explain {file.parent.name}/{file.name}` says what each takes of the array."
     return "\n".join([f"### {design.name}", "", *_comment(file), "", f"{names}. {where}", ""])
+
+
+def _tagged_section(design: Design, file: Path) -> str:
+    """Of tagged buses: no wire says where an element goes, so there is nothing to draw."""
+    lines = [
+        f"### {design.name}",
+        "",
+        *_comment(file),
+        "",
+        "```",
+        tagged_text(design).rstrip(),
+        "```",
+    ]
+    return "\n".join([*lines, ""])
 
 
 def _comment(file: Path) -> list[str]:

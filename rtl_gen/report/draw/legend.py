@@ -117,7 +117,7 @@ def _notes(facts: Explanation) -> list[str]:
         )
     else:
         notes.append("Indices are those of a step whose other loops are at 0.")
-    if any(facts.reuse.skew):
+    if not facts.reuse.grid.at_once:
         notes.append("+n: a step reaches the PE n cycles after the first PE (skew).")
     notes.append(
         "A box on a line is a register (t: it advances with the tensor's ticks), a circle an adder."

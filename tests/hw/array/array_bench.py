@@ -248,7 +248,7 @@ class ArrayBench:
         if axis is None:
             return [None]
         positions = list(range(self.reuse.placement.extent[axis]))
-        return positions if self.reuse.skew[axis] < 0 else positions[::-1]
+        return positions if self.reuse.paces[axis].direction < 0 else positions[::-1]
 
     def _interleave(self, passes, rng, bubbles) -> list[Cycle]:
         """Loads of the next pass under the steps of this one; bubbles anywhere."""

@@ -1,0 +1,219 @@
+"""A whole network as one program: run in RTL, every tensor compared with numpy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .mapping.chain import chain_layers
+from .mapping.cost import estimate
+from .mapping.program import Program, Step
+from .nn.golden_run import run_graph
+from .nn.graph import Graph
+from .nn.lower import LoweredNetwork, lower
+from .reuse.machine import Machine
+from .sim.programs import ProgramResult, run_programs
+from .sim.run import Simulation
+
+__all__ = ["LayerRun", "Network", "NetworkRun", "map_graph", "run_network"]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network that a design runs.
+
+    Parameters
+    ----------
+    machine, lowered
+        The design, and the network's layers on it.
+    inputs
+        int8 activations by name, as the graph stores them.
+    program
+        What is measured: what fits stays on chip.
+    checked
+        The same, with every output written to memory as well.
+    """
+
+    machine: Machine
+    lowered: LoweredNetwork
+    inputs: dict[str, np.ndarray]
+    program: Program
+    checked: Program
+
+    @property
+    def graph(self) -> Graph:
+        return self.lowered.graph
+
+    @property
+    def estimated_cycles(self) -> int:
+        """Of the program, as the sum of its layers alone."""
+        return sum(estimate(step.mapping).cycles for step in self.program.steps)
+
+
+def map_graph(machine: Machine, graph: Graph, inputs: dict[str, np.ndarray]) -> Network:
+    """Map a network as one program.
+
+    Parameters
+    ----------
+    inputs
+        By name, for as many images as the graph has.
+
+    Raises
+    ------
+    ModelError
+        If the design does not run one of its nodes; all such are named.
+    MappingError
+        If a layer does not fit the design.
+    """
+    lowered = lower(graph, machine)
+    chain = lowered.chain(inputs)
+    programs = [chain_layers(machine, chain, store_all=stored) for stored in (False, True)]
+    return Network(machine, lowered, inputs, *programs)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRun:
+    """What a layer of a network did.
+
+    Parameters
+    ----------
+    name
+        Of the node; with the addition that is fused into it.
+    step
+        Its place in the program.
+    macs
+        The network's own: weights that lie beside a diagonal do not count, nor do pools.
+    cycles
+        From the completion of the layer before it (the first: from the start) to its own, as the
+        host sees them, a few cycles late. Layers overlap, so a layer may have done much before.
+    wrong
+        Outputs that differ from numpy's.
+    """
+
+    name: str
+    step: Step
+    macs: int
+    cycles: int
+    wrong: int
+
+    @property
+    def mac_use(self) -> float:
+        """MACs over PEs times cycles."""
+        design = self.step.mapping.machine.design
+        return self.macs / (design.rows * design.columns * max(1, self.cycles))
+
+    @property
+    def estimate(self) -> int:
+        """Cycles that the cost model gives it, alone."""
+        return estimate(self.step.mapping).cycles
+
+    @property
+    def on_chip(self) -> bool:
+        """Whether its output stays on chip."""
+        return self.step.output_address is None
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkRun:
+    """A network that ran.
+
+    Parameters
+    ----------
+    network, layers
+        What ran, layer by layer.
+    done, checked
+        The two programs' results.
+    outputs
+        By the names of the model file, in its order.
+    wrong
+        Of these the values that differ from numpy's.
+    """
+
+    network: Network
+    layers: tuple[LayerRun, ...]
+    done: ProgramResult
+    checked: ProgramResult
+    outputs: dict[str, np.ndarray]
+    wrong: int
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What went wrong but for wrong values; empty for a good run."""
+        return (*self.checked.problems, *self.done.problems)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every tensor is numpy's, and nothing else went wrong."""
+        return not self.problems and not self.wrong and not any(one.wrong for one in self.layers)
+
+    @property
+    def mac_use(self) -> float:
+        """The network's MACs over PEs times cycles, from the start to the interrupt."""
+        design = self.network.machine.design
+        return sum(one.macs for one in self.layers) / (
+            design.rows * design.columns * max(1, self.done.cycles)
+        )
+
+    @property
+    def bytes_moved(self) -> tuple[int, int]:
+        """Bytes read from and written to memory, as the bench counted them at the port."""
+        bus = self.network.machine.design.bus_bits // 8
+        counters = self.done.result.counters
+        return counters["read_beats"] * bus, counters["write_beats"] * bus
+
+
+def run_network(
+    network: Network,
+    simulation: Simulation,
+    *,
+    on_progress: Callable[[str, int], None] | None = None,
+) -> NetworkRun:
+    """Run a network twice: with every output stored, to compare it; and as it is, to measure it.
+
+    ``on_progress`` is called with the name of what runs and its cycles.
+    """
+    (checked,) = run_programs(
+        simulation, [("every tensor", network.checked)], fetched=(True,), on_progress=on_progress
+    )
+    (done,) = run_programs(
+        simulation,
+        [("the network", network.program)],
+        fetched=(True,),
+        completions=True,
+        on_progress=on_progress,
+    )
+    golden = run_graph(network.graph, network.inputs)
+    lowered, layers = network.lowered, []
+    for n, (step, cycles) in enumerate(zip(network.program.steps, _cycles(network, done))):
+        output = checked.outputs[n] if checked.outputs else None
+        wrong = _wrong(lowered, n, output, golden[lowered.gives[n]])
+        layers.append(LayerRun(lowered.name(n), step, lowered.macs(n), cycles, wrong))
+    outputs, wrong = {}, 0
+    for port in network.graph.outputs:
+        n = lowered.gives.index(port.tensor)
+        # What later layers read as well the measured program may have kept on chip.
+        stored = [run.outputs[n] for run in (done, checked) if run.outputs]
+        output = next((one for one in stored if one is not None), None)
+        wrong += _wrong(lowered, n, output, golden[port.tensor])
+        if output is not None:
+            outputs[port.name] = port.convert(lowered.result(n, output))
+    return NetworkRun(network, tuple(layers), done, checked, outputs, wrong)
+
+
+def _wrong(
+    lowered: LoweredNetwork, number: int, output: np.ndarray | None, golden: np.ndarray
+) -> int:
+    """Values of a layer's output that differ; all if there is none."""
+    if output is None:
+        return golden.size
+    return int((lowered.result(number, output) != golden).sum())
+
+
+def _cycles(network: Network, done: ProgramResult) -> list[int]:
+    """Cycles between the completions of layers; zeros if the run did not come to its end."""
+    count = len(network.program.steps)
+    if done.result.timed_out or len(done.result.stamps) != count + 1:
+        return [0] * count
+    begun, *completed = done.result.stamps[1:]
+    ends = [*completed, begun + done.cycles]
+    return [end - before for before, end in zip([begun, *ends], ends)]

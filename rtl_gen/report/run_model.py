@@ -1,0 +1,176 @@
+"""Runs a network's file on a design: the command `rtl-gen run`."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..api import LoadedDesign
+from ..networks import NetworkRun, map_graph, run_network
+from ..nn.graph import Graph, ModelError
+from ..nn.model_file import read_model
+from ..sim.run import Simulation
+from .tables import plain_table, progress
+
+__all__ = ["network_run_table", "plain_run", "print_run", "run_model", "write_outputs"]
+
+
+def run_model(
+    design: LoadedDesign,
+    model: Path,
+    *,
+    inputs: Path | None,
+    until: str | None,
+    seed: int | None,
+    console: Console,
+) -> NetworkRun:
+    """Run a network as one program; ``console`` shows how far it is.
+
+    Parameters
+    ----------
+    inputs
+        An ``.npz`` file with an int8 array for each input of the model, by its name, or with one
+        array alone; by default random numbers.
+    until
+        The last node that is run.
+
+    Raises
+    ------
+    ModelError
+        If the model or its inputs cannot be read, or the design does not run a node.
+    MappingError
+        If a layer does not fit the design.
+    """
+    arrays = _arrays(inputs) if inputs else {}
+    graph = read_model(model, batch=max((len(one) for one in arrays.values()), default=1))
+    if until:
+        graph = graph.until(until)
+    given = _given(graph, arrays, inputs) if inputs else _random(graph, seed or 1)
+    network = map_graph(design.machine, graph, given)
+    with console.status("building the simulation; the first time this takes a minute or two"):
+        build = design.build()
+    with progress(console) as bar:
+        task = bar.add_task("running", total=2 * network.estimated_cycles)
+        before = {"every tensor": 0, "the network": network.estimated_cycles}
+        return run_network(
+            network,
+            Simulation(build, seed=seed),
+            on_progress=lambda name, cycles: bar.update(
+                task, description=f"running {name}", completed=before[name] + cycles
+            ),
+        )
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
+        raise ModelError(f"{path}: not an .npz file of plain arrays") from None
+    for name, array in arrays.items():
+        if array.ndim < 1 or not len(array):
+            raise ModelError(f"{path}: {name} must have an image or more, not {array.shape}")
+    return arrays
+
+
+def _given(graph: Graph, arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
+    """The file's arrays as the graph's inputs."""
+    found = {}
+    for port in graph.inputs:
+        only = len(graph.inputs) == len(arrays) == 1
+        array = next(iter(arrays.values())) if only else arrays.get(port.name)
+        if array is None:
+            names = ", ".join(arrays) or "none"
+            raise ModelError(f"{path}: the array {port.name} is missing; it has {names}")
+        shape = (graph.tensors[port.tensor].shape[0], *port.index.shape)
+        if array.dtype != np.int8 or len(array) != shape[0]:
+            raise ModelError(
+                f"{path}: {port.name} must be int8 of {shape[0]} images, not {array.dtype} of "
+                f"{len(array)}"
+            )
+        converted = port.convert(array)
+        found[port.tensor] = converted.reshape(graph.tensors[port.tensor].shape)
+    return found
+
+
+def _random(graph: Graph, seed: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    return {
+        port.tensor: random.integers(-128, 128, graph.tensors[port.tensor].shape).astype(np.int8)
+        for port in graph.inputs
+    }
+
+
+def write_outputs(run: NetworkRun, path: Path) -> None:
+    """The network's outputs, by the model's names, as an ``.npz`` file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **run.outputs)
+
+
+def network_run_table(run: NetworkRun) -> Table:
+    """A row for each layer: what it ran as, cycles beside the model's, MAC use, its output."""
+    headings = (">MACs", ">cycles", ">model", ">MAC use", "output", "result")
+    table = plain_table("layer", "dataflow", *headings)
+    for layer in run.layers:
+        result = "[green]bit-exact[/]" if not layer.wrong else f"[red]{layer.wrong} wrong[/]"
+        table.add_row(
+            escape(layer.name),
+            escape(layer.step.mapping.machine.design.dataflow.name),
+            f"{layer.macs:,}",
+            f"{layer.cycles:,}",
+            f"{layer.estimate:,}",
+            f"{layer.mac_use:.1%}",
+            "on chip" if layer.on_chip else "memory",
+            result,
+        )
+    table.add_section()
+    macs = sum(layer.macs for layer in run.layers)
+    model = run.network.estimated_cycles
+    cycles = run.done.cycles if run.done.counters else 0
+    table.add_row("all", "", f"{macs:,}", f"{cycles:,}", f"{model:,}", f"{run.mac_use:.1%}", "", "")
+    return table
+
+
+def print_run(console: Console, run: NetworkRun) -> None:
+    """The table, what crossed the memory port, and the verdict."""
+    console.print(network_run_table(run))
+    read, written = run.bytes_moved
+    console.print(f"\n{read:,} bytes read from memory, {written:,} written")
+    for problem in run.problems:
+        console.print(problem, style="bold red", markup=False, highlight=False)
+    if run.exact:
+        console.print("[green]every tensor is bit-exact[/]")
+    else:
+        console.print("[bold red]NOT every tensor is bit-exact[/]")
+
+
+def plain_run(run: NetworkRun) -> dict:
+    """The same as plain data, for JSON."""
+    read, written = run.bytes_moved
+    return {
+        "network": run.network.graph.name,
+        "design": run.network.machine.design.name,
+        "cycles": run.done.cycles if run.done.counters else None,
+        "mac_use": run.mac_use,
+        "bytes_read": read,
+        "bytes_written": written,
+        "exact": run.exact,
+        "problems": list(run.problems),
+        "layers": [
+            {
+                "name": layer.name,
+                "dataflow": layer.step.mapping.machine.design.dataflow.name,
+                "macs": layer.macs,
+                "cycles": layer.cycles,
+                "estimated_cycles": layer.estimate,
+                "on_chip": layer.on_chip,
+                "wrong": layer.wrong,
+            }
+            for layer in run.layers
+        ],
+    }
