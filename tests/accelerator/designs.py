@@ -9,7 +9,7 @@ from pathlib import Path
 from random_layers import Case, is_ragged, tiled_dimensions
 
 from rtl_gen.mapping.traffic import is_predicted
-from rtl_gen.reuse.fused_machine import machine_of
+from rtl_gen.reuse.fused_machine import FusedMachine, machine_of
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.explain_mismatch import explain
 from rtl_gen.sim.job import MemoryTiming
@@ -23,16 +23,21 @@ from rtl_gen.spec.design import KIB, Buffers
 from rtl_gen.spec.parse import load_design
 
 __all__ = [
+    "ADAPTIVE",
     "CONDITIONS",
     "DATAFLOWS",
     "FETCHED",
+    "FUSED",
     "RESET_EVERY",
     "coverage",
+    "fused_machine",
     "run_cases",
     "small_machine",
 ]
 
 DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
+FUSED = DATAFLOWS / "weight_and_output_stationary.yaml"
+ADAPTIVE = DATAFLOWS / "adaptive.yaml"
 
 CONDITIONS = (
     {"timing": MemoryTiming()},
@@ -64,6 +69,22 @@ def small_machine(
     return machine_of(
         dataclasses.replace(design, rows=rows, columns=columns, buffers=sizes, **others)
     )
+
+
+def fused_machine(
+    rows: int, columns: int, *, file=FUSED, image=0, post_add=True, **others
+) -> FusedMachine:
+    """A shipped design of several dataflows on another array, with small buffers."""
+    sizes = Buffers(
+        input=2 * KIB, weights=4 * KIB, output=2 * KIB, parameters=1 * KIB, accumulators=128
+    )
+    if rows * columns == 256:
+        sizes = dataclasses.replace(sizes, input=16 * KIB, weights=16 * KIB, output=16 * KIB)
+    sizes = dataclasses.replace(sizes, image=image)
+    design = dataclasses.replace(
+        load_design(file), rows=rows, columns=columns, buffers=sizes, post_add=post_add, **others
+    )
+    return machine_of(design)
 
 
 def run_cases(
