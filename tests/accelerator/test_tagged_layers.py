@@ -2,10 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from designs import run_cases
 from random_layers import Limits
 from tagged_layers import coverage_of_foldings, draw_tagged, tagged_machine
+
+from rtl_gen.mapping.mapper import choose_mapping
+from rtl_gen.mapping.program import Program
+from rtl_gen.sim.layers import golden_output, random_data
+from rtl_gen.sim.programs import build_machine, run_programs
+from rtl_gen.sim.run import Simulation
+from rtl_gen.spec.layer import conv2d
 
 PROJECT = Path(__file__).resolve().parents[2]
 SMALL = {"rows": 3, "columns": 5, "inputs": 13, "weights": 52}
@@ -20,8 +28,35 @@ def run_drawn(machine, count, limits, tell):
 
 
 def test_layers_on_a_small_array(tell):
-    found = run_drawn(tagged_machine(**SMALL), 24, Limits(pixels=12, macs=200_000), tell)
-    assert min(found.values()) >= 3
+    found = run_drawn(tagged_machine(**SMALL), 16, Limits(pixels=10, macs=80_000), tell)
+    assert min(found.values()) >= 2
+
+
+def test_layers_follow_each_other():
+    """Programs of four layers, the last of which reads what the one before has stored."""
+    machine = tagged_machine(**SMALL)
+    cases = draw_tagged(machine, 12, Limits(pixels=8, channels=40, macs=30_000))
+    programs, outputs = [], []
+    for n in range(0, len(cases), 3):
+        program, rights = Program(), []
+        for case in cases[n : n + 3]:
+            step = program.add(case.mapping, case.data, source=case.source)
+            rights.append(golden_output(machine.operation, case.layer, case.source, case.data))
+        sizes = cases[n + 2].layer.sizes
+        image = {"n": sizes["n"], "c": sizes["g"] * sizes["k"], "h": sizes["p"], "w": sizes["q"]}
+        image |= {"groups": sizes["g"], "k": 9 * sizes["g"]}
+        reader = conv2d(name=f"reader{n}", r=2, s=2, pad=(1, 1, 1, 1), **image)
+        _, data = random_data(machine.operation, reader, n)
+        program.add(choose_mapping(machine, reader), data, source=step)
+        rights.append(golden_output(machine.operation, reader, rights[-1], data))
+        programs.append((f"program {n}", program))
+        outputs.append(rights)
+    simulation = Simulation(build_machine(machine), seed=4)
+    results = run_programs(simulation, programs, reset_every=2, fetched=(False, True))
+    for (name, _), done, rights in zip(programs, results, outputs, strict=True):
+        assert not done.problems, f"{name}: {done.problems}"
+        for n, (got, right) in enumerate(zip(done.outputs, rights, strict=True)):
+            np.testing.assert_array_equal(got, right, err_msg=f"{name}, layer {n}")
 
 
 @pytest.mark.long

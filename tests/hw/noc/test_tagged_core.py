@@ -24,12 +24,15 @@ DATAFLOW = Path(__file__).parents[3] / "dataflows" / "row_stationary.yaml"
 ROWS, COLUMNS, INPUTS, WEIGHTS = 3, 5, 13, 52
 
 
+MORE = [(0, 1), (0.2, 3), (0.7, 4), (0.1, 5)]
+
+
 class Drawn:
     """A pass's shape, passes that are added up, and their numbers."""
 
     def __init__(self, rng, lanes):
-        self.taps = rng.randint(1, ROWS)
-        self.row_groups = rng.randint(1, ROWS // self.taps)
+        self.taps = rng.choice([1, 1, *range(1, ROWS + 1)])
+        self.row_groups = rng.choice([1, ROWS // self.taps])
         self.chain = self.taps * self.row_groups
         self.chains = rng.randint(1, ROWS // self.chain)
         self.channels, window = rng.randint(1, 3), rng.randint(1, 4)
@@ -40,7 +43,7 @@ class Drawn:
         self.macs = self.channels * self.s
         self.filters = rng.randint(1, min(4, WEIGHTS // self.macs))
         self.columns, self.outputs = rng.randint(1, COLUMNS), rng.randint(1, 4)
-        self.advance, self.passes = rng.randint(1, 2), rng.randint(1, 3)
+        self.advance, self.passes = rng.randint(1, 4), rng.randint(1, 3)
         self.tap_move, self.column_move = rng.randint(1, 2), rng.randint(1, 3)
         self.beats = -(-self.columns // lanes)
         rows = self.column_move * (self.columns - 1) + self.tap_move * (self.taps - 1) + 1
@@ -125,7 +128,9 @@ class Drawn:
         return found
 
 
-@pytest.mark.parametrize(("late", "seed"), [(0, 1), (0.5, 2), (0.2, 3)])
+@pytest.mark.parametrize(
+    ("late", "seed"), [(0.5, 6), *(pytest.param(*x, marks=pytest.mark.long) for x in MORE)]
+)
 def test_sums_of_random_foldings(late, seed):
     machine = TaggedMachine(
         dataclasses.replace(
@@ -138,6 +143,7 @@ def test_sums_of_random_foldings(late, seed):
     )
     params, rng = TaggedComputeParams(machine), random.Random(seed)
     dut, lanes, block = TaggedCore(params), machine.post_lanes, machine.block
+    seen = []
     layer = [None, 0]  # the layer, and how many parts are done with it
 
     async def inputs(ctx):
@@ -210,6 +216,7 @@ def test_sums_of_random_foldings(late, seed):
     async def control(ctx):
         for _ in range(6):
             drawn = Drawn(rng, lanes)
+            seen.append(drawn)
             ctx.set(dut.config, drawn.fields(machine))
             assert len(list(walk(params.periods.nest, dict.fromkeys(
                 [f.name for f in params.periods.nest.fields], 0) | drawn.nest
@@ -226,4 +233,7 @@ def test_sums_of_random_foldings(late, seed):
             assert ctx.get(dut.idle)
         layer[0] = "end"
 
-    run(dut, control, inputs, weights, sums, cycles=40_000)
+    run(dut, control, inputs, weights, sums, cycles=12_000)
+    for name in ("taps", "row_groups", "chains", "channels", "passes"):
+        assert any(getattr(drawn, name) > 1 for drawn in seen), name
+    assert any(drawn.advance > drawn.window for drawn in seen)
