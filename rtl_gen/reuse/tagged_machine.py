@@ -238,6 +238,9 @@ class TaggedMachine(Machine):
     moving = None
     input_held = True
     weights_held = False
+    input_depth = 0
+    weight_depth = 0
+    sums_pieces = False
     input_reads = INPUTS_TOGETHER
     input_words = INPUTS_TOGETHER
     drains = 0
