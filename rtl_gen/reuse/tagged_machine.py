@@ -75,6 +75,11 @@ class TaggedMachine(Machine):
             raise SpecError(
                 f"{name} comes or leaves on a bus; nothing is shifted", key=f"links.shift.{name}"
             )
+        if flow.reach:
+            name = next(iter(flow.reach))
+            raise SpecError(
+                f"{name} comes or leaves on a bus; no wire of it is cut", key=f"links.reach.{name}"
+            )
         _ = self.roles
         self._check_loops()
         for name in ("input", "weights"):
