@@ -65,7 +65,7 @@ def array_verilog(design: Design) -> VerilogDesign:
     prefix = f"{design.name}_"
     if design.dataflow.tagged:
         machine = TaggedMachine(design)
-        body = emit(TaggedArray, TaggedComputeParams(machine).array, "tagged_array", prefix=prefix)
+        body = emit(TaggedArray, TaggedComputeParams(machine).array, prefix=prefix)
         top = f"{prefix}tagged_array"
         return VerilogDesign(top, _header(design, machine.reuse, top) + body)
     reuse = derive(design)
@@ -93,7 +93,7 @@ def _dataflow_facts(dataflow: Dataflow, reuse: Reuse) -> dict:
     """All that tells this nest on this array from another, as it was derived."""
     shifts = {operand.name: getattr(operand, "shift", None) for operand in reuse.operands}
     shifts[reuse.output.name] = reuse.output.drain
-    return {
+    found = {
         "name": dataflow.name,
         "operation": dataflow.operation.einsum,
         "temporal": list(dataflow.temporal),
@@ -106,10 +106,6 @@ def _dataflow_facts(dataflow: Dataflow, reuse: Reuse) -> dict:
         "shift": {name: AXES[axis] for name, axis in shifts.items() if axis is not None},
         "moving": list(dataflow.moving),
         "phases": [f"{tensor}.{rank}" for tensor, rank in reuse.phases],
-    } | _own_facts(dataflow, reuse)
-
-
-def _own_facts(dataflow: Dataflow, reuse) -> dict:
-    """What most dataflows have nothing of."""
-    facts = {f"groups_of_{axis}": p.group for axis, p in zip(AXES, reuse.paces) if p.group}
-    return facts | ({"tagged": list(dataflow.tagged)} if dataflow.tagged else {})
+    }
+    found |= {f"groups_of_{axis}": p.group for axis, p in zip(AXES, reuse.paces) if p.group}
+    return found | ({"tagged": list(dataflow.tagged)} if dataflow.tagged else {})

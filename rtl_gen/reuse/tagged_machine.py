@@ -70,16 +70,12 @@ class TaggedMachine(Machine):
                     f"{given[0]} comes on a tagged bus; no link of it moves or holds in phases",
                     key=f"links.{key}",
                 )
-        if flow.shift:
-            name = next(iter(flow.shift))
-            raise SpecError(
-                f"{name} comes or leaves on a bus; nothing is shifted", key=f"links.shift.{name}"
-            )
-        if flow.reach:
-            name = next(iter(flow.reach))
-            raise SpecError(
-                f"{name} comes or leaves on a bus; no wire of it is cut", key=f"links.reach.{name}"
-            )
+        for key, given in (("shift", flow.shift), ("reach", flow.reach)):
+            if given:
+                name = next(iter(given))
+                raise SpecError(
+                    f"{name} comes or leaves on a bus; it has no {key}", key=f"links.{key}.{name}"
+                )
         _ = self.roles
         self._check_loops()
         for name in ("input", "weights"):

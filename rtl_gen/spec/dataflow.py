@@ -70,13 +70,13 @@ class Dataflow:
     phases
         Names of the tensors whose strided windows are split into phases of stride 1, so that links
         hold that a stride would break; where only a moving link needs them they need not be named.
+    tagged
+        Names of the tensors that come on buses with row and column tags, to scratchpads.
     reach
         How many PEs in a line a wire of a tensor spans at most, or of a result, over how many
         sums are added in one cycle; those behind take from a register. By tensor.
     paces
         How a step goes along rows and columns, where skew and reach were made up into it already.
-    tagged
-        Names of the tensors that come on buses with row and column tags, to scratchpads.
 
     Raises
     ------
@@ -94,9 +94,9 @@ class Dataflow:
     shift: dict[str, int] = field(default_factory=dict)
     moving: tuple[str, ...] = ()
     phases: tuple[str, ...] = ()
+    tagged: tuple[str, ...] = ()
     reach: dict[str, int] = field(default_factory=dict)
     paces: tuple[Pace, Pace] | None = None
-    tagged: tuple[str, ...] = ()
 
     def __post_init__(self):
         self._check_loops()
@@ -163,8 +163,8 @@ class Dataflow:
         wanted = [(f"links.shift.{name}", name) for name in self.shift]
         wanted += [("links.moving", name) for name in self.moving]
         wanted += [("links.phases", name) for name in self.phases]
-        wanted += [(f"links.reach.{name}", name) for name in self.reach]
         wanted += [("links.tagged", name) for name in self.tagged]
+        wanted += [(f"links.reach.{name}", name) for name in self.reach]
         for key, name in wanted:
             if name not in tensors:
                 raise SpecError(

@@ -314,8 +314,8 @@ def _build_dataflow(name: str, settings: dict) -> Dataflow:
         shift={tensor: AXES.index(axis) for tensor, axis in links.get("shift", {}).items()},
         moving=tuple(links.get("moving", ())),
         phases=tuple(links.get("phases", ())),
-        reach=dict(links.get("reach", {})),
         tagged=tuple(links.get("tagged", ())),
+        reach=dict(links.get("reach", {})),
     )
 
 

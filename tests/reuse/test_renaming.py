@@ -66,8 +66,8 @@ def renamed(dataflow: Dataflow, rng):
         shift={tensors[name]: axis for name, axis in dataflow.shift.items()},
         moving=tuple(tensors[name] for name in dataflow.moving),
         phases=tuple(tensors[name] for name in dataflow.phases),
-        reach={tensors[name]: pes for name, pes in dataflow.reach.items()},
         tagged=tuple(tensors[name] for name in dataflow.tagged),
+        reach={tensors[name]: pes for name, pes in dataflow.reach.items()},
     )
     return other, {new: old for names in (dims, tensors) for old, new in names.items()}
 

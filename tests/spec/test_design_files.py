@@ -370,6 +370,8 @@ def test_limits():
         "buffers.parameters": "256 bytes to 16 MiB",
         "buffers.image": "256 bytes to 1 MiB",
         "buffers.accumulators": "1..65536 entries",
+        "scratchpads.input": "2..255 words",
+        "scratchpads.weights": "8..1020 words",
         "bus.width": "64, 128 or 256 bits",
         "post.lanes": "1, 2, 4, 8, 16, 32 or 64 lanes",
         "multiplier_registers": "0..4 registers",
