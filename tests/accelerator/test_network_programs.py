@@ -83,7 +83,7 @@ def test_dscnn_up_to_its_scores(shared_data, tell):
 
 
 def test_outputs_that_later_layers_read_and_inputs_that_are_added(tmp_path):
-    """conv(x) + x, which another layer reads and the network gives: it stays on chip, and leaves."""
+    """conv(x) + x is read by a layer and given by the network: it stays on chip, and leaves."""
     file = File()
     x = file.tensor((1, 6, 6, 16), scale=0.5, zero=7, name="x")
     a = convolution(file, x, k=16, c=16, out=(1, 6, 6, 16))
