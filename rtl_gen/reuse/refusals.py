@@ -69,6 +69,14 @@ def check_output(machine: "Machine") -> None:
                 f"outside the array",
                 key=f"nest.{AXES[loop.axis]}.{loop.dimension}",
             )
+    for loop in machine.design.dataflow.pe:
+        if loop.dimension in moved:
+            raise SpecError(
+                f"the loop over {loop.dimension!r} lies in the PE and leads to other outputs of "
+                f"{' and '.join(map(str, operation.scattered))}; in an accelerator that must be "
+                f"walked outside the PE",
+                key=f"nest.pe.{loop.dimension}",
+            )
     if operation.scattered and machine.reuse.output.stationary:
         raise SpecError(
             f"sums stay in the PEs while {machine.design.dataflow.inner!r} runs, but products go "
