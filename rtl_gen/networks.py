@@ -1,7 +1,7 @@
 """A whole network as one program: run in RTL, every tensor compared with numpy."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from .nn.golden_run import run_graph
 from .nn.graph import Graph
 from .nn.lower import LoweredNetwork, lower
 from .reuse.machine import Machine
+from .sim.explain_mismatch import explain
+from .sim.layers import LayerCheck, golden_output
 from .sim.programs import ProgramResult, run_programs
 from .sim.run import Simulation
 
@@ -125,8 +127,10 @@ class NetworkRun:
         The two programs' results.
     outputs
         By the names of the model file, in its order.
+    golden
+        The same as numpy gives them.
     wrong
-        Of these the values that differ from numpy's.
+        Values of the outputs that differ.
     """
 
     network: Network
@@ -134,6 +138,7 @@ class NetworkRun:
     done: ProgramResult
     checked: ProgramResult
     outputs: dict[str, np.ndarray]
+    golden: dict[str, np.ndarray]
     wrong: int
 
     @property
@@ -145,6 +150,30 @@ class NetworkRun:
     def exact(self) -> bool:
         """Whether every tensor is numpy's, and nothing else went wrong."""
         return not self.problems and not self.wrong and not any(one.wrong for one in self.layers)
+
+    def explain(self) -> str:
+        """What the first wrong output is made of, step by step; empty if there is none.
+
+        It is that of the first wrong layer, whose input is still right. A sum of two layers is not
+        taken apart.
+        """
+        for n, layer in enumerate(self.layers):
+            if layer.wrong and self.checked.outputs:
+                return self._explain(n)
+        return ""
+
+    def _explain(self, number: int) -> str:
+        step, node = self.checked.program.steps[number], self.network.lowered.nodes[number]
+        if step.added:
+            return f"{self.layers[number].name}: {self.layers[number].wrong} outputs are wrong"
+        inputs = run_graph(self.network.graph, self.network.inputs)[node.node.input]
+        source, output = node.source(inputs), self.checked.outputs[number]
+        right = golden_output(step.mapping.machine.operation, node.layer, source, node.data)
+        differ = np.argwhere(output != right)
+        first = tuple(int(x) for x in differ[0]) if len(differ) else None
+        done = replace(self.checked, outputs=[output])
+        check = LayerCheck(step.mapping, done, len(differ), first)
+        return explain(check, source, node.data)
 
     @property
     def mac_use(self) -> float:
@@ -188,16 +217,17 @@ def run_network(
         output = checked.outputs[n] if checked.outputs else None
         wrong = _wrong(lowered, n, output, golden[lowered.gives[n]])
         layers.append(LayerRun(lowered.name(n), step, lowered.macs(n), cycles, wrong))
-    outputs, wrong = {}, 0
+    outputs, right, wrong = {}, {}, 0
     for port in network.graph.outputs:
         n = lowered.gives.index(port.tensor)
         # What later layers read as well the measured program may have kept on chip.
         stored = [run.outputs[n] for run in (done, checked) if run.outputs]
         output = next((one for one in stored if one is not None), None)
+        right[port.name] = port.convert(golden[port.tensor])
         wrong += _wrong(lowered, n, output, golden[port.tensor])
         if output is not None:
             outputs[port.name] = port.convert(lowered.result(n, output))
-    return NetworkRun(network, tuple(layers), done, checked, outputs, wrong)
+    return NetworkRun(network, tuple(layers), done, checked, outputs, right, wrong)
 
 
 def _wrong(

@@ -90,8 +90,12 @@ class AcceleratorParams:
                 "pad_value",
                 *mode,
                 *(["byte"] if self.machine.widths.byte_with_word else []),
+                *(["registers"] if self.machine.widths.input_depth > 1 else []),
             ),
-            "weights": mode,
+            "weights": (
+                *mode,
+                *(["registers"] if self.machine.widths.weight_depth > 1 else []),
+            ),
             "parameters": tuple(field.name for field in POST),
         }
         byte_bits = 0

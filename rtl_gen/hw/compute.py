@@ -108,6 +108,8 @@ class Compute(wiring.Component):
         m.d.comb += issue.operands_ready.eq(reduce(and_, ready))
         if params.array.pe.accumulators:
             m.d.sync += array.control.first.eq(issue.go & issue.step.first)
+        if params.array.pe.accumulators > 1:
+            m.d.sync += array.control.sum_address.eq(issue.step.sum)
         if "drain" in params.array.control.members:
             m.d.sync += array.control.drain.eq(issue.drain)
         sums_valid, sums, tag = self._elaborate_sums(m, platform, issue, array)
@@ -144,7 +146,7 @@ class Compute(wiring.Component):
         number = machine.input_number
         if machine.moving:
             m.d.comb += [lanes.byte.eq(words.tag[PAD_BITS:]), words.done.eq(issue.tick)]
-            self._stream(m, array, number, lanes.o, issue.tick)
+            self._stream(m, array, number, lanes.o, issue.tick | issue.go)
             return words.valid
         if not machine.input_held:
             m.d.comb += [
@@ -153,8 +155,12 @@ class Compute(wiring.Component):
             ]
             self._stream(m, array, number, lanes.o, issue.go)
             return words.valid
-        m.d.comb += lanes.byte.eq(words.tag[PAD_BITS:])
+        byte_bits = dict(params.forms("feed_input"))["byte"]
+        m.d.comb += lanes.byte.eq(words.tag[PAD_BITS:][:byte_bits])
         ticks = self._load(m, platform, array, number, machine.input_operand, words.valid, lanes.o)
+        if machine.input_depth > 1:
+            self._address(m, array, number, ticks, issue.step.input_register)
+            m.d.comb += ticks.words.eq(words.tag[PAD_BITS + byte_bits :])
         m.d.comb += [
             words.done.eq(ticks.tick),
             ticks.done.eq(issue.go & issue.step.input_done),
@@ -206,6 +212,9 @@ class Compute(wiring.Component):
             self._stream(m, array, number, lanes.o, issue.go)
             return words.valid
         ticks = self._load(m, platform, array, number, machine.weight_operand, words.valid, lanes.o)
+        if machine.weight_depth > 1:
+            self._address(m, array, number, ticks, issue.step.weight_register)
+            m.d.comb += ticks.words.eq(words.tag)
         m.d.comb += [
             lanes.advance.eq(ticks.tick),
             lanes.align.eq(ticks.last),
@@ -222,7 +231,7 @@ class Compute(wiring.Component):
     def _load(self, m, platform, array, number, operand, available, lanes):
         """Lanes of a load tick, and the tile's swap."""
         count = self._params.machine.load_ticks(operand)
-        ticks = place(m, platform, f"ticks{number}", LoadTicks, count)
+        ticks = place(m, platform, f"ticks{number}", LoadTicks, count, None, operand.depth)
         m.d.comb += ticks.available.eq(available)
         m.d.sync += [
             getattr(array, f"a{number}").eq(lanes),
@@ -230,6 +239,13 @@ class Compute(wiring.Component):
             array.control[f"swap{number}"].eq(ticks.swap),
         ]
         return ticks
+
+    def _address(self, m, array, number, ticks, register):
+        """Which of several words that PEs hold is loaded, and which a step takes."""
+        m.d.sync += [
+            array.control[f"load_address{number}"].eq(ticks.address),
+            array.control[f"read_address{number}"].eq(register),
+        ]
 
     def _elaborate_sums(self, m, platform, issue, array):
         """Complete sums, with the tag of their step."""

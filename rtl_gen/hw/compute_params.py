@@ -6,6 +6,7 @@ from functools import cached_property
 from ..isa.descriptors import POST
 from ..reuse.machine import Machine
 from .array.array import ArrayParams
+from .array.pe import index_bits
 from .buffer.buffet import BuffetParams
 from .buffer.region import RegionParams
 from .control.issue import IssueParams
@@ -42,6 +43,7 @@ class ComputeParams:
         depths = tuple(machine.buffer_words(memory) for memory in ("input", "output"))
         if name == "input":
             tag_bits = PAD_BITS + dict(self.forms("feed_input")).get("byte", 0)
+            tag_bits += index_bits(machine.input_depth)
         lanes = machine.block if name == "output" else 1
         reads = machine.input_reads if name == "input" else 1
         block, banks = machine.block, machine.banks
@@ -57,7 +59,7 @@ class ComputeParams:
 
     @cached_property
     def weight_buffet(self) -> BuffetParams:
-        return self._buffet("weights", 0)
+        return self._buffet("weights", index_bits(self.machine.weight_depth))
 
     @cached_property
     def parameter_buffet(self) -> BuffetParams:
@@ -86,6 +88,8 @@ class ComputeParams:
             gather_loops=len(machine.output_word_loops) if machine.gathers else 0,
             adds=bool(machine.residual_checks),
             taps=machine.moving.size if machine.moving else 0,
+            pieces=machine.sums_pieces,
+            tick_steps=machine.widths.tick_steps,
         )
 
     @cached_property

@@ -97,6 +97,12 @@ class Widths:
         PEs through which an input word moves, a tick each; 0: inputs do not move.
     input_idiom, weight_idiom
         Of :data:`IDIOMS`.
+    input_depth, weight_depth, sums_kept
+        Words of the input, weights, and sums that a PE keeps at most.
+    sums_pieces
+        Whether a PE adds some products before a sum leaves it, and the rest is added behind.
+    tick_steps
+        Whether a tick of an input that moves may have several steps.
     image_words
         Words of rows of a packed image; 0: images are not unfolded.
     modes
@@ -119,6 +125,11 @@ class Widths:
     input_reads: int = 1
     input_loops: int = 0
     input_taps: int = 0
+    input_depth: int = 0
+    weight_depth: int = 0
+    sums_kept: int = 0
+    sums_pieces: bool = False
+    tick_steps: bool = False
     input_idiom: str = "buffet"
     weight_idiom: str = "buffet"
     image_words: int = 0
@@ -264,6 +275,13 @@ def _compute(widths: Widths) -> Record:
         forms["accumulator"] = _index_bits(widths.accumulators)
     if widths.input_taps:
         forms["x"] = COORDINATE_BITS
+    for form, places in (
+        ("input_register", widths.input_depth),
+        ("weight_register", widths.weight_depth),
+        ("sum", widths.sums_kept),
+    ):
+        if places > 1:
+            forms[form] = _index_bits(places)
     head = [
         *region_fields(widths),
         *(ADDITION if widths.adds else ()),
@@ -277,7 +295,7 @@ def _compute(widths: Widths) -> Record:
         levels=widths.levels,
         forms=forms,
         events={"commit": _amount_bits(words)},
-        masks=compute_masks(widths.input_taps > 0),
+        masks=compute_masks(widths.input_taps > 0, widths.sums_pieces, widths.tick_steps),
     )
     return Record("compute", (*head, *nest))
 
@@ -301,9 +319,19 @@ run of the inner loop, before any other; what stands in for a tap outside the te
 of a step lies at ``x + n x_tap`` and the tensor from 0 to below ``x_limit``."""
 
 
-def compute_masks(moves: bool) -> tuple[str, ...]:
-    """The sets of the computing nest; where inputs move also the runs of the inner loop."""
-    return (*COMPUTE_MASKS, "run") if moves else COMPUTE_MASKS
+def compute_masks(moves: bool, pieces: bool, tick_steps: bool) -> tuple[str, ...]:
+    """The sets of the computing nest.
+
+    Where inputs move also the runs of the loop whose trips are ticks, and the levels inside it;
+    where sums leave the PEs in pieces the levels of these, which are not in ``reduce``.
+    """
+    asked = (("run", moves), ("piece", pieces), ("tick", tick_steps))
+    return (*COMPUTE_MASKS, *(name for name, there in asked if there))
+
+
+def _registers(depth: int) -> tuple[Field, ...]:
+    """Of a feeder whose words PEs hold: how many words each of them, less one."""
+    return (Field("registers", (depth - 1).bit_length()),) if depth > 1 else ()
 
 
 POST = (
@@ -357,6 +385,8 @@ def records(widths: Widths) -> dict[str, Record]:
     feed_input = (pad, *FENCE, *resident, *_mode(widths), *limits, *_word_strides(widths))
     if widths.input_taps:
         feed_input += (Field("flush", TICK_BITS),)
+    feed_input += _registers(widths.input_depth)
+    feed_weights = (*_mode(widths), *_registers(widths.weight_depth))
     checks, input_tile = widths.load_checks, _tile(widths.input_idiom, widths.activation_words)
     if widths.image_words:
         input_tile += (Field("packed", 1),)
@@ -366,7 +396,7 @@ def records(widths: Widths) -> dict[str, Record]:
         "load_weights": _load("load_weights", widths, 0, region=False, tile=weight_tile),
         "load_parameters": _load("load_parameters", widths, 0, region=False),
         "feed_input": _feed("feed_input", widths, widths.activation_words, feed, feed_input),
-        "feed_weights": _feed("feed_weights", widths, widths.weight_words, {}, _mode(widths)),
+        "feed_weights": _feed("feed_weights", widths, widths.weight_words, {}, feed_weights),
         "feed_parameters": _feed("feed_parameters", widths, widths.parameter_words, {}, POST),
         "compute": _compute(widths),
         "store": Record(

@@ -19,6 +19,7 @@ __all__ = [
     "COUNTER_BASE",
     "DESCRIPTOR_BITS",
     "FETCH",
+    "KEPT_BITS",
     "MAGIC",
     "NO_ENGINE",
     "PAGE_BITS",
@@ -39,6 +40,9 @@ MAGIC = 0x5254_4C47
 """Value of IDENTITY: "RTLG" in ASCII, the R highest."""
 REGISTERS_VERSION = 4
 """Version of this map; grows when a register moves or changes its meaning."""
+
+KEPT_BITS = 10
+"""Of a number of words, or sums, that a PE keeps."""
 
 WATCHDOG_RESET = 1 << 20
 WINDOWS, WINDOW_BASE, WINDOW_SPACING = 4, 0x080, 0x20
@@ -249,6 +253,14 @@ def _control_registers() -> tuple[Register, ...]:
         ), "Count that fences wait for."),
         _whole("WATCHDOG", 0x054, "read/write",
                "Cycles without progress that end a run with an error; 0: never.", WATCHDOG_RESET),
+        # Of the identification, for which there is no room before; IMAGE_WORDS too.
+        Register("IN_PE", 0x068, "read", (
+            BitField("input_depth", 0, KEPT_BITS, "inputs; 0: they stream"),
+            BitField("weight_depth", 10, KEPT_BITS, "weights; 0: they stream"),
+            BitField("sums_kept", 20, KEPT_BITS, "sums; 0: none"),
+            BitField("sums_pieces", 30, 1, "sums leave before they are complete"),
+            BitField("tick_steps", 31, 1, "a tick of an input that moves may have several steps"),
+        ), "What a PE keeps at most.", None),
         _whole("REFUSED", 0x06C, "read",
                "Runs that ended with a burst outside the windows, since the port's reset, modulo "
                "2^32."),
@@ -261,7 +273,6 @@ def _control_registers() -> tuple[Register, ...]:
         ), "A start with a program fetches its descriptors into the queues, behind what is there; "
            "until that is done pushes are refused. 0: none. The three stay over runs and resets, "
            "and may be written for the next start while a run is on. A longer program is refused."),
-        # Of the identification, for which there is no room before.
         _whole("IMAGE_WORDS", 0x07C, "read",
                "Words of rows of a packed image; 0: images are not unfolded.", None),
     )  # fmt: skip
@@ -402,6 +413,13 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
         "ENGINES": {name: 1 for name in c.engines},
         "QUEUE_WORDS": {"value": c.queue_words},
         "IMAGE_WORDS": {"value": widths.image_words},
+        "IN_PE": {
+            "input_depth": widths.input_depth,
+            "weight_depth": widths.weight_depth,
+            "sums_kept": widths.sums_kept,
+            "sums_pieces": widths.sums_pieces,
+            "tick_steps": widths.tick_steps,
+        },
         "INPUT_WORDS": {"value": widths.input_words},
         "WEIGHT_WORDS": {"value": widths.weight_words},
         "PARAMETER_WORDS": {"value": widths.parameter_words},

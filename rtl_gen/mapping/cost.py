@@ -10,7 +10,7 @@ from .nest import product
 from .output_engines import OutputEngines
 from .tagged_mapping import TaggedMapping
 
-__all__ = ["Cost", "estimate", "input_words", "linear_words", "trips"]
+__all__ = ["Cost", "estimate", "held_ticks", "input_words", "linear_words", "trips"]
 
 LATENCY = 100
 """Cycles of the memory that the marks are given for."""
@@ -125,17 +125,12 @@ def _compute(source: InputEngines) -> int:
     cycles = steps = trips(mapping, levels)
     if source.ticks:
         cycles = max(cycles, _ticks(source) * source.step_words.cycles)
+        cycles = max(cycles, steps + _ticks(source) - trips(mapping, levels[: source.kept]))
     elif not machine.input_held:
         sets = trips(mapping, levels[: source.kept])
         cycles = max(cycles, sets * source.step_words.cycles)
-    for held, operand, dimensions in (
-        (machine.weights_held, machine.weight_operand, mapping.weight_dimensions),
-        (machine.input_held, machine.input_operand, machine.operation.activation.dimensions),
-    ):
-        if held:
-            kept = mapping.suffix(lambda level, known=dimensions: level.dimension not in known)
-            sets = trips(mapping, levels[:kept])
-            cycles = max(cycles, sets * machine.load_ticks(operand))
+    for ticks in held_ticks(mapping).values():
+        cycles = max(cycles, ticks)
     # Sums that are complete go on once post-processing and the collector are done with the last.
     complete = trips(mapping, [level for level in levels if not mapping.reduces(level)])
     each = max(machine.post_phases, machine.output_words)
@@ -144,9 +139,23 @@ def _compute(source: InputEngines) -> int:
     return max(cycles, steps + complete * (each - 1))
 
 
+def held_ticks(mapping: Mapping) -> dict[str, int]:
+    """Load ticks of each held operand, by its name: all of them for each tile that is held."""
+    machine, found = mapping.machine, {}
+    for held, operand, dimensions in (
+        (machine.weights_held, machine.weight_operand, mapping.weight_dimensions),
+        (machine.input_held, machine.input_operand, machine.operation.activation.dimensions),
+    ):
+        if held:
+            sets = trips(mapping, mapping.levels[: mapping.outside_use(held, dimensions)])
+            words = mapping.words_of(mapping.registers(held, dimensions))
+            found[operand.name] = sets * words * machine.load_ticks(operand)
+    return found
+
+
 def _ticks(source: InputEngines) -> int:
     """Ticks of an input that moves from PE to PE."""
-    levels, ticks = list(source.mapping.levels), source.ticks
+    levels, ticks = list(source.mapping.levels[: source.kept]), source.ticks
     if ticks.level is None:
         return trips(source.mapping, levels) * ticks.words(1) + ticks.flush
     inner = levels[ticks.level]

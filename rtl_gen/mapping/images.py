@@ -23,6 +23,7 @@ def weight_image(mapping: Mapping, weights: np.ndarray) -> bytes:
         return tagged_weight_image(mapping, weights)
     tensor, operand = machine.operation.weight, machine.weight_operand
     levels = _set_levels(mapping)
+    levels += [mapping.levels[n] for n in _registers(mapping)]
     ticks = machine.load_ticks(operand) if machine.weights_held else 1
     shape = [level.bound for level in levels] + [ticks, len(operand.elements)]
     index = {d: np.zeros(shape, dtype=np.int64) for d in tensor.dimensions}
@@ -32,6 +33,9 @@ def weight_image(mapping: Mapping, weights: np.ndarray) -> bytes:
         valid &= values < mapping.layer.sizes[dimension]
     place = tuple(np.where(valid, index[rank.terms[0].dimension], 0) for rank in tensor.ranks)
     bytes_ = np.where(valid, np.asarray(weights, dtype=np.int8)[place], 0).astype(np.int8)
+    if machine.weights_held:  # the load ticks of one word of each PE, then of the next
+        sets = [level.bound for level in _set_levels(mapping)]
+        bytes_ = bytes_.reshape(*sets, -1, bytes_.shape[-1])
     return _in_words(machine, bytes_, held=machine.weights_held)
 
 
@@ -42,6 +46,12 @@ def _set_levels(mapping: Mapping) -> list[Level]:
     if not machine.weights_held and machine.weight_vectors > 1 and _has_run(mapping):
         levels.append(mapping.levels[engines.used[-1] + 1 if engines.used else 0])
     return levels
+
+
+def _registers(mapping: Mapping) -> list[int]:
+    """The levels in the PE that index held weights, outermost first."""
+    held = mapping.machine.weights_held
+    return sorted(mapping.registers(held, mapping.weight_dimensions))
 
 
 def _add_lanes(machine: Machine, index: dict[str, np.ndarray], ticks: int) -> None:

@@ -1,6 +1,6 @@
 """How the input is loaded tile by tile, and read in the order of the steps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd
 
@@ -13,7 +13,7 @@ from .pitches import pitches_of
 from .placing import Resident
 from .step_words import StepWords
 from .tensors import BlockedTensor
-from .ticks import Ticks, ticks_of
+from .ticks import Ticks, outside_ticks, ticks_of
 from .tile_load import TileLoad
 from .unfold_engine import UnfoldEngine
 
@@ -284,13 +284,29 @@ class InputEngines:
     def kept(self) -> int:
         """Levels outside the innermost ones over which a step's words stay the same."""
         if self.ticks:
-            return len(self.levels)
+            return outside_ticks(self.mapping)
         if self.mapping.machine.widths.byte_with_word:
-            return self.mapping.suffix(lambda level: not self._indexes(level))
+            held = self.mapping.machine.input_held
+            return self.mapping.outside_use(held, self.tensor.tensor.dimensions)
         blocked = self.mapping.machine.blocked_dimension(self.tensor.tensor)
         return self.mapping.suffix(
             lambda level: not self._indexes(level) or (level.in_word and level.dimension == blocked)
         )
+
+    @property
+    def held_levels(self) -> list[Level]:
+        """Loops over the elements that a PE holds: of levels in the PE, whatever their last bounds.
+
+        None where it holds one, or they stream.
+        """
+        held, dimensions = self.mapping.machine.input_held, self.tensor.tensor.dimensions
+        levels = [self.levels[n] for n in sorted(self.mapping.registers(held, dimensions))]
+        return [replace(level, last=level.bound) for level in levels]
+
+    @property
+    def held_words(self) -> int:
+        """Elements that a PE holds; 1 where they stream."""
+        return product(level.bound for level in self.held_levels)
 
     @cached_property
     def ticks(self) -> Ticks | None:
@@ -346,6 +362,8 @@ class InputEngines:
                 writer.add(self._words_loop(None, None))
             for name, by in self._word_moves(ticks.skip * ticks.stride).items():
                 bases[name] += by
+        for level in self.held_levels:
+            writer.add(Loop(level.bound, strides=self.feed_strides(level, inside=True)))
         for loop, backwards in self._step_loops:
             if backwards:  # what is shifted in first goes farthest
                 for name, step in loop.strides.items():
@@ -356,6 +374,8 @@ class InputEngines:
         values = writer.fields(bases=bases, ends={"shrink": tile})
         if ticks:
             values["flush"] = ticks.flush
+        if machine.input_depth > 1:
+            values["registers"] = self.held_words - 1
         if machine.input_reads > 1:
             for k, loop in enumerate(self.step_words.loops(self.pitches)):
                 moved = {name: step for name, step in loop.strides.items() if name != "byte"}

@@ -8,7 +8,7 @@ from .levels import Level
 from .mapping import Mapping, MappingError
 from .nest import MOST_TRIPS, Loop, NestWriter, check_levels, product, tile_field
 
-__all__ = ["LinearEngines", "parameter_engines", "weight_engines"]
+__all__ = ["LinearEngines", "parameter_engines", "weight_engines", "weight_registers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +195,10 @@ class LinearEngines:
             if bound > 1:
                 strides = {"index": 0 if fifo else step}
                 writer.add(Loop(bound, last, made.get(parent), strides, {"shrink": int(fifo)}))
-        return writer.fields(bases={"index": 0}, ends={"shrink": tile})
+        values = writer.fields(bases={"index": 0}, ends={"shrink": tile})
+        if self.name == "weights" and machine.weight_depth > 1:
+            values["registers"] = weight_registers(self.mapping) - 1
+        return values
 
 
 def weight_engines(mapping: Mapping) -> LinearEngines:
@@ -206,11 +209,11 @@ def weight_engines(mapping: Mapping) -> LinearEngines:
         used, words = mapping.weight_sets
         indexing = tuple(n for n in used if mapping.levels[n].dimension in dimensions)
         return LinearEngines(mapping, "weights", used, indexing, ((words, words, None),))
-    kept = mapping.suffix(lambda level: level.dimension not in dimensions)
+    kept = mapping.outside_use(machine.weights_held, dimensions)
     used = list(range(kept))
     vectors = machine.weight_vectors
     if machine.weights_held:
-        ticks = machine.load_ticks(machine.weight_operand)
+        ticks = machine.load_ticks(machine.weight_operand) * weight_registers(mapping)
         words = -(-ticks // vectors) * machine.weight_words
         inner = ((words, words, None),)
     elif used and vectors > 1:
@@ -221,6 +224,12 @@ def weight_engines(mapping: Mapping) -> LinearEngines:
         inner = ((machine.weight_words, machine.weight_words, None),)
     indexing = tuple(n for n in used if mapping.levels[n].dimension in dimensions)
     return LinearEngines(mapping, "weights", tuple(used), indexing, inner)
+
+
+def weight_registers(mapping: Mapping) -> int:
+    """Weights that a PE holds."""
+    held = mapping.machine.weights_held
+    return mapping.words_of(mapping.registers(held, mapping.weight_dimensions))
 
 
 def parameter_engines(mapping: Mapping) -> LinearEngines:

@@ -100,18 +100,21 @@ class Mapping:
 
     @cached_property
     def levels(self) -> tuple[Level, ...]:
-        """All loop levels, outermost first: from tile to tile, then as the dataflow orders them.
+        """All loop levels, outermost first: from tile to tile, then as the dataflow orders them;
+        those in the PE last.
 
-        Where sums stay in the PEs, every loop that reduces lies inside every loop that does not.
+        Where sums stay in the PEs, every other loop that reduces lies inside every one that does
+        not.
         """
         place = {d: n for n, d in enumerate(self.machine.design.dataflow.temporal)}
         inside = sorted(self._dims, key=lambda d: place.get(d, -1))
         cut = {d: cut_dimension(self.machine, self.layer, d, self.tile(d)) for d in self._dims}
         levels = [level for d in self._outer_order for level in cut[d] if level.outer]
-        levels += [level for d in inside for level in cut[d] if not level.outer]
+        levels += [x for d in inside for x in cut[d] if not x.outer and not x.in_pe]
         if self.machine.reuse.output.stationary:
             levels.sort(key=self.reduces)
-        return tuple(levels)
+        in_pe = [loop.dimension for loop in self.machine.design.dataflow.pe]
+        return (*levels, *(level for d in in_pe for level in cut[d] if level.in_pe))
 
     @property
     def _dims(self) -> tuple[str, ...]:
@@ -156,20 +159,56 @@ class Mapping:
     def reduces(self, level: Level) -> bool:
         return level.dimension in self.machine.operation.reduced
 
-    @cached_property
-    def first_reduction(self) -> int:
-        """Index of the outermost level that reduces; the number of levels if none does."""
-        found = [n for n, level in enumerate(self.levels) if self.reduces(level)]
-        return found[0] if found else len(self.levels)
+    def reduces_behind(self, level: Level) -> bool:
+        """Whether what it reduces is added behind the array, where sums do not stay in the PEs."""
+        return self.reduces(level) and not level.in_pe
 
     @cached_property
     def accumulated(self) -> tuple[int, ...]:
-        """Levels whose trips take accumulators of their own: of the output, inside a reduction."""
+        """Levels whose trips take accumulators of their own behind the array: of the output,
+        inside a reduction. Where sums stay in the PEs they have no place.
+        """
+        stay, first = self.machine.reuse.output.stationary, len(self.levels)
+        reducing = [n for n, level in enumerate(self.levels) if self.reduces_behind(level)]
         return tuple(
             n
             for n, level in enumerate(self.levels)
-            if n > self.first_reduction and not self.reduces(level)
+            if n > min(reducing, default=first)
+            and not self.reduces(level)
+            and not (stay and level.in_pe)
         )
+
+    @cached_property
+    def kept_in_pe(self) -> dict[int, int]:
+        """Levels whose trips take sums of their own in a PE, and by how many these are apart."""
+        kept = {dimension for dimension, _ in self.machine.reuse.output.loops}
+        return self._addresses(kept if self.machine.reuse.output.accumulate else ())
+
+    def registers(self, held: bool, dimensions) -> dict[int, int]:
+        """Levels in the PE that index a held operand, and by how many words these are apart."""
+        return self._addresses(dimensions if held else ())
+
+    def _addresses(self, dimensions) -> dict[int, int]:
+        """Places of what the levels in the PE over some dimensions index: as close as can be."""
+        places, step = {}, 1
+        for n, level in reversed(list(enumerate(self.levels))):
+            if level.in_pe and level.dimension in dimensions:
+                places[n] = step
+                step *= level.bound
+        return places
+
+    def words_of(self, places: dict[int, int]) -> int:
+        """How many places levels in the PE index."""
+        words = 1
+        for n in places:
+            words *= self.levels[n].bound
+        return words
+
+    def outside_use(self, held: bool, dimensions) -> int:
+        """How many of the levels lie outside those over which an operand stays as it is: a set of
+        words that streams, or all that is held.
+        """
+        return self.suffix(lambda x: x.dimension not in dimensions or (held and x.in_pe))
 
     def suffix(self, keeps) -> int:
         """How many of the levels lie outside the longest innermost run that ``keeps``."""

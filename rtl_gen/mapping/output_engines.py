@@ -153,7 +153,7 @@ class OutputEngines:
         source = self._source
         writer = NestWriter(mapping, "compute", machine.design.levels)
         made: dict[int, Loop] = {}
-        sums, step = {}, 1
+        sums, step, in_pe = {}, 1, self._in_pe
         for n in reversed(mapping.accumulated):
             sums[n] = step
             step *= self._levels[n].bound
@@ -170,6 +170,7 @@ class OutputEngines:
                 strides["byte"] = level.unit
             if machine.accumulators:
                 strides["accumulator"] = sums.get(n, 0)
+            strides |= {form: places.get(n, 0) for form, places in in_pe.items()}
             if machine.moving:
                 strides["x"] = source.moves(level, machine.moving.rank)
             events = {"commit": self.tile_words if outside else 0}
@@ -188,6 +189,24 @@ class OutputEngines:
         values = writer.fields(bases=bases, ends={"commit": self.tile_words})
         values["tile_words"] = self.tile_words
         return values | self._piece_strides() | moved
+
+    @property
+    def _in_pe(self) -> dict[str, dict[int, int]]:
+        """How far levels move the addresses that go with each step to registers in the PEs."""
+        mapping, machine = self.mapping, self.mapping.machine
+        dimensions = machine.operation.activation.dimensions
+        forms = {
+            "input_register": (
+                machine.input_depth,
+                mapping.registers(machine.input_held, dimensions),
+            ),
+            "weight_register": (
+                machine.weight_depth,
+                mapping.registers(machine.weights_held, mapping.weight_dimensions),
+            ),
+            "sum": (machine.reuse.output.depth, mapping.kept_in_pe),
+        }
+        return {form: places for form, (depth, places) in forms.items() if depth > 1}
 
     def _ticks(self, source: InputEngines) -> dict[str, int]:
         """Fields of an input that moves: ticks without a step, and which taps lie outside."""
@@ -220,8 +239,9 @@ class OutputEngines:
         """The sets of the computing nest that a level belongs to."""
         mapping, machine, level = self.mapping, self.mapping.machine, self._levels[n]
         masks = ["reduce"] if mapping.reduces(level) else []
-        weights = mapping.weight_dimensions
-        kept = mapping.suffix(lambda x: x.dimension not in weights)
+        if masks and machine.sums_pieces and level.in_pe:
+            masks = ["piece"]
+        kept = mapping.outside_use(machine.weights_held, mapping.weight_dimensions)
         if n >= kept:
             masks += ["weights", "weight_run"]
         elif n == kept - 1 and not machine.weights_held:
@@ -230,6 +250,8 @@ class OutputEngines:
             masks.append("input")
         if machine.moving and n == self._source.ticks.level:
             masks.append("run")
+        if machine.widths.tick_steps and n >= self._source.kept:
+            masks.append("tick")
         if not mapping.reduces(level) and n >= self._parameters_kept:
             masks.append("parameters")
         if not mapping.reduces(level) and n >= self.words_kept:

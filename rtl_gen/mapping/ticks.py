@@ -10,6 +10,9 @@ tensor, or as lie from its first to its last step.
 ``begin`` ticks bring the first words to their PEs. Then each step of a run comes ``every`` ticks
 behind the one before, and the first of a run comes behind the last of the run before with ``run``
 ticks in between. All runs have the same ``skip`` and ``run``, so that they may follow in any order.
+
+A loop in the PE that does not index the input may lie inside that loop: then a step here stands for
+those of all its trips, of which the last is the tick.
 """
 
 import itertools
@@ -18,7 +21,7 @@ from dataclasses import dataclass
 from .levels import Level
 from .mapping import Mapping, MappingError
 
-__all__ = ["Ticks", "ticks_of"]
+__all__ = ["Ticks", "outside_ticks", "ticks_of"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Ticks:
     Parameters
     ----------
     level
-        Index of the level that is the array's inner loop; None: each run has one step.
+        Index of the level whose trips are the ticks; None: each run has one step.
     every
         Ticks from one step of a run to the next.
     stride
@@ -96,13 +99,19 @@ def ticks_of(mapping: Mapping) -> Ticks | None:
     return Ticks(level, every, stride, skip, moving.size - 1 - skip, run)
 
 
+def outside_ticks(mapping: Mapping) -> int:
+    """How many of the levels lie outside those whose trips are steps of one tick."""
+    within = mapping.machine.moving.within
+    return mapping.suffix(lambda level: level.in_pe and level.dimension in within)
+
+
 def _inner(mapping: Mapping) -> int | None:
-    """The level inside all others that is the array's inner loop."""
-    moving, last = mapping.machine.moving, len(mapping.levels) - 1
+    """The level whose trips are the ticks, inside all others but those within a tick."""
+    last = outside_ticks(mapping) - 1
     if last < 0:
         return None
     level = mapping.levels[last]
-    return last if level.dimension == moving.tick and not level.outer else None
+    return last if level.dimension == mapping.machine.moving.tick and not level.outer else None
 
 
 def _runs(mapping: Mapping, tick: int, tap: int):
@@ -120,7 +129,7 @@ def _runs(mapping: Mapping, tick: int, tap: int):
 
 
 def _steps(mapping: Mapping) -> list[tuple[int, int]]:
-    """First step of each run along the inner loop, and its steps."""
+    """First step of each run along the loop whose trips are ticks, and its steps."""
     dimension = mapping.machine.moving.tick
     levels: list[Level] = [x for x in mapping.levels if x.dimension == dimension]
     size = mapping.layer.sizes[dimension]

@@ -9,10 +9,9 @@ without work: the words are on the wires all the same.
 from collections import Counter
 from dataclasses import dataclass
 
-from ..reuse import HeldOperand
 from ..reuse.wires import Port, Wire, ports, wires
 from ..spec.operation import Rank
-from .cost import input_words, linear_words, trips
+from .cost import held_ticks, input_words, linear_words, trips
 from .input_engines import InputEngines
 from .levels import Level
 from .linear_engines import LinearEngines, parameter_engines, weight_engines
@@ -114,7 +113,7 @@ def traffic(mapping: Mapping) -> Traffic:
     result.check()
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     steps = trips(mapping, mapping.levels)
-    loads = _load_ticks(mapping)
+    loads = held_ticks(mapping)
     complete = [level for level in mapping.levels if not mapping.reduces(level)]
     drains = machine.drains * trips(mapping, complete)
     buffers = {
@@ -137,21 +136,6 @@ def traffic(mapping: Mapping) -> Traffic:
             times = loads[name.tensor]
         links[name] = times * len(members)
     return Traffic(steps, loads, drains, buffers, links)
-
-
-def _load_ticks(mapping: Mapping) -> dict[str, int]:
-    """Load ticks of each held operand: all of them for each tile that is held."""
-    machine, found = mapping.machine, {}
-    for number, dimensions in (
-        (machine.weight_number, mapping.weight_dimensions),
-        (machine.input_number, machine.operation.activation.dimensions),
-    ):
-        operand = machine.reuse.operands[number]
-        if isinstance(operand, HeldOperand):
-            kept = mapping.suffix(lambda level, known=dimensions: level.dimension not in known)
-            sets = trips(mapping, mapping.levels[:kept])
-            found[operand.name] = sets * machine.load_ticks(operand)
-    return found
 
 
 def _linear_reads(engines: LinearEngines) -> int:
@@ -182,7 +166,7 @@ def _output_writes(mapping: Mapping, result: OutputEngines) -> int:
 def _input_reads(source: InputEngines) -> int:
     """Words of the input that are read: those of all steps (or load ticks) but for padding."""
     machine, tensor = source.mapping.machine, source.tensor.tensor
-    levels = source.mapping.levels[: source.kept]
+    levels = [*source.mapping.levels[: source.kept], *source.held_levels]
     words = -(-machine.spatial_size(machine.blocked_dimension(tensor)) // machine.block)
     counted: set[str] = set()
     for ranks in _joined([tensor.rank(name) for name in machine.checked_ranks]):

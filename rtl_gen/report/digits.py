@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from ..api import LoadedDesign
+from ..networks import NetworkRun
 from ..nn.graph import Graph
 from ..nn.onnx import read_onnx
 from .layer_result import LayerResult
-from .network import NodeResult
 from .verilog_files import VerilogFiles
 
 __all__ = ["SHOWN", "Digits", "Show", "read_digits"]
@@ -49,16 +49,15 @@ class Show:
     design: LoadedDesign
     digits: Digits
     files: VerilogFiles
-    results: list[NodeResult]
+    run: NetworkRun
     read: np.ndarray
     golden: np.ndarray
     waves: LayerResult | None
 
     @property
     def exact(self) -> bool:
-        """Whether every layer was right, and the one that was run again for its waveform."""
-        traced = self.waves is None or self.waves.exact
-        return traced and all(node.exact for node in self.results)
+        """Whether every tensor was right, and the layer that was run again for its waveform."""
+        return self.run.exact and (self.waves is None or self.waves.exact)
 
     @property
     def right(self) -> int:
@@ -67,7 +66,7 @@ class Show:
 
     @property
     def cycles(self) -> int:
-        return sum(node.result.cycles or 0 for node in self.results)
+        return self.run.done.cycles if self.run.done.counters else 0
 
     @property
     def accuracy(self) -> str:

@@ -296,10 +296,10 @@ def _operand(facts: Explanation, operand: OperandFacts) -> str:
             f"hides the warm-up as far as it reaches. A stride takes as many ticks a step",
         )
     if operand.shift:
-        lines += row(
-            "load",
-            f"shifted in along the {operand.shift}: {operand.load_ticks} load ticks fill all PEs",
-        )
+        text = f"shifted in along the {operand.shift}: {operand.load_ticks} load ticks fill all PEs"
+        if operand.storage > 1:
+            text += f" with one word, {operand.load_ticks * operand.storage} with all"
+        lines += row("load", text)
     words = facts.words.get(operand.name)
     if isinstance(words, HeldWords):
         lines += row("words", held_text(words))

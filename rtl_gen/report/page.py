@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .digits import Show
 from .pictures import side_by_side
+from .run_model import plain_layers
 
 __all__ = ["write_page"]
 
@@ -13,10 +14,6 @@ def write_page(path: Path, show: Show) -> Path:
     """Write the page, and beside it the same numbers as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_page(show))
-    layers = [
-        node.result.plain() | {"bit_exact": node.exact, "verdict": node.verdict}
-        for node in show.results
-    ]
     facts = {
         "design": show.design.name,
         "digits": len(show.read),
@@ -24,7 +21,7 @@ def write_page(path: Path, show: Show) -> Path:
         "bit_exact": show.exact,
         "read": show.read.tolist(),
         "labels": show.digits.labels.tolist(),
-        "layers": layers,
+        "layers": plain_layers(show.run),
         "waveform": show.waves.plain() if show.waves else None,
     }
     path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
@@ -35,9 +32,9 @@ def _page(show: Show) -> str:
     design = show.design.design
     images, captions, _ = show.shown()
     rows = [
-        f"| {node.result.name} | {node.result.macs:,} | {_or_dash(node.result.cycles, ',')} "
-        f"| {_or_dash(node.result.mac_use, '.1%')} | {node.verdict} |"
-        for node in show.results
+        f"| {layer.name} | {layer.macs:,} | {layer.cycles:,} | {layer.mac_use:.1%} "
+        f"| {'bit-exact' if not layer.wrong else f'{layer.wrong} wrong'} |"
+        for layer in show.run.layers
     ]
     pictures = [
         side_by_side(images[n : n + 4], captions[n : n + 4]) for n in range(0, len(images), 4)
@@ -57,8 +54,9 @@ def _page(show: Show) -> str:
             "|---|---:|---:|---:|---|",
             *rows,
             "",
-            "Every tensor was compared with numpy, byte by byte; each layer read what the hardware",
-            "gave before. MAC use is useful MACs over PEs times cycles, memory included.",
+            "All layers ran as one program; every tensor was compared with numpy, byte by byte. A",
+            "layer's cycles are those from the completion of the one before to its own. MAC use is",
+            "useful MACs over PEs times cycles, memory included.",
             "",
             "```",
             "\n\n".join(pictures),
@@ -74,7 +72,3 @@ def _page(show: Show) -> str:
             "",
         ]
     )
-
-
-def _or_dash(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)

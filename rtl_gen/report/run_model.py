@@ -9,13 +9,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..api import LoadedDesign
-from ..networks import NetworkRun, map_graph, run_network
+from ..networks import Network, NetworkRun, map_graph, run_network
 from ..nn.graph import Graph, ModelError
 from ..nn.model_file import read_model
 from ..sim.run import Simulation
 from .tables import plain_table, progress
 
-__all__ = ["network_run_table", "plain_run", "print_run", "run_model", "write_outputs"]
+__all__ = [
+    "network_run_table",
+    "plain_layers",
+    "plain_run",
+    "print_run",
+    "run_model",
+    "run_shown",
+    "write_outputs",
+]
 
 
 def run_model(
@@ -52,12 +60,17 @@ def run_model(
     network = map_graph(design.machine, graph, given)
     with console.status("building the simulation; the first time this takes a minute or two"):
         build = design.build()
+    return run_shown(console, network, Simulation(build, seed=seed))
+
+
+def run_shown(console: Console, network: Network, simulation: Simulation) -> NetworkRun:
+    """Run a network behind a progress bar."""
     with progress(console) as bar:
         task = bar.add_task("running", total=2 * network.estimated_cycles)
         before = {"every tensor": 0, "the network": network.estimated_cycles}
         return run_network(
             network,
-            Simulation(build, seed=seed),
+            simulation,
             on_progress=lambda name, cycles: bar.update(
                 task, description=f"running {name}", completed=before[name] + cycles
             ),
@@ -147,6 +160,7 @@ def print_run(console: Console, run: NetworkRun) -> None:
         console.print("[green]every tensor is bit-exact[/]")
     else:
         console.print("[bold red]NOT every tensor is bit-exact[/]")
+        console.print(run.explain(), markup=False, highlight=False, soft_wrap=True)
 
 
 def plain_run(run: NetworkRun) -> dict:
@@ -161,16 +175,22 @@ def plain_run(run: NetworkRun) -> dict:
         "bytes_written": written,
         "exact": run.exact,
         "problems": list(run.problems),
-        "layers": [
-            {
-                "name": layer.name,
-                "dataflow": layer.step.mapping.machine.design.dataflow.name,
-                "macs": layer.macs,
-                "cycles": layer.cycles,
-                "estimated_cycles": layer.estimate,
-                "on_chip": layer.on_chip,
-                "wrong": layer.wrong,
-            }
-            for layer in run.layers
-        ],
+        "layers": plain_layers(run),
     }
+
+
+def plain_layers(run: NetworkRun) -> list[dict]:
+    """The layers alone."""
+    return [
+        {
+            "name": layer.name,
+            "dataflow": layer.step.mapping.machine.design.dataflow.name,
+            "macs": layer.macs,
+            "cycles": layer.cycles,
+            "estimated_cycles": layer.estimate,
+            "mac_use": layer.mac_use,
+            "on_chip": layer.on_chip,
+            "wrong": layer.wrong,
+        }
+        for layer in run.layers
+    ]

@@ -74,9 +74,9 @@ def stream_text(words: StreamWords) -> str:
 
 def held_text(words: HeldWords) -> str:
     """The words of a load, its cycles, and what hides them."""
-    text = (
-        f"{count_text(words.words, 'word')} a load of all PEs, {count_text(words.cycles, 'cycle')}"
-    )
+    most = "at most " if words.several else ""
+    read = count_text(words.words, "word")
+    text = f"{most}{read} a load of all PEs, {count_text(words.cycles, 'cycle')}"
     if words.hidden_by:
         loops = " and ".join(words.hidden_by)
         return f"{text}; hidden where the loops over {loops} give as many steps or more"

@@ -1,7 +1,7 @@
 """The show of `make run`: a network reads handwritten digits on generated hardware.
 
-Writes the Verilog of a design, builds its simulation, runs every layer on a hundred digits,
-compares every tensor with numpy, and says what it saw::
+Writes the Verilog of a design, builds its simulation, runs the network's file as one program on a
+hundred digits, compares every tensor with numpy, and says what it saw::
 
     python -m rtl_gen.report.show
 """
@@ -12,19 +12,22 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 
 from ..api import LoadedDesign, load
+from ..networks import Network, NetworkRun, map_graph
+from ..nn.lower import lower
+from ..operands import Operands
+from ..sim.layers import check_layers
+from ..sim.run import Simulation
 from ..sim.verilator import Build
 from .digits import SHOWN, Digits, Show, read_digits
 from .layer_result import LayerResult
-from .network import MappedNetwork, NodeResult, map_network, run_layer, run_network
 from .page import write_page
 from .pictures import colored, side_by_side
-from .tables import network_table, progress, wide_console
+from .run_model import network_run_table, run_shown
+from .tables import wide_console
 from .user_errors import explain_error
 
 __all__ = ["main", "print_show", "run_show"]
@@ -44,13 +47,15 @@ def run_show(console: Console, design: LoadedDesign, digits: Digits, *, waves: b
     began = time.perf_counter()
     files = design.write_verilog()
     _line(console, "Verilog", f"{files.verilog}, {files.facts['modules']} modules", began)
-    network = map_network(design, digits.graph)
+    network = map_graph(design.machine, digits.graph, digits.inputs)
     build = _build(console, design, waves=waves)
-    results, tensors = _run(console, network, build, digits)
-    read = tensors[digits.graph.outputs[0].tensor].argmax(1)
-    golden = results[-1].golden.argmax(1)
+    run = _run(console, network, build, len(digits.images))
+    name = digits.graph.outputs[0].name
+    # What did not come out at all is read as digit 0.
+    scores = run.outputs.get(name, run.golden[name] * 0)
     traced = _trace(console, design, build) if waves else None
-    return Show(design, digits, files, results, read, golden, traced)
+    read, golden = scores.argmax(1), run.golden[name].argmax(1)
+    return Show(design, digits, files, run, read, golden, traced)
 
 
 def _build(console: Console, design: LoadedDesign, *, waves: bool) -> Build:
@@ -62,46 +67,28 @@ def _build(console: Console, design: LoadedDesign, *, waves: bool) -> Build:
     return build
 
 
-def _run(
-    console: Console, network: MappedNetwork, build: Build, digits: Digits
-) -> tuple[list[NodeResult], dict[str, np.ndarray]]:
+def _run(console: Console, network: Network, build: Build, count: int) -> NetworkRun:
     began = time.perf_counter()
-    count = len(digits.images)
-    with progress(console) as bar:
-        watch = _Watch(bar, network, f"{count} digits")
-        found = run_network(
-            network, build, digits.inputs, on_progress=watch.moved, on_result=watch.done
-        )
-    results, _ = found
-    cycles = sum(node.result.cycles or 0 for node in results)
-    _line(console, "Layers", f"{len(results)} layers on {count} digits, {cycles:,} cycles", began)
-    return found
-
-
-class _Watch:
-    """Moves a progress bar along the estimated cycles of a network."""
-
-    def __init__(self, bar: Progress, network: MappedNetwork, what: str):
-        self._bar, self._what = bar, what
-        self._before = 0
-        self._task = bar.add_task(f"running {what}", total=network.cycles)
-
-    def moved(self, name: str, cycles: int) -> None:
-        text = f"{name} on {self._what}"
-        self._bar.update(self._task, description=text, completed=self._before + cycles)
-
-    def done(self, node: NodeResult) -> None:
-        self._before += node.result.cycles or 0
-        self._bar.update(self._task, completed=self._before)
+    run = run_shown(console, network, Simulation(build))
+    cycles = f"{run.done.cycles:,} cycles" if run.done.counters else "no end"
+    text = f"{len(run.layers)} layers on {count} digits as one program, {cycles}"
+    _line(console, "Network", text, began)
+    return run
 
 
 def _trace(console: Console, design: LoadedDesign, build: Build) -> LayerResult:
     """The first layer on one digit once more, with a waveform."""
     began = time.perf_counter()
     one = read_digits(count=1)
-    network = map_network(design, one.graph)
+    node = lower(one.graph, design.machine).nodes[0]
     vcd = FOLDER / f"{design.name}.vcd"
-    result = run_layer(network.nodes[0], network.mappings[0], build, one.images, waves=vcd)
+    operands = Operands(node.layer, node.source(one.images), node.data, node)
+    (check,) = check_layers(
+        design.machine,
+        Simulation(build, waves=vcd),
+        [(operands.layer, operands.source, operands.data)],
+    )
+    result = LayerResult(node.node.layer, operands, check, waves=vcd)
     _line(console, "Waveform", f"{vcd}: {result.name} on one digit", began)
     return result
 
@@ -119,10 +106,7 @@ def print_show(console: Console, show: Show) -> None:
             text = side_by_side(images[part], captions[part])
             console.print(f"{text}\n", markup=False, highlight=False)
     console.print()
-    console.print(network_table(show.results))
-    for node in show.results:
-        if node.result.ran_as:
-            console.print(f"{node.result.name} ran as {node.result.ran_as}", markup=False)
+    console.print(network_run_table(show.run))
     console.print()
     style = "green" if show.exact else "bold red"
     verdict = "all tensors are bit-exact" if show.exact else "NOT all tensors are bit-exact"
@@ -130,10 +114,9 @@ def print_show(console: Console, show: Show) -> None:
     if show.waves and not show.waves.exact:
         text = f"the waveform's run of {show.waves.name}: {show.waves.verdict}"
         console.print(text, style="bold red", markup=False, highlight=False)
-    ran = [node.result for node in show.results] + ([show.waves] if show.waves else [])
-    wrong = next((result for result in ran if result.first_wrong is not None), None)
-    if wrong:
-        console.print(wrong.explain(), markup=False, highlight=False, soft_wrap=True)
+    for text in (show.run.explain(), show.waves.explain() if show.waves else ""):
+        if text:
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _line(console: Console, label: str, text: str, began: float) -> None:

@@ -1,6 +1,6 @@
 """Tables of layers, for terminals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -8,13 +8,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from .layer_result import LayerResult
-from .network import NodeResult
 
 __all__ = [
     "engine_table",
     "fit_table",
     "name_table",
-    "network_table",
     "plain_table",
     "progress",
     "result_table",
@@ -24,36 +22,14 @@ __all__ = [
 
 def result_table(results: Iterable[LayerResult]) -> Table:
     """Layer, MACs, cycles, MAC use, bit-exact or the first difference."""
-    table = _result_table()
+    table = plain_table("layer", ">MACs", ">cycles", ">MAC use", "result")
     for result in results:
-        _add_result(table, result, result.verdict, result.exact)
+        cycles = "-" if result.cycles is None else f"{result.cycles:,}"
+        use = "-" if result.mac_use is None else f"{result.mac_use:.1%}"
+        style = "green" if result.exact else "red"
+        name, verdict = escape(result.name), f"[{style}]{escape(result.verdict)}[/]"
+        table.add_row(name, f"{result.macs:,}", cycles, use, verdict)
     return table
-
-
-def network_table(nodes: Sequence[NodeResult]) -> Table:
-    """The same of a network's layers, with a sum."""
-    table = _result_table()
-    for node in nodes:
-        _add_result(table, node.result, node.verdict, node.exact)
-    macs = sum(node.result.macs for node in nodes)
-    cycles = sum(node.result.cycles or 0 for node in nodes)
-    design = nodes[0].result.check.mapping.machine.design
-    use = f"{macs / (design.rows * design.columns * cycles):.1%}" if cycles else "-"
-    table.add_section()
-    table.add_row("all", f"{macs:,}", f"{cycles:,}", use, "")
-    return table
-
-
-def _result_table() -> Table:
-    return plain_table("layer", ">MACs", ">cycles", ">MAC use", "result")
-
-
-def _add_result(table: Table, result: LayerResult, verdict: str, good: bool) -> None:
-    cycles = "-" if result.cycles is None else f"{result.cycles:,}"
-    use = "-" if result.mac_use is None else f"{result.mac_use:.1%}"
-    style = "green" if good else "red"
-    name, verdict = escape(result.name), f"[{style}]{escape(verdict)}[/]"
-    table.add_row(name, f"{result.macs:,}", cycles, use, verdict)
 
 
 def engine_table(result: LayerResult) -> Table:

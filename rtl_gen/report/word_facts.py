@@ -64,11 +64,15 @@ class HeldWords:
         Load ticks; a load takes the larger of the two in cycles.
     hidden_by
         Innermost loops that use what is held: their trips are the steps behind which a load hides.
+    several
+        Whether a PE holds several words, as the loops in the PE have trips; then words and ticks
+        are the most there are.
     """
 
     words: int
     ticks: int
     hidden_by: tuple[str, ...]
+    several: bool = False
 
     @property
     def cycles(self) -> int:
@@ -138,14 +142,16 @@ def operand_words(machine: Machine, name: str) -> StreamWords | HeldWords:
     operand = machine.reuse.operand(name)
     is_input = name == machine.operation.activation.name
     if isinstance(operand, HeldOperand):
-        ticks = machine.load_ticks(operand)
+        ticks = machine.load_ticks(operand) * operand.depth
         words = ticks * machine.input_words
         if not is_input:
             words = -(-ticks // machine.weight_vectors) * machine.weight_words
-        return HeldWords(words=words, ticks=ticks, hidden_by=_reusing(machine, name))
+        several = operand.depth > 1
+        reusing = _reusing(machine, name)
+        return HeldWords(words=words, ticks=ticks, hidden_by=reusing, several=several)
     if not is_input:
         vectors = machine.weight_vectors
-        along = machine.design.dataflow.inner if vectors > 1 else None
+        along = machine.reuse.placement.tick(machine.operation.weight) if vectors > 1 else None
         return StreamWords(words=machine.weight_words, steps=vectors, along=along)
     words = _walked(machine, machine.operation.activation, machine.input_words)
     return replace(words, at_once=machine.input_reads)
@@ -170,12 +176,9 @@ def block_pieces(machine: Machine, tensor: Tensor) -> BlockPieces | None:
 
 
 def _walked(machine: Machine, tensor, words: int) -> StreamWords:
-    """A word serves several steps where the inner loop runs along words, piece by piece."""
-    inner, blocked = machine.design.dataflow.inner, machine.blocked_dimension(tensor)
-    steps = 1
-    if inner == blocked:
-        steps = max(1, -(-machine.block // machine.spatial_size(blocked)))
-    return StreamWords(words=words, steps=steps, along=inner if steps > 1 else None)
+    """A word serves several steps where its innermost loop runs along words, piece by piece."""
+    steps, along = machine.steps_in_word(tensor), machine.reuse.placement.tick(tensor)
+    return StreamWords(words=words, steps=steps, along=along if steps > 1 else None)
 
 
 def _reusing(machine: Machine, name: str) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ def analyse(placement: Placement, formats: Formats | None = None) -> Reuse:
         If the dataflow asks for a link that does not exist, or limits a reach in vain.
     """
     placement = _in_phases(placement)
-    dataflow, formats = placement.dataflow, formats or Formats()
+    dataflow = placement.dataflow
+    formats = (formats or Formats()).of(dataflow.operation)
     paces = dataflow.paces
     if paces is None and dataflow.reach:
         return fewest_registers(

@@ -76,6 +76,16 @@ class ArrayWords:
     def weights_held(self) -> bool:
         return isinstance(self.weight_operand, HeldOperand)
 
+    @property
+    def input_depth(self) -> int:
+        """Words of the input that a PE holds at most; 0 where they stream."""
+        return self.input_operand.depth if self.input_held else 0
+
+    @property
+    def weight_depth(self) -> int:
+        """Weights that a PE holds at most; 0 where they stream."""
+        return self.weight_operand.depth if self.weights_held else 0
+
     def blocked_dimension(self, tensor: Tensor) -> str:
         """The dimension along which a tensor's words lie."""
         rank = tensor.rank(tensor.blocked)
@@ -133,11 +143,17 @@ class ArrayWords:
 
     @property
     def input_steps(self) -> int:
-        """Steps that the words of one serve at most: the inner loop may walk within words."""
-        blocked = self.blocked_dimension(self.operation.activation)
-        if self.design.dataflow.inner != blocked:
+        """Steps that the words of one serve at most."""
+        return self.steps_in_word(self.operation.activation)
+
+    def steps_in_word(self, tensor: Tensor) -> int:
+        """Trips of a tensor's innermost loop that may stay within its words."""
+        blocked = self.blocked_dimension(tensor)
+        if self.reuse.placement.tick(tensor) != blocked:
             return 1
-        return max(1, -(-self.block // self.spatial_size(blocked)))
+        in_word = max(1, -(-self.block // self.spatial_size(blocked)))
+        in_pe = [x.maximum for x in self.design.dataflow.pe if x.dimension == blocked]
+        return min(in_word, *in_pe) if in_pe else in_word
 
     @property
     def input_reads(self) -> int:
@@ -241,6 +257,12 @@ class ArrayWords:
     def accumulators(self) -> int:
         """Entries behind each exit; 0 where sums are complete when they leave."""
         return 0 if self.reuse.output.stationary else self.design.buffers.accumulators
+
+    @property
+    def sums_pieces(self) -> bool:
+        """Whether a PE adds some products before a sum leaves it, and the rest is added behind."""
+        output = self.reuse.output
+        return output.accumulate and not output.stationary
 
     @property
     def sum_bits(self) -> int:

@@ -130,6 +130,8 @@ class FusedMachine(Machine):
             ("inputs have other ranks that reach beyond their borders", "load_checks"),
         ]
         why = [what for what, name in found if getattr(one, name) != getattr(two, name)]
+        if first.design.dataflow.pe or other.design.dataflow.pe:
+            why.append("one has loops in the PE")
         if max(one.input_reads, two.input_reads) > 1:
             # Then a response has all words of a step: of a dataflow that takes one, the first.
             odd = [m for m in (first, other) if m.input_words != max(1, m.input_reads)]

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from ..isa.descriptors import Widths, records
 from ..isa.fields import Record
+from ..isa.registers import KEPT_BITS
 from ..spec.layer import Layer
 from ..spec.operation import Operation, SpecError
 from .array_words import ArrayWords
@@ -42,12 +43,16 @@ class Machine(ArrayWords):
     def _check_nest(self):
         """The array's links are such that feeders can follow."""
         dataflow = self.design.dataflow
-        if dataflow.pe:
-            raise SpecError(
-                f"the loop over {dataflow.pe[0].dimension!r} lies in the PE; an accelerator is "
-                f"built only for nests whose loops are spatial or outside the PE",
-                key=f"nest.pe.{dataflow.pe[0].dimension}",
-            )
+        most = (1 << KEPT_BITS) - 1
+        for operand in (*self.reuse.operands, self.reuse.output):
+            kept = getattr(operand, "depth", 0)
+            if kept > most:
+                loop = next(x for x in dataflow.pe if x.dimension in dict(operand.loops))
+                raise SpecError(
+                    f"the loops in the PE would keep {kept} words of {operand.name} there; in an "
+                    f"accelerator at most {most} are allowed",
+                    key=f"nest.pe.{loop.dimension}",
+                )
         if self.moving and self.idiom("input") == "fifo":
             raise SpecError(
                 f"a FIFO gives a word at a time, but {self.operation.activation.name} moves; a "
@@ -226,6 +231,11 @@ class Machine(ArrayWords):
             input_reads=self.input_reads,
             input_loops=len(self.input_read_sizes),
             input_taps=self.moving.size if self.moving else 0,
+            input_depth=self.input_depth,
+            weight_depth=self.weight_depth,
+            sums_kept=self.reuse.output.depth,
+            sums_pieces=self.sums_pieces,
+            tick_steps=bool(self.moving and self.moving.within),
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
         )

@@ -22,9 +22,12 @@ class MovingInput:
     size
         PEs along that loop: places of a word.
     tap, tick
-        The dimension of that loop; that of the array's inner loop, whose trips are the ticks.
+        The dimension of that loop; that of the input's innermost loop, of the array's inner one and
+        those in the PE, whose trips are the ticks.
     rank
         The input's rank that both index.
+    within
+        Dimensions of loops in the PE inside that one: their trips are steps of one tick.
     """
 
     loop: int
@@ -32,6 +35,7 @@ class MovingInput:
     tap: str
     tick: str
     rank: str
+    within: tuple[str, ...] = ()
 
 
 def moving_input(reuse: Reuse) -> MovingInput | None:
@@ -75,4 +79,6 @@ def moving_input(reuse: Reuse) -> MovingInput | None:
             f"are built in an array alone",
             key="links.moving",
         )
-    return MovingInput(loop, placement.sizes[loop], tap, tick, ranks[0].name)
+    loops = dataflow.hardware_loops
+    within = loops[len(loops) - loops[::-1].index(tick) :]
+    return MovingInput(loop, placement.sizes[loop], tap, tick, ranks[0].name, within)

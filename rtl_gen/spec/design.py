@@ -1,6 +1,6 @@
 """Designs: all that fixes the hardware."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import prod
 
 from ..isa.descriptors import IDIOMS
@@ -64,11 +64,14 @@ class Formats:
         Products summed into one accumulator at most; None: what ``accumulator_bits`` holds.
     accumulator_bits
         Bits of an accumulator at the edge, biases and post-processing.
+    operands
+        Operands of a product; follows from the operation (:meth:`of`), and is no key of a file.
     """
 
     operand_bits: int = 8
     max_reduction: int | None = None
     accumulator_bits: int = 32
+    operands: int = 2
 
     def __post_init__(self):
         LIMITS["formats.operand_bits"].check(self.operand_bits, "formats.operand_bits")
@@ -83,10 +86,20 @@ class Formats:
                 key="formats.max_reduction",
             )
 
+    def of(self, *operations: Operation) -> "Formats":
+        """The same formats for the products of some operations.
+
+        Raises
+        ------
+        SpecError
+            If an accumulator does not hold the declared number of such products.
+        """
+        return replace(self, operands=max(len(operation.operands) for operation in operations))
+
     @property
     def largest_product(self) -> int:
-        """Magnitude of the product of two most negative operands."""
-        return 1 << (2 * self.operand_bits - 2)
+        """Magnitude of the product of most negative operands."""
+        return 1 << (self.operands * (self.operand_bits - 1))
 
     @property
     def reduction_limit(self) -> int:
@@ -241,6 +254,7 @@ class Design:
                 key="scratchpads",
             )
         self._check_modes()
+        object.__setattr__(self, "formats", self.formats.of(*self.operations))
         for axis in (0, 1):
             for dataflow in self.dataflows:
                 try:
@@ -312,6 +326,7 @@ class Design:
     def facts(self) -> dict:
         """Everything the user can say about it, what is not said left out where all may lack it."""
         facts = asdict(self)
+        del facts["formats"]["operands"]
         for dataflow in (facts["dataflow"], *facts["others"]):
             for name in ("reach", "paces", "tagged"):
                 if not dataflow[name]:

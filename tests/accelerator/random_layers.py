@@ -134,7 +134,8 @@ def draw_quantization(rng: random.Random) -> Quantization:
 def draw_layer(rng: random.Random, machine: Machine, name: str, limits: Limits) -> Layer | None:
     """A layer of the design's operation; None where what was drawn has no output."""
     known = {"conv2d": draw_conv2d, "depthwise": draw_depthwise, "matmul": draw_matmul}
-    if machine.operation.name in known:
+    filled = all(machine.spatial_size(d) == 1 for d in machine.operation.batch)
+    if machine.operation.name in known and filled:
         return known[machine.operation.name](rng, name, limits)
     return draw_einsum(rng, machine, name, limits)
 

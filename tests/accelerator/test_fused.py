@@ -10,15 +10,14 @@ from designs import ADAPTIVE, CONDITIONS, DATAFLOWS, FETCHED, RESET_EVERY, fused
 from random_layers import Limits, draw_case, draw_quantization, random_addition
 
 import rtl_gen
-from rtl_gen.api import LoadedDesign
 from rtl_gen.mapping.chain import ChainedLayer, chain_layers
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.mapping.program import Program
+from rtl_gen.networks import map_graph, run_network
 from rtl_gen.nn.graph import Graph, Node, Port, Tensor
 from rtl_gen.nn.to_program import runs_as
-from rtl_gen.report.network import map_network, run_network
 from rtl_gen.reuse.fused_machine import machine_of
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import golden_output, random_data
@@ -273,15 +272,15 @@ def separable_network(rng, images):
 def test_a_network_runs_layer_by_layer_each_as_what_takes_fewest_cycles():
     rng, images = np.random.default_rng(4), 2
     machine, build = narrow_adaptive()
-    design = LoadedDesign(None, machine.design)
-    network = map_network(design, separable_network(rng, images))
-    ran = [mapping.layer.operation for mapping in network.mappings]
-    assert ran == ["conv2d", "depthwise", "conv2d", "conv2d"]
-    assert network.mappings[0].placing.image and not network.mappings[2].placing.image
     x = rng.integers(-128, 128, (images, 9, 7, 1)).astype(np.int8)
-    results, tensors = run_network(network, build, {"x": x})
-    assert all(node.exact for node in results), [node.verdict for node in results]
-    assert all(len(np.unique(tensors[node.name])) > 20 for node in network.graph.nodes[:3])
+    network = map_graph(machine, separable_network(rng, images), {"x": x})
+    mappings = [step.mapping for step in network.program.steps]
+    ran = [mapping.layer.operation for mapping in mappings]
+    assert ran == ["conv2d", "depthwise", "conv2d", "conv2d"]
+    assert mappings[0].placing.image and not mappings[2].placing.image
+    run = run_network(network, Simulation(build, seed=1))
+    assert run.exact, run.problems or run.explain()
+    assert all(len(np.unique(output)) > 20 for output in run.checked.outputs[:3])
 
 
 def test_descriptors_say_the_mode():

@@ -5,19 +5,21 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 import rtl_gen
+from rtl_gen.networks import map_graph, run_network
 from rtl_gen.nn.golden_run import run_graph
 from rtl_gen.report import show
 from rtl_gen.report.digits import Show, read_digits
-from rtl_gen.report.network import map_network, run_network
 from rtl_gen.report.page import write_page
 from rtl_gen.report.verilog_files import VerilogFiles
-from rtl_gen.sim import layers
+from rtl_gen.sim import explain_mismatch
 from rtl_gen.sim.compiler import BuildError
-from rtl_gen.sim.run import SimulationError
+from rtl_gen.sim.layers import golden_output
+from rtl_gen.sim.run import Simulation, SimulationError
 from rtl_gen.spec.operation import SpecError
 
 TINY = Path(__file__).parents[1] / "designs" / "tiny.yaml"
@@ -30,7 +32,8 @@ def tiny():
 
 @pytest.fixture(scope="module")
 def network(tiny):
-    return map_network(tiny, read_digits(count=2).graph)
+    digits = read_digits(count=2)
+    return map_graph(tiny.machine, digits.graph, digits.inputs)
 
 
 def printed(act) -> str:
@@ -41,21 +44,17 @@ def printed(act) -> str:
 
 
 def test_every_tensor_is_what_numpy_gives(tiny, network):
-    digits = read_digits(count=2)
-    results, tensors = run_network(network, tiny.build(), digits.inputs)
-    golden = run_graph(digits.graph, digits.inputs)
-    assert tensors.keys() == golden.keys()
-    for name, tensor in golden.items():
-        assert (tensors[name] == tensor).all()
-    assert [node.result.name for node in results] == ["conv0", "conv1", "conv2", "dense"]
-    assert all(node.exact and node.verdict == "bit-exact" for node in results)
+    run = run_network(network, Simulation(tiny.build(), seed=1))
+    golden = run_graph(network.graph, network.inputs)
+    assert run.exact and not run.explain()
+    assert [layer.name for layer in run.layers] == ["conv0", "conv1", "conv2", "dense"]
+    for n, (name, output) in enumerate(zip(network.lowered.gives, run.checked.outputs)):
+        np.testing.assert_array_equal(network.lowered.result(n, output), golden[name])
 
 
-def test_a_layer_that_is_not_the_networks_is_found(tiny, network, monkeypatch):
-    """Right for its input, wrong for the network: numpy's network is bent, not the layer."""
-    from rtl_gen.report import network as module
-
-    digits = read_digits(count=2)
+def test_a_wrong_tensor_is_found_and_taken_apart(tiny, network, monkeypatch):
+    """Numpy's network is bent, not the hardware's: the layer and its output are named."""
+    from rtl_gen import networks as module
 
     def bent(graph, inputs):
         tensors = run_graph(graph, inputs)
@@ -63,9 +62,12 @@ def test_a_layer_that_is_not_the_networks_is_found(tiny, network, monkeypatch):
         return tensors | {output: tensors[output] ^ 1}
 
     monkeypatch.setattr(module, "run_graph", bent)
-    results, _ = run_network(network, tiny.build(), digits.inputs)
-    assert [node.exact for node in results] == [True, False, True, True]
-    assert results[1].verdict.startswith("right for its input, but ")
+    run = run_network(network, Simulation(tiny.build(), seed=1))
+    assert [bool(layer.wrong) for layer in run.layers] == [False, True, False, False]
+    assert not run.exact and "conv1: all outputs are right" in run.explain()
+    monkeypatch.setattr(module, "golden_output", lambda *given: golden_output(*given) ^ 1)
+    monkeypatch.setattr(explain_mismatch, "golden_output", lambda *given: golden_output(*given) ^ 1)
+    assert "conv1: 3072 of 3072 outputs are wrong, the first at O[n=0" in run.explain()
 
 
 def test_the_whole_show(tiny, tmp_path, monkeypatch):
@@ -80,30 +82,30 @@ def test_the_whole_show(tiny, tmp_path, monkeypatch):
 
     text = printed(act)
     assert seen[0].waves.exact and Path("build/show/tiny.vcd").stat().st_size > 10_000
-    assert "build/verilog/tiny.v" in text and "4 layers on 2 digits" in text
+    assert "build/verilog/tiny.v" in text and "4 layers on 2 digits as one program" in text
     assert "all tensors are bit-exact; 2 of 2 digits right" in text
     assert text.count("bit-exact") == 5
-    assert "dense ran as a 1x1 convolution" in text
     page = write_page(tmp_path / "report.md", seen[0])
     assert "| conv1 | 442,368 | " in page.read_text()
     facts = json.loads(page.with_suffix(".json").read_text())
     assert facts["bit_exact"] and facts["right"] == 2 and facts["read"] == facts["labels"]
 
 
-def test_a_wrong_run_with_a_waveform_is_no_bit_exact_show(tiny, network, monkeypatch):
+def test_a_wrong_run_with_a_waveform_is_no_bit_exact_show(tiny, network, tmp_path, monkeypatch):
     """All layers are right, and then the one that is run again for its waveform is not."""
     monkeypatch.setattr("rtl_gen.report.digits.SHOWN", 2)
     digits = read_digits(count=2)
-    results, tensors = run_network(network, tiny.build(), digits.inputs)
+    run = run_network(network, Simulation(tiny.build(), seed=1))
     files = VerilogFiles(Path("a.v"), Path("a.json"), {})
-    read = tensors[digits.graph.outputs[0].tensor].argmax(1)
-    right = results[0].result
+    read = run.outputs[digits.graph.outputs[0].name].argmax(1)
+    monkeypatch.chdir(tmp_path)
+    right = show._trace(Console(quiet=True), tiny, tiny.build(waves=True))
     first = (0, 0, 2, 1, 3)
     bent = dataclasses.replace(
         right, check=dataclasses.replace(right.check, wrong=1, first=first), waves=Path("a.vcd")
     )
     for traced, exact in ((right, True), (bent, False)):
-        seen = Show(tiny, digits, files, results, read, read, traced)
+        seen = Show(tiny, digits, files, run, read, read, traced)
         assert seen.exact == exact
         text = printed(lambda console, seen=seen: show.print_show(console, seen))
         assert ("NOT all tensors are bit-exact" in text) == (not exact)
@@ -133,8 +135,11 @@ def test_a_wrong_tensor_ends_the_show_badly(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     digits = read_digits(count=2)
     monkeypatch.setattr("rtl_gen.report.digits.SHOWN", 2)
-    right = layers.golden_output
-    monkeypatch.setattr(layers, "golden_output", lambda *given: right(*given) ^ 1)
+    from rtl_gen import networks
+
+    monkeypatch.setattr(
+        networks, "run_graph", lambda *given: {n: t ^ 1 for n, t in run_graph(*given).items()}
+    )
     monkeypatch.setattr(show, "load", lambda _: tiny)
     monkeypatch.setattr(show, "read_digits", lambda *_, **__: digits)
     monkeypatch.setattr("sys.argv", ["show", "--no-waves"])

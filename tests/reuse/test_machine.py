@@ -35,10 +35,10 @@ TWICE = parse_einsum("O[q,k] += I[w=q+2*s, k] * W[s,k]", name="twice")
 PLAIN1D = parse_einsum("O[q] += I[w=q+s] * W[s]", name="plain")
 
 REFUSED = {
-    "a loop in the PE": (
-        design(flow(MATMUL, "m k n", "k", "n", pe=[("k", 4)])),
-        "nest.pe.k: the loop over 'k' lies in the PE; an accelerator is built only for nests "
-        "whose loops are spatial or outside the PE",
+    "more words in a PE than can be told": (
+        design(flow(CONV2D, "n g k c r s p q", "c", "k", pe=[("r", 32), ("s", 32)])),
+        "nest.pe.r: the loops in the PE would keep 1024 words of W there; in an accelerator at "
+        "most 1023 are allowed",
     ),
     "three operands": (
         design(flow(TRIPLE, "m k n", "k", "n")),

@@ -12,8 +12,8 @@ __all__ = ["PE", "OperandParams", "PEParams", "forward_copy", "hold", "index_bit
 
 
 def index_bits(depth: int) -> int:
-    """Bits that address so many words; none for one."""
-    return (depth - 1).bit_length()
+    """Bits that address so many words; none for one or none."""
+    return max(0, depth - 1).bit_length()
 
 
 @dataclass(frozen=True, kw_only=True)

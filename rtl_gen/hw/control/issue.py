@@ -16,7 +16,10 @@ from .configure import fields_of
 from .index_walk import IndexWalk
 from .nest import Nest, NestParams
 
-__all__ = ["Issue", "IssueParams"]
+__all__ = ["IN_PE", "Issue", "IssueParams"]
+
+IN_PE = ("input_register", "weight_register", "sum")
+"""Forms that say which word, or which sum, of several PEs take in a step."""
 
 HAZARD_CYCLES = RETURN_CYCLES - 1
 """Steps after one of an accumulator that may not be of the same."""
@@ -51,6 +54,10 @@ class IssueParams:
         Whether a residual may be added.
     taps
         Places through which an input moves; 0: inputs do not move.
+    tick_steps
+        Whether a tick of an input that moves may have several steps, of which the last is the tick.
+    pieces
+        Whether PEs add some products before a sum leaves them: steps between give none.
     drain_modes
         Of a design of several dataflows, in which of them sums are shifted out.
     """
@@ -66,6 +73,8 @@ class IssueParams:
     gather_loops: int
     adds: bool = False
     taps: int = 0
+    pieces: bool = False
+    tick_steps: bool = False
     drain_modes: tuple[bool, ...] = ()
 
     @property
@@ -74,7 +83,7 @@ class IssueParams:
             levels=self.levels,
             forms=self.forms,
             events=(("commit", self.amount_bits),),
-            masks=compute_masks(self.taps > 0),
+            masks=compute_masks(self.taps > 0, self.pieces, self.tick_steps),
         )
 
     @property
@@ -102,9 +111,12 @@ class IssueParams:
 
         ``first``: the PEs' sums start anew; ``byte``: of the input lanes; for input and weights
         whether they are used up; ``weight_align``: the next weights begin a word; ``outside``: for
-        each tap whether it lies outside the tensor.
+        each tap whether it lies outside the tensor; ``input_register``, ``weight_register``,
+        ``sum``: what a PE takes of several words or sums that it keeps.
         """
-        byte = {"byte": signed(dict(self.forms)["byte"])} if "byte" in dict(self.forms) else {}
+        forms = dict(self.forms)
+        names = [name for name in ("byte", *IN_PE) if name in forms]
+        byte = {name: signed(forms[name]) for name in names}
         members = {"first": 1, "input_done": 1, "weights_done": 1, "weight_align": 1}
         outside = {"outside": unsigned(self.taps)} if self.taps else {}
         return data.StructLayout(members | byte | outside)
@@ -117,11 +129,12 @@ class Issue(wiring.Component):
     post-processing can take it, and for the parameters of its channels; so nothing behind the
     array ever has to wait. Coming back to an accumulator that is not yet written back is held up
     here. Where sums are shifted out, the step that completes them is followed by drain ticks, and
-    no step goes meanwhile.
+    no step goes meanwhile; of several sums that a PE keeps each leaves behind its own last step.
 
-    Where inputs move from PE to PE, every step is a tick, and there are ticks without a step: so
-    many before the first step, before each other first step of a run of the inner loop, and before
-    any other, as the configuration says. They ask for nothing but input words.
+    Where inputs move from PE to PE, every step is a tick (or the last of several, where a tick has
+    several), and there are ticks without a step: so many before the first step, before each other
+    first step of a run of the loop whose trips are ticks, and before the first step of any other
+    tick, as the configuration says. They ask for nothing but input words.
 
     Members
     -------
@@ -210,20 +223,21 @@ class Issue(wiring.Component):
             ),
             self.waits_room.eq(supplied & ~self.go & ~self.drain),
             nest.item.ready.eq(self.go),
-            self.step.first.eq(item.reduce_first),
+            self.step.first.eq(item.piece_first if params.pieces else item.reduce_first),
             self.step.input_done.eq(item.input_last),
             self.step.weights_done.eq(item.weights_last),
             self.step.weight_align.eq(item.weight_run_last),
         ]
-        if "byte" in dict(params.forms):
-            m.d.comb += self.step.byte.eq(item.byte)
+        for name in ("byte", *IN_PE):
+            if name in dict(params.forms):
+                m.d.comb += self.step[name].eq(item[name])
         if params.taps:
             self._elaborate_ticks(m, nest.item, draining)
         self._elaborate_tag(m, item)
         if params.drain_sizes:
             self._elaborate_drain(m, platform, item, draining, may_emit)
         else:
-            m.d.comb += self.tag_valid.eq(self.go)
+            m.d.comb += self.tag_valid.eq(self.go & item.piece_last if params.pieces else self.go)
         self._elaborate_room(m, may_emit, parameters)
         if params.accumulators:
             self._elaborate_hazard(m, item, hazard)
@@ -234,7 +248,7 @@ class Issue(wiring.Component):
 
         Whoever drives ``operands_ready`` waits for ``due``.
         """
-        config, x = self.config, item.payload.x
+        config, x, steps = self.config, item.payload.x, self._params.tick_steps
         begun, gone, wanted = (
             Signal(),
             Signal.like(config.ticks_step),
@@ -245,10 +259,13 @@ class Issue(wiring.Component):
             wanted.eq(Mux(item.payload.run_first, config.ticks_run, config.ticks_step)),
             self.due.eq(gone == wanted),
             idle.eq(item.valid & ~self.due & self.input_ready & ~draining),
-            self.tick.eq(idle | self.go),
+            self.tick.eq(idle | (self.go & (item.payload.tick_last if steps else 1))),
         ]
         with m.If(~begun):
             m.d.comb += wanted.eq(config.ticks_begin)
+        if steps:
+            with m.If(~item.payload.tick_first):
+                m.d.comb += wanted.eq(0)
         with m.If(self.go):
             m.d.sync += [gone.eq(0), begun.eq(1)]
         with m.Elif(idle):
@@ -266,6 +283,8 @@ class Issue(wiring.Component):
 
     def _leaving(self, item):
         """Whether a step completes sums that leave with it."""
+        if self._params.pieces:
+            return item.piece_last & item.reduce_last
         if not self._params.drain_sizes:
             return item.reduce_last
         return item.reduce_last & ~self._shifts if self._params.drain_modes else 0
@@ -294,6 +313,7 @@ class Issue(wiring.Component):
         count = len(self._params.drain_sizes)
         walk = place(m, platform, "walk", IndexWalk, self._params.drain_sizes, bits)
         kept = Signal(self._params.tag)
+        kept_sum = Signal(dict(self._params.forms).get("sum", 1))  # which of those that a PE keeps
         strides = [self.config[f"stride{n}"] for n in range(count)]
         for n, stride in enumerate(strides):
             m.d.comb += walk.strides[n * bits : (n + 1) * bits].eq(stride)
@@ -309,6 +329,8 @@ class Issue(wiring.Component):
         ]
         with m.If(walk.load):
             m.d.sync += [draining.eq(1), kept.eq(self.tag)]
+            if "sum" in dict(self._params.forms):
+                m.d.sync += kept_sum.eq(item.sum)
         with m.Elif(self.drain & walk.last):
             m.d.sync += draining.eq(0)
         with m.If(draining):
@@ -318,6 +340,8 @@ class Issue(wiring.Component):
                 self.tag.parameters_done.eq(kept.parameters_done & walk.last),
                 self.tag.commit.eq(Mux(walk.last, kept.commit, 0)),
             ]
+            if "sum" in dict(self._params.forms):
+                m.d.comb += self.step.sum.eq(kept_sum)
             if self._params.accumulators:  # these sums pass, those of other dataflows are kept
                 m.d.comb += self.tag.first.eq(1)
 
@@ -364,7 +388,8 @@ class Issue(wiring.Component):
         """Hold a step whose accumulator one of the last steps has not yet written back."""
         shape = signed(dict(self._params.forms)["accumulator"])
         clash = 0
-        previous, address = self.go & ~item.reduce_last, item.accumulator
+        given = self.go & item.piece_last if self._params.pieces else self.go
+        previous, address = given & ~item.reduce_last, item.accumulator
         for n in range(HAZARD_CYCLES):
             recent = Signal(name=f"recent{n}")
             recent_address = Signal(shape, name=f"recent_address{n}")
@@ -373,4 +398,6 @@ class Issue(wiring.Component):
             previous, address = recent, recent_address
         if self._params.drain_modes:
             clash = clash & ~self._shifts
+        if self._params.pieces:
+            clash = clash & item.piece_last
         m.d.comb += hazard.eq(clash & ~item.reduce_first)

@@ -15,10 +15,15 @@ class LoadTicks(wiring.Component):
     the next cycle on. The first tick of the next tile may come with the swap, so that tiles of as
     many steps as ticks, or fewer, lose no cycle.
 
+    Where PEs hold several words, a tile has the load ticks of the first, then those of the next,
+    as many words as come with what is there.
+
     Parameters
     ----------
     ticks
-        Load ticks of a tile.
+        Load ticks of a tile, or of each word that a PE holds.
+    depth
+        Words that a PE holds at most.
 
     Members
     -------
@@ -33,13 +38,18 @@ class LoadTicks(wiring.Component):
     swap : ``Out(1)``
     ready : ``Out(1)``
         A tile is in use: steps may go.
+    words : ``In``, address : ``Out``
+        Only with a depth of more than 1: how many words a PE holds of the tile that is there, less
+        one; where the tick's goes.
     """
 
-    def __init__(self, ticks: int, ports: dict | None = None):
-        self._ticks = ticks
-        self.module_name = f"load_ticks_{ticks}"
+    def __init__(self, ticks: int, ports: dict | None = None, depth: int = 1):
+        self._ticks, self._depth = ticks, depth
+        self.module_name = f"load_ticks_{ticks}" + (f"_of_{depth}" if depth > 1 else "")
+        words = {"words": In(range(depth)), "address": Out(range(depth))} if depth > 1 else {}
         super().__init__(
-            {
+            words
+            | {
                 "available": In(1),
                 "tick": Out(1),
                 "last": Out(1),
@@ -54,9 +64,10 @@ class LoadTicks(wiring.Component):
         m = Module()
         count = Signal(range(max(2, self._ticks)))
         full = Signal()
+        last = self._is_last(count)  # of a word
         m.d.comb += [
             self.tick.eq(self.available & (~full | self.swap)),
-            self.last.eq(self._is_last(count)),
+            self.last.eq(last & (self.address == self.words) if self._depth > 1 else last),
             self.swap.eq(full & (~self.ready | self.done)),
         ]
         with m.If(self.swap):
@@ -65,10 +76,16 @@ class LoadTicks(wiring.Component):
             m.d.sync += self.ready.eq(0)
         with m.If(self.tick):
             m.d.sync += count.eq(count + 1)
+            with m.If(last):
+                m.d.sync += count.eq(0)
+                if self._depth > 1:
+                    m.d.sync += self.address.eq(self.address + 1)
             with m.If(self.last):
-                m.d.sync += [count.eq(0), full.eq(1)]
+                m.d.sync += full.eq(1)
+                if self._depth > 1:
+                    m.d.sync += self.address.eq(0)
         return m
 
     def _is_last(self, count):
-        """Whether a tick completes a tile."""
+        """Whether a tick is the last of those that bring a word to every PE."""
         return count == self._ticks - 1

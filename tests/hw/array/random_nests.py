@@ -14,6 +14,7 @@ __all__ = [
     "CONV2D",
     "DEPTHWISE",
     "MATMUL",
+    "MTTKRP",
     "OPERATIONS",
     "STRIDE_1",
     "complete_layer",
@@ -21,6 +22,7 @@ __all__ = [
     "draw_layer",
     "draw_nest",
     "draw_operation",
+    "draw_sliding",
     "draw_telling_layer",
 ]
 
@@ -38,6 +40,7 @@ DEPTHWISE = parse_einsum(
 )
 MATMUL = parse_einsum("O[m,n] += A[m,k] * B[k,n]", name="matmul")
 CONV1D = parse_einsum("O[q,k] += I[w=v*q+e*s-l,c] * W[s,c,k]", name="conv1d", symbols=tuple("vel"))
+MTTKRP = parse_einsum("O[i,f] += X[i,k,l] * B[k,f] * C[l,f]", name="mttkrp")
 STRIDE_1 = parse_einsum("O[q,k] += I[w=q+s,c] * W[s,c,k]", name="conv1d of stride 1")
 
 OPERATIONS = (CONV2D, DEPTHWISE, MATMUL, CONV1D, STRIDE_1)
@@ -88,6 +91,25 @@ def draw_nest(rng: random.Random, operations=OPERATIONS, side: int = 4, shape=No
         temporal=tuple(temporal),
         pe=tuple(pe),
         spatial=tuple(spatial),
+        skew=rng.choice(SKEWS),
+    )
+    return draw_links(rng, dataflow, shape), shape
+
+
+def draw_sliding(rng: random.Random):
+    """A nest with a window of which one loop lies on the array and the other is the inner one."""
+    dataflow, shape = draw_nest(rng, (CONV2D, DEPTHWISE, CONV1D, STRIDE_1))
+    dims = dataflow.operation.dimensions
+    pairs = [pair for pair in ("qs", "sq", "pr", "rp") if set(pair) <= set(dims)]
+    inner, laid_out = rng.choice(pairs)
+    order = [d for d in dataflow.temporal if d != inner]
+    others = [loop for loop in dataflow.on_axis(1) if loop.dimension not in (inner, laid_out)]
+    dataflow = replace(
+        dataflow,
+        temporal=(*order, inner),
+        spatial=(SpatialLoop(laid_out, 0), *others),
+        moving=(),
+        phases=(),
         skew=rng.choice(SKEWS),
     )
     return draw_links(rng, dataflow, shape), shape
@@ -161,7 +183,7 @@ def draw_layer(rng: random.Random, dataflow: Dataflow) -> LayerShape:
 
 
 def draw_telling_layer(rng: random.Random, nest: Placement) -> LayerShape:
-    """Two trips or more of every loop that the array knows of, one of all others."""
+    """Two trips or more of every loop that reduces or that the array knows of, one of others."""
     dataflow = nest.dataflow
     sizes = dict.fromkeys(dataflow.operation.dimensions, 1)
     for loop, taken in zip(dataflow.spatial, nest.sizes):
@@ -169,7 +191,7 @@ def draw_telling_layer(rng: random.Random, nest: Placement) -> LayerShape:
     for loop in dataflow.pe:
         sizes[loop.dimension] *= loop.maximum
     for d in sizes:
-        more = d in dataflow.hardware_loops or sizes[d] > 1
+        more = d in dataflow.hardware_loops or d in dataflow.operation.reduced or sizes[d] > 1
         sizes[d] += rng.randint(1, 2) if more else 0
     return complete_layer(rng, dataflow.operation, sizes)
 

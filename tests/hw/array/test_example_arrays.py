@@ -27,8 +27,8 @@ REFUSED = {
     "conv1d_w_q": "links.moving: an accelerator feeds every lane in every step",
     "conv1d_w_s": "operation.einsum: the rank q=w-s of O is no dimension as it is",
     "mttkrp": "operation.einsum: an accelerator multiplies two operands, not 3",
-    "row_stationary": "nest.pe.s: the loop over 's' lies in the PE",
-    "row_stationary_folded": "nest.pe.s: the loop over 's' lies in the PE",
+    "row_stationary": "links.phases: an accelerator feeds every lane in every step",
+    "row_stationary_folded": "links.phases: an accelerator feeds every lane in every step",
     "shidiannao": "links.shift.O: sums are shifted out, a byte to each of 8 words",
 }
 

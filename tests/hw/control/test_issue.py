@@ -16,8 +16,20 @@ APART = 3  # cycles from a step to the next that may read its accumulator
 POST_DELAY, WRITE_DELAY = 4, 2  # from a tag to where its parameters end, to its commit
 
 
-def make(*, accumulators=0, drain=(), phases=1, gathered=1, gather_loops=0, levels=3, taps=0):
-    """Parameters of an issue for a small design."""
+def make(
+    *,
+    accumulators=0,
+    drain=(),
+    phases=1,
+    gathered=1,
+    gather_loops=0,
+    levels=3,
+    taps=0,
+    pieces=False,
+    kept=0,
+    tick_steps=False,
+):
+    """Parameters of an issue for a small design; ``kept``: words and sums that a PE keeps."""
     record = records(
         Widths(
             levels=levels,
@@ -33,6 +45,10 @@ def make(*, accumulators=0, drain=(), phases=1, gathered=1, gather_loops=0, leve
             accumulators=accumulators,
             block=8,
             input_taps=taps,
+            weight_depth=kept,
+            sums_kept=kept,
+            sums_pieces=pieces,
+            tick_steps=tick_steps,
         )
     )["compute"]
     forms = tuple((f.name[:-5], f.bits) for f in record.fields if f.name.endswith("_base"))
@@ -47,6 +63,8 @@ def make(*, accumulators=0, drain=(), phases=1, gathered=1, gather_loops=0, leve
         gathered_words=gathered,
         gather_loops=gather_loops,
         taps=taps,
+        pieces=pieces,
+        tick_steps=tick_steps,
     )
 
 
@@ -60,6 +78,10 @@ KINDS = {
     "shifted out of one row": make(drain=(1,), phases=3),
     "moving inputs": make(accumulators=4, taps=3),
     "moving inputs, sums shifted out": make(drain=(3,), taps=2),
+    "moving inputs, several steps a tick": make(accumulators=4, taps=2, tick_steps=True),
+    "sums in pieces": make(accumulators=3, pieces=True),
+    "sums in pieces of several": make(accumulators=4, pieces=True, kept=5, levels=4),
+    "several sums shifted out": make(drain=(3,), kept=3),
 }
 
 
@@ -77,9 +99,17 @@ def draw_config(rng, params):
     if params.accumulators:
         config["accumulator_base"] = 0
     config["reduce_levels"] = rng.choice([0, 1, 2, 3, 6])
+    if params.pieces:
+        config["piece_levels"] = rng.choice([0, 1, 1, 2])
+        config["reduce_levels"] &= ~config["piece_levels"]
+    for form in {"sum", "weight_register"} & dict(params.forms).keys():
+        config[f"{form}_base"] = 0
+        config |= {f"{form}{j}": rng.choice([0, 1]) for j in range(params.levels)}
     if params.taps:
         config |= {f"ticks_{when}": rng.choice([0, 0, 1, 4]) for when in ("begin", "run", "step")}
         config["run_levels"] = rng.choice([0, 1, 3])
+        if params.tick_steps:
+            config["tick_levels"] = rng.choice([0, 1, 1, 3])
         config |= {"x_base": rng.randint(-4, 4), "x_tap": rng.randint(1, 3)}
         config |= {f"x{j}": rng.randint(-2, 2) for j in range(params.levels)}
         config["x_limit"] = rng.randint(1, 9)
@@ -110,6 +140,8 @@ def tags_of(params, config, item):
         mask = (1 << bits) - 1
         parts = [(s & mask) << (bits * n) for n, s in enumerate(strides[loops:])]
         tag["strides"] = sum(parts)
+    if params.pieces and not item["piece_last"]:
+        return []
     if not params.drain_sizes:
         return [tag]
     if not item["reduce_last"]:
@@ -181,6 +213,8 @@ class Surroundings:
         """Whether a step would read an accumulator that is not yet written back."""
         if not self.params.accumulators or item["reduce_first"]:
             return False
+        if self.params.pieces and not item["piece_last"]:
+            return False
         return self.cycle - self.touched.get(item["accumulator"], -99) < APART
 
     def note(self, tag):
@@ -227,23 +261,27 @@ async def walk_layer(ctx, dut, params, config, outside):
             assert ctx.get(dut.busy)
             if params.taps:
                 assert ctx.get(dut.due) or draining
-                assert ctx.get(dut.tick) == ctx.get(dut.go)
-            completes = item["reduce_last"] and not params.drain_sizes
+                ends = not params.tick_steps or item["tick_last"]
+                assert ctx.get(dut.tick) == (ctx.get(dut.go) and ends)
+            gives = not params.pieces or item["piece_last"]
+            completes = item["reduce_last"] and gives and not params.drain_sizes
             if not draining:
                 go = outside.ready and not outside.hazard(item)
                 go = go and (not completes or outside.may_emit(config, tags[0]))
                 assert ctx.get(dut.go) == go, f"cycle {outside.cycle}: {item}"
                 assert not ctx.get(dut.drain)
-                tag_goes = go and not params.drain_sizes
+                tag_goes = go and gives and not params.drain_sizes
             else:
                 go = False
                 tag_goes = outside.may_emit(config, tags[0])
                 assert not ctx.get(dut.go)
                 assert ctx.get(dut.drain) == tag_goes, f"cycle {outside.cycle}: {tags[0]}"
+                if "sum" in dict(params.forms):
+                    assert ctx.get(dut.step)["sum"] == item["sum"], "of the sum that is shifted out"
             assert ctx.get(dut.tag_valid) == tag_goes
             if go:
                 check_step(ctx, dut, params, config, item)
-                if params.accumulators and not item["reduce_last"]:
+                if params.accumulators and gives and not item["reduce_last"]:
                     outside.touched[item["accumulator"]] = outside.cycle
             if tag_goes:
                 found = ctx.get(dut.tag)
@@ -261,7 +299,7 @@ async def walk_layer(ctx, dut, params, config, outside):
 
 def ticks_before(params, config, item, n) -> int:
     """Ticks without a step before the n-th step."""
-    if not params.taps:
+    if not params.taps or (n and params.tick_steps and not item["tick_first"]):
         return 0
     when = "begin" if n == 0 else "run" if item["run_first"] else "step"
     return config[f"ticks_{when}"]
@@ -284,12 +322,12 @@ async def idle_tick(ctx, dut, outside):
 def check_step(ctx, dut, params, config, item):
     shape = dict(params.forms)
     step = ctx.get(dut.step)
-    assert step["first"] == item["reduce_first"]
+    assert step["first"] == item["piece_first" if params.pieces else "reduce_first"]
     assert step["input_done"] == item["input_last"]
     assert step["weights_done"] == item["weights_last"]
     assert step["weight_align"] == item["weight_run_last"]
-    if "byte" in shape:
-        assert step["byte"] == item["byte"]
+    for name in {"byte", "weight_register", "sum"} & shape.keys():
+        assert step[name] == item[name]
     if "x" in shape:
         places = [item["x"] + tap * config["x_tap"] for tap in range(params.taps)]
         outside = [not 0 <= at < config["x_limit"] for at in places]
