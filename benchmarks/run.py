@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import alexnet
 import area
 import buffet
 import bus_use
@@ -42,6 +43,7 @@ MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "depthwise": depthwise.measures,
     "resnet50": resnet50.measures,
     "networks": networks.measures,
+    "alexnet": alexnet.measures,
     "idioms": idioms.measures,
 }
 

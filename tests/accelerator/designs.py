@@ -14,6 +14,7 @@ from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.explain_mismatch import explain
 from rtl_gen.sim.job import MemoryTiming
 from rtl_gen.sim.layers import LayerCheck, check_layers
+from rtl_gen.sim.link_counters import LinkCounters
 from rtl_gen.sim.programs import build_machine
 from rtl_gen.sim.run import Simulation
 from rtl_gen.sim.traffic import compare_traffic
@@ -65,7 +66,9 @@ def small_machine(
     sizes = Buffers(
         input=buffers, weights=buffers, output=buffers, parameters=1 * KIB, accumulators=128
     )
-    return Machine(dataclasses.replace(design, rows=rows, columns=columns, buffers=sizes, **others))
+    return machine_of(
+        dataclasses.replace(design, rows=rows, columns=columns, buffers=sizes, **others)
+    )
 
 
 def fused_machine(
@@ -103,6 +106,7 @@ def run_cases(
         With the seed, the layer, the mapping and the steps of the first wrong output.
     """
     build = build_machine(machine, waves=waves, links=links)
+    counters = LinkCounters(machine) if links else None
     first_hash = _verilog_hash(build)
     failures: list[str] = []
     for n, conditions in enumerate(CONDITIONS):
@@ -127,7 +131,7 @@ def run_cases(
             f"{case}: {row.name}: {row.predicted} predicted, {row.counted} counted"
             for case, check in zip(chosen, checks)
             if is_predicted(case.mapping)
-            for row in compare_traffic(case.mapping, check, links=links)
+            for row in compare_traffic(case.mapping, check, links=counters)
             if not row.exact
         ]
     again = build_machine(machine, waves=waves, links=links)
