@@ -65,7 +65,7 @@ def array_verilog(design: Design) -> VerilogDesign:
     prefix = f"{design.name}_"
     if design.dataflow.tagged:
         machine = TaggedMachine(design)
-        body = emit(TaggedArray, TaggedComputeParams(machine).array, "tagged_array", prefix=prefix)
+        body = emit(TaggedArray, TaggedComputeParams(machine).array, prefix=prefix)
         top = f"{prefix}tagged_array"
         return VerilogDesign(top, _header(design, machine.reuse, top) + body)
     reuse = derive(design)
