@@ -183,7 +183,9 @@ def output_facts(reuse: Reuse, largest_product: int, reduction: int) -> OutputFa
     placement, output = reuse.placement, reuse.output
     dataflow = placement.dataflow
     tensor = dataflow.operation.output
-    links = [_link_facts(placement, tensor, link, reduction_kind(link)) for link in output.links]
+    links = [
+        _link_facts(placement, tensor, link, reduction_kind(link.delay)) for link in output.links
+    ]
     drain = None
     if output.drain is not None:
         drain = AXES[output.drain]

@@ -8,6 +8,7 @@ from .links import Link, reduction_kind, sources_of
 from .optional import OptionalLink, optional_links
 from .phases import Stretch, phases
 from .placement import Placement
+from .reduction import successors
 from .result import HeldOperand, OutputReuse, Reuse, StreamedOperand
 from .wires import Port, Wire, kept_loops, ports, wires
 
@@ -35,5 +36,6 @@ __all__ = [
     "ports",
     "reduction_kind",
     "sources_of",
+    "successors",
     "wires",
 ]

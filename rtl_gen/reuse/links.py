@@ -62,9 +62,9 @@ class Link:
         return replace(self, vector=(-self.vector[0], -self.vector[1]))
 
 
-def reduction_kind(link: Link) -> str:
-    """The field's word for a link along which sums are added."""
-    return "reduce_forward" if link.delay else "reduce_tree"
+def reduction_kind(delay: int) -> str:
+    """The field's word for a link along which sums are added, so many cycles later."""
+    return "reduce_forward" if delay else "reduce_tree"
 
 
 def shared_vectors(placement: Placement, tensor: Tensor) -> list[Coordinate]:

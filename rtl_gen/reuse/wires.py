@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .links import Link, reduction_kind, sources_of
+from .reduction import successors
 from .result import HeldOperand, Reuse
 
 __all__ = ["Port", "Wire", "kept_loops", "ports", "wires"]
@@ -66,16 +67,14 @@ def wires(reuse: Reuse) -> tuple[Wire, ...]:
                 late = grid.between(source, pe)
                 found.append(Wire(tensor.name, "shift", source, pe, late, 1))
     output = reuse.output
-    tensor = placement.dataflow.operation.output
-    backward = tuple(link.backward for link in output.links)
-    for pe, (after, link) in sources_of(placement, tensor, backward).items():
-        link = grid.at(link.backward, pe)
-        found.append(Wire(tensor.name, reduction_kind(link), pe, after, link.delay, 0))
+    for pe, after in successors(reuse).items():
+        late = grid.between(pe, after)
+        found.append(Wire(output.name, reduction_kind(late), pe, after, late, 0))
     if drain := _shift(reuse, output.drain):
         for pe in placement.pes:
             if grid.holds(source := _before(pe, drain)):
                 late = grid.between(source, pe)
-                found.append(Wire(tensor.name, "shift", source, pe, late, 1))
+                found.append(Wire(output.name, "shift", source, pe, late, 1))
     return tuple(found)
 
 

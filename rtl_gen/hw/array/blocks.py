@@ -61,6 +61,7 @@ class _Cutter:
 
     net: Netlist
     names: dict = field(default_factory=dict)
+    known: dict = field(default_factory=dict)
 
     def name(self, part, stem: str) -> str:
         """A stable name: the stem for the first kind, with a number for others."""
@@ -73,14 +74,18 @@ class _Cutter:
     def exits(self) -> set:
         return {(edge.pe, port) for port, edges in self.net.exits.items() for edge in edges}
 
-    @cached_property
-    def reaches(self) -> dict[str, set[Coordinate]]:
-        """For each output port of a PE, how far away the PEs are that take from it."""
-        found: dict[str, set] = {}
+    def reaches(self, period: Coordinate) -> dict[tuple, set[Coordinate]]:
+        """For each output port of PEs at one place of blocks of a size, how far away the PEs are
+        that take from it in any block.
+        """
+        if period in self.known:
+            return self.known[period]
+        found = self.known[period] = {}
         for (pe, _), driver in self.net.sources.items():
             if driver[0] == "pe":
-                vector = (pe[0] - driver[1][0], pe[1] - driver[1][1])
-                found.setdefault(driver[2], set()).add(vector)
+                at, port = driver[1:]
+                vector = (pe[0] - at[0], pe[1] - at[1])
+                found.setdefault((*_place(at, period), port), set()).add(vector)
         return found
 
     def leaves(self, origin, size, pe, port) -> bool:
@@ -91,7 +96,8 @@ class _Cutter:
         """
         if (pe, port) in self.exits:
             return True
-        for vector in self.reaches.get(port, ()):
+        period = (_period(size[0]), _period(size[1]))
+        for vector in self.reaches(period).get((*_place(pe, period), port), ()):
             taker = (pe[0] + vector[0], pe[1] + vector[1])
             if not all(o <= a < o + n for a, o, n in zip(taker, origin, size)):
                 return True
@@ -203,13 +209,21 @@ def instance_path(size: Coordinate, pe: Coordinate) -> tuple[str, ...]:
 
 def _child_size(size: Coordinate) -> Coordinate:
     """The largest power of SIDE below the size, along each axis."""
-    child = []
-    for n in size:
-        step = 1
-        while step * SIDE < n:
-            step *= SIDE
-        child.append(step)
-    return (child[0], child[1])
+    rows, columns = (max(1, _period(n) // SIDE) for n in size)
+    return (rows, columns)
+
+
+def _period(n: int) -> int:
+    """PEs along the side of a whole block where so many are left: a power of SIDE."""
+    step = 1
+    while step < n:
+        step *= SIDE
+    return step
+
+
+def _place(pe: Coordinate, period: Coordinate) -> Coordinate:
+    """Where in its block a PE lies."""
+    return pe[0] % period[0], pe[1] % period[1]
 
 
 @cache

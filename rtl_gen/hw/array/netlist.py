@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ...reuse import Grid, HeldOperand, Link, Reuse, sources_of
+from ...reuse import Grid, HeldOperand, Link, Reuse, sources_of, successors
 from .pe import OperandParams, PEParams
 
 if TYPE_CHECKING:
@@ -86,16 +86,14 @@ def netlist(
         operands.append(_join_operand(reuse, n, operand, sources))
     control_delays = join_control(grid, sources, lanes)
     output = reuse.output
-    successors = _successors(reuse)
-    predecessors: dict[Coordinate, list[Coordinate]] = {}
-    for pe, after in successors.items():
-        predecessors.setdefault(after, []).append(pe)
+    after = successors(reuse)
+    predecessors = _deepest_last(after, grid)
     drain = grid.shift_link(output.drain) if output.drain is not None else None
     # Where no PE adds on, a sum leaves as inside a group.
     default = max((link.delay for link in output.links), default=1)
     kinds = {}
     for pe in pes:
-        before = sorted(predecessors.get(pe, ()))
+        before = predecessors.get(pe, ())
         for k, source in enumerate(before):
             sources[pe, f"psum{k}"] = ("pe", source, "psum")
         inputs = max(len(before), 1 if output.links else 0)
@@ -111,7 +109,7 @@ def netlist(
             bits=bits,
             psum_inputs=inputs,
             psum_bits=reuse.psum_bits,
-            psum_delay=grid.between(pe, successors[pe]) if pe in successors else default,
+            psum_delay=grid.between(pe, after[pe]) if pe in after else default,
             accumulators=output.depth,
             drain=_drain_delay(reuse, drain, pe),
             multiplier_registers=multiplier_registers,
@@ -204,12 +202,20 @@ def _in_time(grid: Grid):
     return sorted(grid.pes, key=lambda pe: (turn[0] * pe[0], turn[1] * pe[1]))
 
 
-def _successors(reuse) -> dict[Coordinate, Coordinate]:
-    """Where the partial sum of each PE goes on to."""
-    tensor = reuse.placement.dataflow.operation.output
-    backward = tuple(link.backward for link in reuse.output.links)
-    found = sources_of(reuse.placement, tensor, backward)
-    return {pe: after for pe, (after, _) in found.items()}
+def _deepest_last(after: dict[Coordinate, Coordinate], grid: Grid) -> dict:
+    """Whose sums a PE adds: first those that have passed the fewest adders in their cycle."""
+    before: dict[Coordinate, list[Coordinate]] = {}
+    for pe, target in after.items():
+        before.setdefault(target, []).append(pe)
+
+    @cache
+    def passed(source: Coordinate) -> int:
+        """Adders before a sum leaves its PE; none before one that leaves a register."""
+        if grid.between(source, after[source]):
+            return 0
+        return 1 + max((passed(earlier) for earlier in before.get(source, ())), default=0)
+
+    return {pe: sorted(found, key=lambda x: (passed(x), x)) for pe, found in before.items()}
 
 
 def _drain_delay(reuse, drain: Link | None, pe: Coordinate) -> int | None:
