@@ -28,7 +28,7 @@ STEPS ?=
 SHAPE ?=
 TESTS ?= tests
 
-.PHONY: help run verilog explain draw gallery sim sweep test test-long lint bench clean distclean system
+.PHONY: help run verilog explain draw gallery traffic sim sweep test test-long lint bench clean distclean system
 .DEFAULT_GOAL := help
 
 help:
@@ -38,6 +38,7 @@ help:
 	@echo 'make draw DATAFLOW=dataflows/x.yaml         draws the array: build/draw/x.svg'
 	@echo '                    [STEPS=1]: step by step, build/draw/x_steps.html; [SHAPE=3x4]'
 	@echo 'make gallery        writes docs/dataflows.md, all dataflows with their pictures'
+	@echo 'make traffic        counts what every dataflow moves, in RTL, and writes docs/traffic.md'
 	@echo 'make verilog DATAFLOW=dataflows/x.yaml      writes build/verilog/x.v and x.json'
 	@echo '                    [ARRAY=1]: the bare PE array'
 	@echo 'make sim DATAFLOW=... LAYER=...             runs a layer in RTL, bit by bit against numpy'
@@ -60,6 +61,9 @@ draw: $(READY)
 
 gallery: $(READY)
 	@$(RUN) -m rtl_gen.report.draw.gallery
+
+traffic: $(READY)
+	@$(RUN) -m rtl_gen.report.traffic_page
 
 verilog: $(READY)
 	@$(CLI) verilog $(DATAFLOW) $(if $(filter-out 0,$(ARRAY)),--array)

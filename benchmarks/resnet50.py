@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from measure import Measure
 
-from rtl_gen.golden.convolution import conv2d_int8
+from rtl_gen.golden.convolution import conv2d_int8, depthwise_int8
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.placing import OWN_INPUT, Placing
@@ -159,20 +159,16 @@ def program_of(machine: Machine, shape: Shape, seed: int) -> tuple[Program, np.n
     source, data = random_data(machine.operation_of(layer), layer, seed)
     placing = OWN_INPUT if shape == FIRST else Placing()
     program.add(choose_mapping(machine, layer, placing), data, source=source)
-    return program, golden(layer, source, data)
+    return program, golden(layer, source[0, 0], data)[None, None]
 
 
-def golden(layer: Layer, source: np.ndarray, data: LayerData) -> np.ndarray:
-    """The output of a layer of one image and one group, in the operation's ranks: a matrix
-    product for each tap, which is faster than an einsum over all loops.
+def golden(layer: Layer, image: np.ndarray, data: LayerData) -> np.ndarray:
+    """The output (p, q, k) of a convolution of one group, or depthwise, for an image (h, w, c): a
+    matrix product for each tap, which is faster than an einsum over all loops.
     """
-    output = conv2d_int8(
-        source[:, 0],
-        data.weights[0].transpose(3, 0, 1, 2),
-        data.bias[0],
-        data.multiplier[0],
-        data.shift[0],
-        stride=(layer.symbols["u"], layer.symbols["v"]),
-        pad=(layer.symbols["t"], layer.symbols["l"]) * 2,
-    )
-    return output[:, None]
+    u, v, t, left = (layer.symbols[name] for name in "uvtl")
+    numbers = [np.ravel(x) for x in (data.bias, data.multiplier, data.shift)]
+    window = {"stride": (u, v), "pad": (t, left, t, left)}
+    if layer.operation == "depthwise":
+        return depthwise_int8(image[None], data.weights[None], *numbers, **window)[0]
+    return conv2d_int8(image[None], data.weights[0].transpose(3, 0, 1, 2), *numbers, **window)[0]

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import alexnet
 import area
 import buffet
 import bus_use
@@ -19,8 +20,8 @@ import fused_area
 import generation
 import idioms
 import mac_use
+import networks
 import resnet50
-import resnet50_network
 import simulation
 from measure import Measure, load
 from rich.console import Console
@@ -41,7 +42,8 @@ MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "bus_use": bus_use.measures,
     "depthwise": depthwise.measures,
     "resnet50": resnet50.measures,
-    "resnet50_network": resnet50_network.measures,
+    "networks": networks.measures,
+    "alexnet": alexnet.measures,
     "idioms": idioms.measures,
 }
 

@@ -37,6 +37,7 @@ from .report.verilog_files import VerilogFiles, write_verilog
 from .reuse.fused_machine import machine_of
 from .reuse.machine import Machine
 from .sim.layers import LayerCheck, check_layers
+from .sim.link_counters import LinkCounters
 from .sim.programs import build_machine
 from .sim.run import Simulation, SimulationError
 from .sim.traffic import TrafficRow, compare_traffic
@@ -332,11 +333,12 @@ class LoadedDesign:
             If the layer, simulated, is not bit-exact.
         """
         asked = self.layer(layer)
-        mapping = choose_mapping(self.machine, layer_on(self.machine.operation, asked))
+        operation = operation_for(self.machine, asked)
         if not simulate:
-            return compare_traffic(mapping)
-        operands = random_operands(self.machine.operation, asked, 1 if seed is None else seed)
-        mapping = choose_mapping(self.machine, operands.layer)
+            layer_run = layer_on(operation, asked)
+            return compare_traffic(choose_mapping(self.machine, layer_run, OWN_INPUT))
+        operands = random_operands(operation, asked, 1 if seed is None else seed)
+        mapping = choose_mapping(self.machine, operands.layer, OWN_INPUT)
         build = build_machine(self.machine, links=True)
         [check] = check_layers(
             self.machine,
@@ -346,7 +348,7 @@ class LoadedDesign:
         )
         if not check.exact:
             raise SimulationError(f"{asked.name}: {check.wrong} outputs are wrong")
-        return compare_traffic(mapping, check, links=True)
+        return compare_traffic(mapping, check, links=LinkCounters(self.machine))
 
     def _operands(self, layer: Layer, seed: int, data: str | Path | None) -> Operands:
         operation = operation_for(self.machine, layer)

@@ -19,7 +19,7 @@ from .mapping.program import RANGES, LayerData, Program
 from .nn.graph import ModelError, Node
 from .nn.to_program import OperationNode, runs_as, to_operation
 from .reuse.machine import Machine
-from .sim.layers import golden_output, operand_shapes, random_data
+from .sim.layers import golden_output, operand_shapes, random_data, tensor_shape
 from .spec.layer import Layer
 from .spec.operation import Operation
 from .spec.operations import shipped_operations
@@ -33,9 +33,8 @@ __all__ = [
     "read_operands",
 ]
 
-ARRAYS = ("x", "w", "b", "multiplier", "shift")
-RANGE_OF = {"x": "input", "w": "weights", "b": "bias"}
-"""What the arrays of a file are called in a program; the others have its names."""
+RANGE_OF = {"x": "input", "b": "bias", "multiplier": "multiplier", "shift": "shift"}
+"""What the arrays of a file are called in a program; all others are weights."""
 
 MOST_ELEMENTS = 1 << 27
 """Elements of input, weights and output that are simulated: about 1 GiB of int64 each in numpy."""
@@ -141,7 +140,8 @@ def read_operands(operation: Operation, layer: Layer, path: str | Path) -> Opera
         Has x, w, b, multiplier and shift: integers. For a convolution x is (n, h, w, c), w is
         (k, r, s, c / groups); for a matmul (m, k) and (k, n); b, multiplier (31 bits) and shift
         (-31..30, negative to the right) have one number for each output channel. For any
-        other operation x and w have the ranks of the einsum.
+        other operation x and w have the ranks of the einsum; if besides the input it has
+        operands B and C, say, w_B and w_C stand for w.
 
     Raises
     ------
@@ -152,12 +152,14 @@ def read_operands(operation: Operation, layer: Layer, path: str | Path) -> Opera
     """
     _check_size(operation, layer)
     own = _own_operation(operation, layer)
-    arrays = _read(path)
     shapes = _shapes(own, layer)
-    for name in ARRAYS:
+    arrays = _read(path, tuple(shapes))
+    for name in shapes:
         arrays[name] = _checked(path, name, arrays[name], shapes[name])
     if not _in_frameworks(own):
-        data = LayerData(arrays["w"], arrays["b"], arrays["multiplier"], arrays["shift"])
+        weights = tuple(arrays[name].astype(np.int8) for name in _weight_names(own))
+        numbers = (arrays[name] for name in ("b", "multiplier", "shift"))
+        data = LayerData(weights if len(weights) > 1 else weights[0], *numbers)
         return Operands(layer, arrays["x"].astype(np.int8), data)
     node = _node(
         layer,
@@ -203,7 +205,7 @@ def _check_size(operation: Operation, layer: Layer) -> None:
     """Refuse a layer before memory is asked for that is not there."""
     runs = layer_on(operation, layer)
     shapes = [*operand_shapes(operation, runs).values()]
-    shapes.append(tuple(runs.sizes[rank.terms[0].dimension] for rank in operation.output.ranks))
+    shapes.append(tensor_shape(operation.output, runs))
     elements = sum(map(prod, shapes))
     if elements > MOST_ELEMENTS:
         raise MappingError(
@@ -249,8 +251,14 @@ def _as_image(layer: Layer, source: np.ndarray) -> np.ndarray:
     return source.transpose(0, 2, 3, 1, 4).reshape(n, h, w, g * c)
 
 
-def _read(path: str | Path) -> dict[str, np.ndarray]:
-    """The five arrays; whatever else the file holds is not looked at."""
+def _weight_names(operation: Operation) -> tuple[str, ...]:
+    """What a file calls the operands that are laid out offline."""
+    names = [tensor.name for tensor in operation.offline]
+    return tuple(f"w_{name}" for name in names) if len(names) > 1 else ("w",)
+
+
+def _read(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The arrays of those names; whatever else the file holds is not looked at."""
     try:
         file = np.load(path, allow_pickle=False)
     except OSError as error:
@@ -260,15 +268,15 @@ def _read(path: str | Path) -> dict[str, np.ndarray]:
     if isinstance(file, np.ndarray):
         raise ModelError(f"{path}: an .npz file with several arrays is expected, not .npy")
     with file:
-        _check_names(path, file.files)
-        return {name: _read_array(path, file, name) for name in ARRAYS}
+        _check_names(path, names, file.files)
+        return {name: _read_array(path, file, name) for name in names}
 
 
-def _check_names(path, names: Iterable[str]) -> None:
-    missing = [name for name in ARRAYS if name not in names]
+def _check_names(path, wanted: tuple[str, ...], names: Iterable[str]) -> None:
+    missing = [name for name in wanted if name not in names]
     if missing:
         raise ModelError(
-            f"{path}: {missing[0]} is missing; the file must have {', '.join(ARRAYS)}, "
+            f"{path}: {missing[0]} is missing; the file must have {', '.join(wanted)}, "
             f"it has {', '.join(names) or 'none'}"
         )
 
@@ -289,15 +297,16 @@ def _shapes(operation: Operation, layer: Layer) -> dict[str, tuple[int, ...]]:
     if operation.name == "conv2d":
         channels = sizes["g"] * sizes["k"]
         x = (sizes["n"], layer.extents["h"], layer.extents["w"], sizes["g"] * sizes["c"])
-        w = (channels, sizes["r"], sizes["s"], sizes["c"])
+        weights = {"w": (channels, sizes["r"], sizes["s"], sizes["c"])}
     else:
         shapes = operand_shapes(operation, layer)
-        x, w = shapes[operation.activation.name], shapes[operation.weights]
+        x = shapes[operation.activation.name]
+        own = (shapes[tensor.name] for tensor in operation.offline)
+        weights = dict(zip(_weight_names(operation), own))
         channels = 1
-        for rank in operation.output.ranks:
-            dimension = rank.terms[0].dimension
-            channels *= sizes[dimension] if dimension in operation.weight.dimensions else 1
-    return {"x": x, "w": w} | {name: (channels,) for name in ("b", "multiplier", "shift")}
+        for dimension in operation.channels:
+            channels *= sizes[dimension]
+    return {"x": x} | weights | {name: (channels,) for name in ("b", "multiplier", "shift")}
 
 
 def _checked(path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -305,7 +314,7 @@ def _checked(path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.n
         raise ModelError(f"{path}: {name} must hold integers, not {array.dtype}")
     if array.shape != shape:
         raise ModelError(f"{path}: {name} must have the shape {shape}, not {array.shape}")
-    low, high = RANGES[RANGE_OF.get(name, name)]
+    low, high = RANGES[RANGE_OF.get(name, "weights")]
     if array.size and not low <= int(array.min()) <= int(array.max()) <= high:
         raise ModelError(
             f"{path}: {name} must lie within {low}..{high}, "

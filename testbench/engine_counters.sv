@@ -247,18 +247,18 @@ module engine_counters (
       .reset(watched.dut.rst),
       .busy(watched.dut.compute_control.busy || watched.dut.compute.working),
 `ifdef TAGGED_BUSES
-      .step(watched.dut.compute.array.row0.pe0.read),
-      .step_stands(watched.dut.compute.periods.asks && !watched.dut.compute.periods.begun),
+      .step(watched.dut.compute.core.array.row0.pe0.read),
+      .step_stands(watched.dut.compute.core.periods.asks && !watched.dut.compute.core.periods.begun),
       .drains(1'b0),
       .tick(1'b0),
       .writes(watched.dut.compute.write__valid),
       .operands(1'b1),
       .completes(1'b1),
       .parameter_sets(watched.dut.compute.parameter_sets),
-      .parameters_end(watched.dut.compute.periods.info__valid
-          && watched.dut.compute.periods.\info__payload.emit
-          && watched.dut.compute.periods.\info__payload.ends
-          && watched.dut.compute.periods.\info__payload.parameters ),
+      .parameters_end(watched.dut.compute.core.periods.info__valid
+          && watched.dut.compute.core.periods.\info__payload.emit
+          && watched.dut.compute.core.periods.\info__payload.ends
+          && watched.dut.compute.core.periods.\info__payload.parameters ),
       .parameters_used(watched.dut.compute.post.used),
 `else
       .step(watched.dut.compute.issue.go),

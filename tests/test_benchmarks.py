@@ -1,6 +1,7 @@
 """The benches' code runs, at sizes that take seconds; what it says of marks is right."""
 
 import csv
+import functools
 import json
 import os
 import sys
@@ -27,10 +28,10 @@ import fused_area  # noqa: E402
 import generation  # noqa: E402
 import idioms  # noqa: E402
 import mac_use  # noqa: E402
+import networks  # noqa: E402
 import resnet50  # noqa: E402
-import resnet50_network  # noqa: E402
 import run  # noqa: E402
-from designs import small_machine  # noqa: E402
+from designs import ADAPTIVE, fused_machine, small_machine  # noqa: E402
 from measure import Measure, repeat  # noqa: E402
 from nest_walk import walk_feed, walk_load  # noqa: E402
 
@@ -40,6 +41,7 @@ from rtl_gen.mapping.linear_engines import weight_engines  # noqa: E402
 from rtl_gen.mapping.mapping import Mapping  # noqa: E402
 from rtl_gen.nn.traced import read_traced  # noqa: E402
 from rtl_gen.reuse.machine import Machine  # noqa: E402
+from rtl_gen.spec.design import KIB  # noqa: E402
 from rtl_gen.spec.layer import conv2d  # noqa: E402
 from rtl_gen.spec.parse import load_design  # noqa: E402
 
@@ -204,26 +206,31 @@ def test_resnet50_of_a_small_design():
     assert together.value == pytest.approx(whole)
 
 
-def test_the_resnet50_network_at_a_small_size():
-    """On a design that other tests build too: a block that adds its shortcut, one that adds what
-    the block before gave, one with a stride.
+def test_networks_at_a_small_size():
+    """On a design that other tests build too, both with a block that adds what came before it, and
+    one with a stride.
     """
-    machine = small_machine("weight_stationary", 4, 4, buffers=4096, post_add=True)
-    small = {"size": 6, "stages": ((2, 4, 1), (1, 8, 2))}
-    net = resnet50_network.network(machine, **small)
-    added = {layer.layer.name: layer.residual for layer in net.chain if layer.addition}
-    assert added == {"layer1.0.conv3": 0, "layer1.1.conv3": 3, "layer2.0.conv3": 7}
-    assert [output.shape[2:] for output in net.outputs[-3:]] == [(6, 6, 8), (3, 3, 8), (3, 3, 32)]
-    found = {each.name: each for each in resnet50_network.measures(design=machine.design, **small)}
-    assert found["resnet50_network_wrong_outputs"].value == 0
-    assert 0 < found["resnet50_network"].value < 95 and not found["resnet50_network"].holds
-    assert 4 <= found["resnet50_network_on_chip"].value < len(net.chain)
+    machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
+    resnet = functools.partial(networks.resnet50, size=6, stages=((2, 4, 1), (1, 8, 2)))
+    sizes = {"size": 12, "first": 8, "bottlenecks": ((1, 4, 1, 1), (3, 4, 2, 2)), "head": 20}
+    mobilenet = functools.partial(networks.mobilenetv2, **sizes)
+    for make, added in ((resnet, {3: 0, 6: 3, 10: 7}), (mobilenet, {8: 5})):
+        chain = make(machine).chain
+        assert {n: x.residual for n, x in enumerate(chain) if x.addition} == added
+    named = (("resnet50", resnet), ("mobilenetv2", mobilenet))
+    found = {each.name: each for each in networks.measures(design=machine.design, networks=named)}
+    for name, _ in named:
+        assert found[f"network_{name}_wrong_outputs"].value == 0
+        assert 0 < found[f"network_{name}"].value < 70 and not found[f"network_{name}"].holds
+        assert found[f"network_{name}_on_chip"].value >= 4
 
 
-def test_the_resnet50_network_has_all_convolutions_but_the_first():
-    blocks = sum(count for count, _, _ in resnet50_network.STAGES)
-    shortcuts = len(resnet50_network.STAGES)
+def test_networks_have_the_layers_of_their_papers():
+    blocks = sum(count for count, _, _ in networks.STAGES)
+    shortcuts = len(networks.STAGES)
     assert 3 * blocks + shortcuts + 1 == sum(shape.times for shape in resnet50.SHAPES)
+    blocks = sum(count for _, _, count, _ in networks.BOTTLENECKS)
+    assert blocks == 17 and 3 * blocks - 1 + 2 == 52
 
 
 @pytest.mark.shared_data

@@ -196,22 +196,29 @@ class Compute(wiring.Component):
             platform,
             "weight_lanes",
             VectorLanes,
-            len(machine.weight_operand.elements),
+            sum(machine.weight_parts),
             machine.weight_vectors,
             machine.block,
             machine.weight_words,
             tied={"words": words.words},
         )
         m.d.comb += words.done.eq(lanes.done)
-        number = machine.weight_number
+        (number, own), *others = self._weight_parts(lanes.o)
         if not machine.weights_held:
             m.d.comb += [
                 lanes.advance.eq(issue.go & issue.step.weights_done),
                 lanes.align.eq(issue.step.weight_align),
             ]
-            self._stream(m, array, number, lanes.o, issue.go)
+            for n, part in ((number, own), *others):
+                self._stream(m, array, n, part, issue.go)
             return words.valid
-        ticks = self._load(m, platform, array, number, machine.weight_operand, words.valid, lanes.o)
+        ticks = self._load(m, platform, array, number, machine.weight_operand, words.valid, own)
+        for n, part in others:
+            m.d.sync += [
+                getattr(array, f"a{n}").eq(part),
+                array.control[f"load{n}"].eq(ticks.tick),
+                array.control[f"swap{n}"].eq(ticks.swap),
+            ]
         if machine.weight_depth > 1:
             self._address(m, array, number, ticks, issue.step.weight_register)
             m.d.comb += ticks.words.eq(words.tag)
@@ -221,6 +228,14 @@ class Compute(wiring.Component):
             ticks.done.eq(issue.go & issue.step.weights_done),
         ]
         return ticks.ready
+
+    def _weight_parts(self, lanes):
+        """The lanes of each operand that comes from the weight buffer, with its number."""
+        machine, first, found = self._params.machine, 0, []
+        for number, count in zip(machine.weight_numbers, machine.weight_parts):
+            found.append((number, lanes[8 * first : 8 * (first + count)]))
+            first += count
+        return found
 
     def _stream(self, m, array, number, lanes, go):
         """Lanes of a step; nothing where no step goes, if the PEs would add it."""

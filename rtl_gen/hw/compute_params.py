@@ -90,6 +90,7 @@ class ComputeParams:
             taps=machine.moving.size if machine.moving else 0,
             pieces=machine.sums_pieces,
             tick_steps=machine.widths.tick_steps,
+            checks=machine.widths.output_checks,
         )
 
     @cached_property

@@ -59,6 +59,7 @@ class FusedComputeParams(ComputeParams):
             post_phases=self.machine.modes[0].post_phases,
             drain_modes=() if len(set(drains)) == 1 else drains,
             taps=self.machine.widths.input_taps,
+            checks=self.machine.widths.output_checks,
         )
 
     @cached_property

@@ -4,22 +4,18 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .array.tagged_array import TaggedArray
-from .buffer.fifo import Fifo
 from .compute_params import PAD_BITS
-from .control.configure import fields_of
-from .control.periods import Periods
 from .delayed import delayed
 from .layouts import layout_of
 from .memory.streams import join
-from .noc.column_sums import ColumnSums
-from .noc.tagged_bus import FilterBus, InputBus, address_layout
+from .noc.tagged_bus import address_layout
 from .noc.word_gather import WordGather
 from .noc.word_set import WordSet
 from .place import place
 from .post.accumulators import Accumulators
 from .post.post import Post
 from .tagged_compute_params import TaggedComputeParams
+from .tagged_core import TaggedCore, tell
 
 __all__ = ["TaggedCompute"]
 
@@ -62,72 +58,25 @@ class TaggedCompute(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        params = self._params
-        array = place(m, platform, "array", TaggedArray, params.array)
-        nest = fields_of(self.config, params.periods.nest.config)
-        periods = place(m, platform, "periods", Periods, params.periods, tied={"config": nest})
-        sums = place(m, platform, "column_sums", ColumnSums, params.column_sums)
-        inputs = self._elaborate_input(m, platform, array.ready)
-        weights = self._elaborate_weights(m, platform)
-        for part in (periods, sums, inputs, weights):
-            self._tell(m, part.layer)
-            m.d.comb += part.start.eq(self.start)
-        self._tell(m, array.folding)
-        info = place(m, platform, "infos", Fifo, params.periods.info.size, params.array.rows + 4)
-        m.d.comb += [
-            array.start.eq(self.start),
-            array.ring.eq(self.config.ring),
-            array.bus.eq(inputs.bus),
-            array.filter_valid.eq(weights.send),
-            array.filter_row.eq(weights.row),
-            array.filters.eq(weights.filters),
-            array.tick.eq(periods.tick),
-            array.lead.eq(periods.lead),
-            array.row.eq(sums.row),
-            periods.enable.eq(array.ready),
-            periods.inputs.eq(inputs.ahead),
-            periods.weights.eq(weights.ahead),
-            inputs.led.eq(periods.led_columns),
-            weights.led.eq(periods.led_groups),
-            inputs.freed.eq(sums.freed_columns),
-            weights.freed.eq(sums.freed_groups),
-            info.i.valid.eq(periods.info.valid),
-            info.i.payload.eq(periods.info.payload),
-            sums.info.valid.eq(info.o.valid),
-            sums.info.payload.eq(info.o.payload),
-            info.o.ready.eq(sums.info.ready),
-            sums.last.eq(periods.tick.last),
-            sums.tail.eq(array.tail),
-            sums.row_sums.eq(array.sums),
-        ]
-        results_idle, written = self._elaborate_results(m, platform, periods, sums)
+        core = place(m, platform, "core", TaggedCore, self._params, tied={"config": self.config})
+        self._elaborate_input(m, platform, core)
+        self._elaborate_weights(m, platform, core)
+        results_idle = self._elaborate_results(m, platform, core)
         running = Signal()  # from the start of a layer until all of it is written
         with m.If(self.start):
             m.d.sync += running.eq(1)
-        with m.Elif(~periods.busy & ~info.o.valid & sums.idle & results_idle):
+        with m.Elif(core.idle & results_idle):
             m.d.sync += running.eq(0)
         m.d.comb += [
+            core.start.eq(self.start),
             self.busy.eq(running),
             self.working.eq(running),
-            self.step.eq(periods.tick.mac & self._leads(m, periods)),
-            self.moved.eq(self.step | written),
+            self.step.eq(core.step),
+            self.moved.eq(core.step | self.write.valid),
         ]
         return m
 
-    def _tell(self, m, layer):
-        """The fields of the descriptor that a part asks for."""
-        for name, _ in layer.shape():
-            m.d.comb += layer[name].eq(self.config[name])
-
-    def _leads(self, m, periods):
-        """Whether the first rows of the chains have a period that is not empty."""
-        leads = Signal()
-        with m.If(periods.tick.next):
-            m.d.sync += leads.eq(periods.lead.valid)
-        return leads
-
-    def _elaborate_input(self, m, platform, tagged):
-        """Words to the input bus, once PEs have their tags."""
+    def _elaborate_input(self, m, platform, core):
         params, machine = self._params, self._params.machine
         words = place(
             m,
@@ -140,43 +89,38 @@ class TaggedCompute(wiring.Component):
             name="input_words",
             tied={"response": self.input},
         )
-        bus = place(m, platform, "input_bus", InputBus, params.pe, 8 * machine.block)
         layout = data.StructLayout(
             {"pad": PAD_BITS, "byte": params.byte_bits, "address": address_layout()}
         )
         tag = layout(words.tag)
         m.d.comb += [
-            bus.valid.eq(words.valid & tagged),
-            bus.words.eq(words.words),
-            bus.byte.eq(tag.byte),
-            bus.address.eq(tag.address),
-            words.done.eq(bus.done),
+            core.input_valid.eq(words.valid),
+            core.input_words.eq(words.words),
+            core.input_byte.eq(tag.byte),
+            core.input_address.eq(tag.address),
+            words.done.eq(core.input_done),
         ]
-        return bus
 
-    def _elaborate_weights(self, m, platform):
-        params = self._params
+    def _elaborate_weights(self, m, platform, core):
         words = place(
             m,
             platform,
             "weight_words",
             WordSet,
-            params.weight_buffet,
+            self._params.weight_buffet,
             1,
             name="weight_words",
             tied={"response": self.weights},
         )
-        bus = place(m, platform, "filter_bus", FilterBus, params.pe, 8 * params.machine.block)
         m.d.comb += [
-            bus.valid.eq(words.valid),
-            bus.word.eq(words.words),
-            bus.end.eq(words.tag),
-            words.done.eq(bus.done),
+            core.weight_valid.eq(words.valid),
+            core.weight_word.eq(words.words),
+            core.weight_end.eq(words.tag),
+            words.done.eq(core.weight_done),
         ]
-        return bus
 
-    def _elaborate_results(self, m, platform, periods, sums):
-        """Sums to output words; returns whether none is on its way, and whether one is written."""
+    def _elaborate_results(self, m, platform, core):
+        """Sums to output words; returns whether none is on its way."""
         params, machine = self._params, self._params.machine
         accumulators = place(
             m,
@@ -211,18 +155,18 @@ class TaggedCompute(wiring.Component):
             },
         )
         gather = place(m, platform, "gather", WordGather, params.gather)
-        tag = delayed(m, sums.tag.as_value(), 2, name="tag")
-        valid = delayed(m, sums.valid & sums.tag.emit, 2, name="total_valid")
+        tag = delayed(m, core.tag.as_value(), 2, name="tag")
+        valid = delayed(m, core.valid & core.tag.emit, 2, name="total_valid")
         late = params.column_sums.tag(tag)
-        self._tell(m, gather.layer)
+        tell(m, gather.layer, self.config)
         join(m, gather.write, self.write)
         join(m, gather.commit, self.commit)
         m.d.comb += [
-            accumulators.valid.eq(sums.valid),
-            accumulators.first.eq(sums.first),
-            accumulators.emit.eq(sums.tag.emit),
-            accumulators.address.eq(sums.address),
-            accumulators.sums.eq(sums.sums),
+            accumulators.valid.eq(core.valid),
+            accumulators.first.eq(core.first),
+            accumulators.emit.eq(core.tag.emit),
+            accumulators.address.eq(core.address),
+            accumulators.sums.eq(core.sums),
             post.valid.eq(valid),
             post.channel.eq(late.channel),
             post.last.eq(late.parameters),
@@ -233,9 +177,9 @@ class TaggedCompute(wiring.Component):
             gather.tag.eq(post.out_tag),
             self.overflow.eq(accumulators.overflow | post.overflow),
         ]
-        return self._elaborate_promises(m, periods, gather, parameters, post), self.write.valid
+        return self._elaborate_promises(m, core, gather, parameters, post)
 
-    def _elaborate_promises(self, m, periods, gather, parameters, post):
+    def _elaborate_promises(self, m, core, gather, parameters, post):
         """What the outputs of a column need: room to gather, room for their tile, parameters.
 
         Returns whether nothing is promised.
@@ -243,20 +187,20 @@ class TaggedCompute(wiring.Component):
         halves = Signal(range(HALVES + 1))
         promised = Signal.like(self.space)  # words whose commit is on its way
         owed = Signal(range(4))  # parameter sets whose end is on its way
-        info = periods.info.payload
+        info = core.info.payload
         sets, supplied = Signal(range(3), name="parameter_sets"), Signal()
-        leaves = periods.info.valid & info.ends & info.emit
+        leaves = core.info.valid & info.ends & info.emit
         committed = Mux(self.commit.valid, self.commit.payload.count, 0)
-        m.d.comb += periods.may_emit.eq(
+        m.d.comb += core.may_emit.eq(
             (halves != HALVES) & (self.space >= self.config.tile_words + promised) & supplied
         )
         m.d.comb += [
             sets.eq(parameters.valid + parameters.waiting),
             supplied.eq(sets > owed),
-            self.waits_room.eq(periods.asks & ~periods.begun & supplied),
+            self.waits_room.eq(core.asks & ~core.begun & supplied),
         ]
         m.d.sync += [
-            halves.eq(halves + periods.begun - gather.written),
+            halves.eq(halves + core.begun - gather.written),
             promised.eq(promised + Mux(leaves, info.commit, 0) - committed),
             owed.eq(owed + (leaves & info.parameters) - post.used),
         ]

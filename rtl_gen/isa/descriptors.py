@@ -95,6 +95,8 @@ class Widths:
         Spatial loops over these words; none where it reads one.
     input_taps
         PEs through which an input word moves, a tick each; 0: inputs do not move.
+    output_checks
+        Ranks of the output whose coordinate is compared with its extent in every step.
     input_idiom, weight_idiom
         Of :data:`IDIOMS`.
     input_depth, weight_depth, sums_kept
@@ -130,6 +132,7 @@ class Widths:
     sums_kept: int = 0
     sums_pieces: bool = False
     tick_steps: bool = False
+    output_checks: int = 0
     input_idiom: str = "buffet"
     weight_idiom: str = "buffet"
     image_words: int = 0
@@ -282,8 +285,10 @@ def _compute(widths: Widths) -> Record:
     ):
         if places > 1:
             forms[form] = _index_bits(places)
+    forms |= {f"z{n}": COORDINATE_BITS for n in range(widths.output_checks)}
     head = [
         *region_fields(widths),
+        *(Field(f"z{n}_limit", COORDINATE_BITS - 1) for n in range(widths.output_checks)),
         *(ADDITION if widths.adds else ()),
         *(TICKS if widths.input_taps else ()),
         *_mode(widths),

@@ -183,6 +183,8 @@ def _identification_registers() -> tuple[Register, ...]:
             BitField("input_idiom", 20, 4, "storage idiom of the input buffer: "
                      + ", ".join(f"{n} {name}" for n, name in enumerate(IDIOMS))),
             BitField("weight_idiom", 24, 4, "the same of the weight buffer"),
+            BitField("output_checks", 28, 4, "coordinates of the output compared with the extent "
+                     "in every step"),
         ), "Elements side by side, and how buffers hand them over.", None),
         Register("NESTS", 0x01C, "read", (
             BitField("levels", 0, 8, "loop levels of the feeding and computing engines"),
@@ -400,6 +402,7 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
             "residual_checks": widths.residual_checks,
             "input_idiom": IDIOMS.index(widths.input_idiom),
             "weight_idiom": IDIOMS.index(widths.weight_idiom),
+            "output_checks": widths.output_checks,
         },
         "NESTS": {
             "levels": widths.levels,

@@ -10,7 +10,7 @@ from .nest import product
 from .output_engines import OutputEngines
 from .tagged_mapping import TaggedMapping
 
-__all__ = ["Cost", "estimate", "held_ticks", "input_words", "linear_words", "trips"]
+__all__ = ["Cost", "estimate", "held_ticks", "input_ticks", "input_words", "linear_words", "trips"]
 
 LATENCY = 100
 """Cycles of the memory that the marks are given for."""
@@ -124,8 +124,8 @@ def _compute(source: InputEngines) -> int:
     machine, levels = mapping.machine, mapping.levels
     cycles = steps = trips(mapping, levels)
     if source.ticks:
-        cycles = max(cycles, _ticks(source) * source.step_words.cycles)
-        cycles = max(cycles, steps + _ticks(source) - trips(mapping, levels[: source.kept]))
+        cycles = max(cycles, input_ticks(source) * source.step_words.cycles)
+        cycles = max(cycles, steps + input_ticks(source) - trips(mapping, levels[: source.kept]))
     elif not machine.input_held:
         sets = trips(mapping, levels[: source.kept])
         cycles = max(cycles, sets * source.step_words.cycles)
@@ -143,7 +143,10 @@ def held_ticks(mapping: Mapping) -> dict[str, int]:
     """Load ticks of each held operand, by its name: all of them for each tile that is held."""
     machine, found = mapping.machine, {}
     for held, operand, dimensions in (
-        (machine.weights_held, machine.weight_operand, mapping.weight_dimensions),
+        *(
+            (machine.weights_held, machine.reuse.operands[n], mapping.weight_dimensions)
+            for n in machine.weight_numbers
+        ),
         (machine.input_held, machine.input_operand, machine.operation.activation.dimensions),
     ):
         if held:
@@ -153,7 +156,7 @@ def held_ticks(mapping: Mapping) -> dict[str, int]:
     return found
 
 
-def _ticks(source: InputEngines) -> int:
+def input_ticks(source: InputEngines) -> int:
     """Ticks of an input that moves from PE to PE."""
     levels, ticks = list(source.mapping.levels[: source.kept]), source.ticks
     if ticks.level is None:

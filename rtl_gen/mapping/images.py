@@ -3,40 +3,73 @@
 import numpy as np
 
 from ..reuse.machine import Machine
+from ..spec.operation import Operation, Tensor
 from .levels import Level
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
 from .tagged_engines import tagged_weight_image
 from .tagged_mapping import TaggedMapping
 
-__all__ = ["channel_dimensions", "fold_input_zero", "parameter_image", "weight_image"]
+__all__ = [
+    "Weights",
+    "channel_dimensions",
+    "fold_input_zero",
+    "offline_arrays",
+    "parameter_image",
+    "weight_image",
+]
+
+Weights = np.ndarray | tuple[np.ndarray, ...]
+"""int8, of the shape of the operand that is laid out offline; of several such operands one each."""
 
 
-def weight_image(mapping: Mapping, weights: np.ndarray) -> bytes:
-    """The weights as the feeding engine reads them, from an int8 array of the operand's shape.
+def weight_image(mapping: Mapping, weights: Weights) -> bytes:
+    """The weights as the feeding engine reads them, from int8 arrays of the operands' shapes.
 
     Bytes of lanes that lie outside the tensor, or outside the piece of a block or tile that the
-    step works on, are 0: they are what keeps pad elements out of the sums.
+    step works on, are 0: they are what keeps pad elements out of the sums. Of several operands the
+    lanes lie side by side.
     """
-    machine = mapping.machine
     if isinstance(mapping, TaggedMapping):
         return tagged_weight_image(mapping, weights)
-    tensor, operand = machine.operation.weight, machine.weight_operand
-    levels = _set_levels(mapping)
-    levels += [mapping.levels[n] for n in _registers(mapping)]
-    ticks = machine.load_ticks(operand) if machine.weights_held else 1
-    shape = [level.bound for level in levels] + [ticks, len(operand.elements)]
-    index = {d: np.zeros(shape, dtype=np.int64) for d in tensor.dimensions}
-    _add_lanes(machine, index, ticks)
-    valid = _add_levels(index, levels, shape)
-    for dimension, values in index.items():
-        valid &= values < mapping.layer.sizes[dimension]
-    place = tuple(np.where(valid, index[rank.terms[0].dimension], 0) for rank in tensor.ranks)
-    bytes_ = np.where(valid, np.asarray(weights, dtype=np.int8)[place], 0).astype(np.int8)
+    machine, lanes = mapping.machine, []
+    levels = _set_levels(mapping) + [mapping.levels[n] for n in _registers(mapping)]
+    ticks = machine.load_ticks(machine.weight_operand) if machine.weights_held else 1
+    arrays = offline_arrays(machine.operation, weights)
+    for number, tensor, array in zip(machine.weight_numbers, machine.operation.offline, arrays):
+        operand = machine.reuse.operands[number]
+        shape = [level.bound for level in levels] + [ticks, len(operand.elements)]
+        dimensions = {*tensor.dimensions, *(level.dimension for level in levels)}
+        index = {d: np.zeros(shape, dtype=np.int64) for d in sorted(dimensions)}
+        _add_lanes(machine, operand, index, ticks)
+        valid = _add_levels(index, levels, shape)
+        for dimension, values in index.items():
+            valid &= values < mapping.layer.sizes[dimension]
+        elements = _elements(mapping, tensor, array, index)
+        lanes.append(np.where(valid, elements, 0).astype(np.int8))
+    vectors = np.concatenate(lanes, axis=-1)
     if machine.weights_held:  # the load ticks of one word of each PE, then of the next
         sets = [level.bound for level in _set_levels(mapping)]
-        bytes_ = bytes_.reshape(*sets, -1, bytes_.shape[-1])
-    return _in_words(machine, bytes_, held=machine.weights_held)
+        vectors = vectors.reshape(*sets, -1, vectors.shape[-1])
+    return _in_words(machine, vectors, held=machine.weights_held)
+
+
+def offline_arrays(operation: Operation, weights: Weights) -> tuple[np.ndarray, ...]:
+    """The arrays of the operands that are laid out offline, in their order."""
+    return tuple(weights) if len(operation.offline) > 1 else (np.asarray(weights),)
+
+
+def _elements(mapping: Mapping, tensor: Tensor, values, index: dict[str, np.ndarray]) -> np.ndarray:
+    """The elements of a tensor where its dimensions stand so; 0 where a coordinate lies outside."""
+    values, symbols = np.asarray(values, dtype=np.int8), mapping.layer.symbols
+    inside, place = np.True_, []
+    for rank, size in zip(tensor.ranks, values.shape):
+        at = rank.offset(symbols) + sum(
+            rank.coefficient(d, symbols) * index[d] for d in set(rank.dimensions)
+        )
+        inside = inside & (at >= 0) & (at < size)
+        place.append(at)
+    return np.where(inside, values[tuple(np.where(inside, at, 0) for at in place)], 0)
 
 
 def _set_levels(mapping: Mapping) -> list[Level]:
@@ -54,9 +87,9 @@ def _registers(mapping: Mapping) -> list[int]:
     return sorted(mapping.registers(held, mapping.weight_dimensions))
 
 
-def _add_lanes(machine: Machine, index: dict[str, np.ndarray], ticks: int) -> None:
+def _add_lanes(machine: Machine, operand, index: dict[str, np.ndarray], ticks: int) -> None:
     """Add to the indices where each lane lies on the array, and each tick along the shift."""
-    placement, operand = machine.reuse.placement, machine.weight_operand
+    placement = machine.reuse.placement
     shift = operand.shift if machine.weights_held else None
     lanes = [placement.indices(operand.lanes[operand.keys.index(e)]) for e in operand.elements]
     backward = shift is not None and machine.reuse.paces[shift].direction > 0
@@ -115,9 +148,7 @@ def _in_words(machine, vectors: np.ndarray, *, held: bool) -> bytes:
 
 def channel_dimensions(mapping: Mapping) -> list[str]:
     """Dimensions of the output that index the weights: one bias for each of their values."""
-    operation = mapping.machine.operation
-    named = [rank.terms[0].dimension for rank in operation.output.ranks]
-    return [d for d in named if d in operation.weight.dimensions]
+    return list(mapping.machine.operation.channels)
 
 
 def parameter_image(
@@ -155,27 +186,49 @@ def parameter_image(
     return np.concatenate(parts, axis=1).tobytes()
 
 
-def fold_input_zero(mapping: Mapping, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def fold_input_zero(mapping: Mapping, weights: Weights, bias: np.ndarray) -> np.ndarray:
     """The bias that takes the input's zero point out of the sums: bias - zero * sum of weights.
 
     Raises
     ------
     MappingError
-        If a bias leaves the range of int32.
+        If a bias leaves the range of int32, or outputs of one channel meet other weights, so that
+        no bias suits all of them.
     """
-    operation, zero = mapping.machine.operation, mapping.layer.quantization.input_zero
-    axes = tuple(
-        n
-        for n, rank in enumerate(operation.weight.ranks)
-        if rank.terms[0].dimension in operation.reduced
-    )
-    named = [rank.terms[0].dimension for rank in operation.weight.ranks]
-    kept = [d for d in named if d not in operation.reduced]
-    sums = np.asarray(weights, dtype=np.int64).sum(axis=axes)
-    sums = sums.transpose([kept.index(d) for d in channel_dimensions(mapping)])
+    zero = mapping.layer.quantization.input_zero
+    sums = _weight_sums(mapping, weights)
     folded = np.asarray(bias, dtype=np.int64).reshape(sums.shape) - zero * sums
     if folded.size and not -(1 << 31) <= folded.min() <= folded.max() < 1 << 31:
         raise MappingError(
             f"{mapping.layer.name}: a bias without the input's zero point exceeds int32"
         )
     return folded
+
+
+def _weight_sums(mapping: Mapping, weights: Weights) -> np.ndarray:
+    """For each channel the sum of the weights, or of their products, that an output of it meets."""
+    operation, sizes = mapping.machine.operation, mapping.layer.sizes
+    tensors, channels = operation.offline, channel_dimensions(mapping)
+    arrays = offline_arrays(operation, weights)
+    if len(tensors) == 1 and all(rank.is_plain for rank in tensors[0].ranks):
+        named = [rank.terms[0].dimension for rank in tensors[0].ranks]
+        axes = tuple(n for n, d in enumerate(named) if d in operation.summed)
+        kept = [d for d in named if d not in operation.summed]
+        sums = arrays[0].astype(np.int64).sum(axis=axes)
+        return sums.transpose([kept.index(d) for d in channels])
+    others = frozenset().union(*(tensor.dimensions for tensor in tensors)) - set(channels)
+    order = [*channels, *sorted(others)]
+    grid = dict(zip(order, np.indices([sizes[d] for d in order], sparse=True)))
+    product = np.ones([1] * len(order), dtype=np.int64)
+    for tensor, array in zip(tensors, arrays):
+        product = product * _elements(mapping, tensor, array, grid)
+    summed = tuple(n for n, d in enumerate(order) if d in operation.summed)
+    sums = product.sum(axis=summed)
+    spread = sums.reshape(*sums.shape[: len(channels)], -1)
+    if mapping.layer.quantization.input_zero and (spread != spread[..., :1]).any():
+        raise MappingError(
+            f"{mapping.layer.name}: outputs of one channel meet other weights, so that no bias "
+            f"takes the input's zero point out of all their sums; it must be 0, not "
+            f"{mapping.layer.quantization.input_zero}"
+        )
+    return spread[..., 0]

@@ -245,6 +245,4 @@ def parameter_engines(mapping: Mapping) -> LinearEngines:
 
 def changes_channel_block(mapping: Mapping, level: Level) -> bool:
     """Whether a trip of a level leads to outputs with other parameters."""
-    operation = mapping.machine.operation
-    weighted = level.dimension in operation.weight.dimensions
-    return weighted and level.dimension in operation.output.dimensions and not level.in_word
+    return level.dimension in mapping.machine.operation.channels and not level.in_word

@@ -71,7 +71,7 @@ def choose_mapping(machine: Machine, layer: Layer, placing: Placing = ANYWHERE) 
 
 def _choose(machine: Machine, layer: Layer, placing: Placing) -> Mapping:
     Mapping(machine, layer, placing=placing)  # refuses what does not belong to this design at all
-    reduced = set(machine.operation.reduced)
+    reduced = set(machine.operation.summed)
     window = reduced - blocked_dimensions(machine)
     for whole in ({*_along(machine), *reduced}, reduced, window):
         best, reason = _best(machine, layer, tile_choices(machine, layer, whole), placing)
@@ -111,6 +111,8 @@ def _extreme_choices(machine: Machine, layer: Layer) -> dict[str, list[int]]:
     found = {}
     for dimension, tiles in tile_choices(machine, layer).items():
         least = min(layer.sizes[dimension], tile_step(machine, dimension))
+        if dimension in _uncut(machine):
+            least = tiles[0]
         found[dimension] = sorted({tiles[0], tiles[-1], least}, reverse=True)
     return found
 
@@ -148,7 +150,8 @@ def tile_choices(
         size = layer.sizes[dimension]
         step = tile_step(machine, dimension)
         tiles = {size}
-        if dimension not in operation.batch and dimension not in whole:
+        kept = dimension in whole or dimension in _uncut(machine)
+        if dimension not in operation.batch and not kept:
             cuts = CUTS_ALONG if dimension in _along(machine) else CUTS
             for parts in (n for n in cuts if n <= size):
                 even = -(-size // parts)
@@ -170,13 +173,18 @@ def loop_orders(machine: Machine) -> list[tuple[str, ...]]:
     along = _along(machine)
     own = [d for d in flow.temporal if d not in operation.batch]
     own += [d for d in operation.dimensions if d not in (*own, *operation.batch)]
-    reduced = [d for d in own if d in operation.reduced]
-    moved = [d for d in own if d not in operation.reduced]
+    reduced = [d for d in own if d in operation.summed]
+    moved = [d for d in own if d not in operation.summed]
     image = [d for d in moved if d in operation.activation.dimensions]
     others = [d for d in moved if d not in operation.activation.dimensions]
     image.sort(key=lambda dimension: dimension not in along)
     orders = ((*own,), (*image, *others, *reduced), (*others, *image, *reduced))
     return list(dict.fromkeys(orders))
+
+
+def _uncut(machine: Machine) -> tuple[str, ...]:
+    """Dimensions that the ranks of a scattered output follow: their tiles would share outputs."""
+    return tuple(rank.lead for rank in machine.operation.scattered)
 
 
 def _along(machine: Machine) -> tuple[str, ...]:

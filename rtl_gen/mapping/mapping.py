@@ -5,6 +5,7 @@ from functools import cached_property
 
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
+from ..spec.operation import Rank
 from .levels import Level, cut_dimension, tile_step
 from .placing import Placing
 
@@ -75,13 +76,14 @@ class Mapping:
 
     def _check_sums(self):
         """No sum may overflow."""
-        products, formats = 1, self.machine.design.formats
-        for dimension in self.machine.operation.reduced:
+        operation, products = self.machine.operation, 1
+        most = self.machine.design.formats.reduction
+        for dimension in operation.summed:
             products *= self.layer.sizes[dimension]
-        if products > formats.reduction:
+        if products > most:
             raise MappingError(
                 f"{self.layer.name}: a sum of {products} products can overflow; the design's "
-                f"formats hold {formats.reduction}"
+                f"formats hold {most}"
             )
 
     def _check_tiles(self):
@@ -92,6 +94,30 @@ class Mapping:
                     f"{self.layer.name}: a tile of {dimension} must be a multiple of {step} "
                     f"or all {size}, not {tile}"
                 )
+        for rank in self.machine.operation.scattered:
+            self._check_scattered(rank)
+
+    def _check_scattered(self, rank: Rank):
+        """The loop that a rank of the output follows is not cut, for tiles would share outputs;
+        and it is as long as all products of all outputs take.
+        """
+        layer, lead = self.layer, rank.lead
+        size = layer.sizes[lead]
+        if self.tile(lead) < size:
+            raise MappingError(
+                f"{layer.name}: tiles of {lead} would share outputs of {rank}; it must be all "
+                f"{size}, not {self.tile(lead)}"
+            )
+        need = layer.extents[rank.name] - sum(
+            rank.coefficient(d, layer.symbols) * (layer.sizes[d] - 1)
+            for d in rank.dimensions
+            if d != lead
+        )
+        if size != need:
+            raise MappingError(
+                f"{layer.name}: {layer.extents[rank.name]} outputs of {rank} take {need} trips of "
+                f"{lead}, not {size}"
+            )
 
     def tile(self, dimension: str) -> int:
         size = self.layer.sizes[dimension]
@@ -123,7 +149,7 @@ class Mapping:
     @property
     def _outer_order(self) -> list[str]:
         """Dimensions for the loops from tile to tile; reductions inside unless asked otherwise."""
-        reduced = self.machine.operation.reduced
+        reduced = self.machine.operation.summed
         rest = sorted((d for d in self._dims if d not in self.order), key=lambda d: d in reduced)
         return [*rest, *self.order]
 
@@ -144,8 +170,9 @@ class Mapping:
     @property
     def weight_dimensions(self) -> tuple[str, ...]:
         """Dimensions along which the weights change."""
-        dimensions = self.machine.operation.weight.dimensions
-        return tuple(d for d in dimensions if d not in self.layer.repeats)
+        operation, repeats = self.machine.operation, self.layer.repeats
+        own = frozenset().union(*(tensor.dimensions for tensor in operation.offline))
+        return tuple(d for d in operation.dimensions if d in own and d not in repeats)
 
     @property
     def weight_sets(self) -> tuple[tuple[int, ...], int] | None:
@@ -157,25 +184,38 @@ class Mapping:
     # Which levels matter to whom
 
     def reduces(self, level: Level) -> bool:
-        return level.dimension in self.machine.operation.reduced
+        return level.dimension in self.machine.operation.summed
 
     def reduces_behind(self, level: Level) -> bool:
         """Whether what it reduces is added behind the array, where sums do not stay in the PEs."""
         return self.reduces(level) and not level.in_pe
 
     @cached_property
+    def first_reduction(self) -> int:
+        """Index of the outermost level whose products are added behind the array, or along which
+        the sums of a scattered rank are under way together; the number of levels if there is none.
+        """
+        walked = {level.dimension for level in self.levels}
+        leads = {
+            rank.lead
+            for rank in self.machine.operation.scattered
+            if walked & (set(rank.dimensions) - {rank.lead})
+        }
+        found = [
+            n for n, x in enumerate(self.levels) if self.reduces_behind(x) or x.dimension in leads
+        ]
+        return found[0] if found else len(self.levels)
+
+    @cached_property
     def accumulated(self) -> tuple[int, ...]:
         """Levels whose trips take accumulators of their own behind the array: of the output,
         inside a reduction. Where sums stay in the PEs they have no place.
         """
-        stay, first = self.machine.reuse.output.stationary, len(self.levels)
-        reducing = [n for n, level in enumerate(self.levels) if self.reduces_behind(level)]
+        stay = self.machine.reuse.output.stationary
         return tuple(
             n
             for n, level in enumerate(self.levels)
-            if n > min(reducing, default=first)
-            and not self.reduces(level)
-            and not (stay and level.in_pe)
+            if n >= self.first_reduction and not self.reduces(level) and not (stay and level.in_pe)
         )
 
     @cached_property

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from ..reuse.machine import Machine
 from .input_engines import InputEngines
-from .levels import tile_step
+from .levels import Level, tile_step
 from .linear_engines import changes_channel_block
 from .mapping import Mapping, MappingError
 from .nest import Loop, NestWriter, check_levels, product
@@ -84,6 +84,8 @@ class OutputEngines:
 
     def _used(self, name: str) -> int:
         """Positions of a rank (or blocks) in a tile that outputs are written to."""
+        if not self.tensor.tensor.rank(name).is_plain:
+            return self.tensor.count(name)
         covered = self.mapping.covered(self._dimension(name), self.boundary)
         if self.mapping.placing.whole:
             covered = max(covered, self._filled(name))
@@ -99,7 +101,7 @@ class OutputEngines:
         return max(-(-size // piece) * piece for piece in pieces)
 
     def _dimension(self, name: str) -> str:
-        return self.tensor.tensor.rank(name).terms[0].dimension
+        return self.tensor.tensor.rank(name).lead
 
     @property
     def _blocked(self) -> str:
@@ -124,6 +126,7 @@ class OutputEngines:
             )
         levels = self.boundary + sum(self._is_walked(name) for name in self.tensor.order)
         check_levels(mapping, "store", levels, machine.dma_levels)
+        self._check_parameters()
         kept = product(self._levels[n].bound for n in mapping.accumulated)
         if machine.reuse.output.stationary and kept > 1:
             raise MappingError(
@@ -137,10 +140,25 @@ class OutputEngines:
                 f"{machine.accumulators} accumulators"
             )
 
+    def _check_parameters(self):
+        """Raise MappingError if parameters would change between products that are dropped."""
+        leads = {rank.lead for rank in self.mapping.machine.operation.scattered}
+        walked = [n for n, level in enumerate(self._levels) if level.dimension in leads]
+        for level in self._levels[walked[0] :] if walked else ():
+            if changes_channel_block(self.mapping, level):
+                raise MappingError(
+                    f"{self.mapping.layer.name}: the loop over {level.dimension!r} must lie "
+                    f"outside that over {self._levels[walked[0]].dimension!r}, along which some "
+                    f"products belong to no output"
+                )
+
     def _moves(self, dimension: str, unit: int, name: str) -> int:
-        if self._dimension(name) != dimension:
+        rank = self.tensor.tensor.rank(name)
+        if dimension not in rank.dimensions:
             return 0
-        return unit // self.mapping.machine.block if name == self._blocked else unit
+        if name == self._blocked:
+            return unit // self.mapping.machine.block
+        return rank.coefficient(dimension, self.mapping.layer.symbols) * unit
 
     def _index(self, dimension: str, unit: int) -> int:
         return sum(
@@ -169,7 +187,9 @@ class OutputEngines:
             if not carried and level.in_word and level.dimension == activation:
                 strides["byte"] = level.unit
             if machine.accumulators:
-                strides["accumulator"] = sums.get(n, 0)
+                strides["accumulator"] = self._entry(level, sums)
+            for k, rank in enumerate(machine.operation.scattered):
+                strides[f"z{k}"] = self._moves(level.dimension, level.unit, rank.name)
             strides |= {form: places.get(n, 0) for form, places in in_pe.items()}
             if machine.moving:
                 strides["x"] = source.moves(level, machine.moving.rank)
@@ -188,6 +208,10 @@ class OutputEngines:
             moved, bases = self._ticks(source), {"x": source.origin(machine.moving.rank)}
         values = writer.fields(bases=bases, ends={"commit": self.tile_words})
         values["tile_words"] = self.tile_words
+        for k in range(machine.widths.output_checks):
+            values[f"z{k}_limit"] = 1  # of a dataflow whose outputs are not compared
+        for k, rank in enumerate(machine.operation.scattered):
+            values[f"z{k}_limit"] = self.tensor.count(rank.name)
         return values | self._piece_strides() | moved
 
     @property
@@ -204,9 +228,27 @@ class OutputEngines:
                 machine.weight_depth,
                 mapping.registers(machine.weights_held, mapping.weight_dimensions),
             ),
-            "sum": (machine.reuse.output.depth, mapping.kept_in_pe),
+            "sum": (machine.sums_kept, mapping.kept_in_pe),
         }
         return {form: places for form, (depth, places) in forms.items() if depth > 1}
+
+    def _entry(self, level: Level, sums: dict[int, int]) -> int:
+        """By how many accumulators a trip of a level moves on: to those of other outputs, also
+        where it is one of those along which the products of a scattered rank follow each other.
+
+        Parameters
+        ----------
+        sums
+            Accumulators from one trip to the next of each level whose trips take their own.
+        """
+        for n, step in sums.items():
+            own = self._levels[n]
+            if own is level:
+                return step
+            for rank in self.mapping.machine.operation.scattered:
+                if own.dimension == rank.lead and level.dimension in rank.dimensions:
+                    return self._moves(level.dimension, level.unit, rank.name) * step
+        return 0
 
     def _ticks(self, source: InputEngines) -> dict[str, int]:
         """Fields of an input that moves: ticks without a step, and which taps lie outside."""
@@ -342,6 +384,8 @@ class OutputEngines:
 
     def _stored(self, dimension: str, name: str) -> tuple[int, int]:
         """Positions of a rank that are stored of a tile, and of the last tile."""
+        if not self.tensor.tensor.rank(name).is_plain:
+            return self.tensor.count(name), self.tensor.count(name)
         rest, size = self.mapping.layer.sizes[dimension], self.mapping.layer.sizes[dimension]
         for level in self._levels[: self.boundary]:
             if level.dimension == dimension:
@@ -368,4 +412,4 @@ def _output_piece(machine: Machine, place: int) -> int:
     order = memory_order(machine.operation, output)
     if place >= len(order):
         return 1
-    return tile_step(machine, output.rank(order[-1 - place]).terms[0].dimension)
+    return tile_step(machine, output.rank(order[-1 - place]).lead)

@@ -35,6 +35,7 @@ def packed_image(machine: Machine, layer: Layer) -> "PackedImage | None":
     others = [r for r in operation.activation.ranks if r.name not in folded]
     fits = (
         folded
+        and all(rank.is_plain for rank in operation.weight.ranks)
         and channel.terms[0].dimension in operation.reduced
         and all(r.is_plain and r.terms[0].dimension in operation.batch for r in others)
         and all(layer.sizes[d] == 1 for d in operation.batch if d in operation.weight.dimensions)

@@ -9,7 +9,14 @@ import numpy as np
 from ..isa.descriptors import ENGINES
 from ..isa.packets import program_image
 from .encode import AddedTensor, encode_layer
-from .images import channel_dimensions, fold_input_zero, parameter_image, weight_image
+from .images import (
+    Weights,
+    channel_dimensions,
+    fold_input_zero,
+    offline_arrays,
+    parameter_image,
+    weight_image,
+)
 from .input_engines import InputEngines
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
@@ -49,7 +56,8 @@ class LayerData:
     Parameters
     ----------
     weights
-        int8, of the shape of the operation's weight operand (conv2d: g r s c k).
+        int8, of the shape of the operation's weight operand (conv2d: g r s c k); of several
+        operands that are laid out offline an array each.
     bias, multiplier, shift
         Per output channel: int32; 0 to 2^31 - 1; -31 to 30.
 
@@ -59,13 +67,15 @@ class LayerData:
         If one holds other numbers.
     """
 
-    weights: np.ndarray
+    weights: Weights
     bias: np.ndarray
     multiplier: np.ndarray
     shift: np.ndarray
 
     def __post_init__(self):
-        for name in ("weights", "bias", "multiplier", "shift"):
+        for array in self.weights if isinstance(self.weights, tuple) else (self.weights,):
+            _check_range("weights", array)
+        for name in ("bias", "multiplier", "shift"):
             _check_range(name, getattr(self, name))
 
 
@@ -198,8 +208,10 @@ class Program:
         """
         engines, address, image = InputEngines(mapping), None, mapping.placing.image
         layer = image.layer if image else mapping.layer
-        weights = BlockedTensor(mapping.machine, layer, mapping.machine.operation.weight)
-        _check_shape(weights, "weights", data.weights)
+        operation = mapping.machine.operation
+        for tensor, array in zip(operation.offline, offline_arrays(operation, data.weights)):
+            weights = BlockedTensor(mapping.machine, layer, tensor)
+            _check_shape(weights, "weights", array)
         _check_channels(mapping, data)
         if image:
             address, data = self._place(image.tensor, image.pack, source), image.fold(data)

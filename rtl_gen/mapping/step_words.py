@@ -55,13 +55,13 @@ class StepWords:
         size = machine.reuse.placement.sizes[n]
         piece = Level(dimension, machine.reuse.placement.units[n], size, size)
         strides = self.source.feed_strides(piece, inside=True, pitches=pitches)
-        if self._is_lone(n):
+        if self.is_lone(n):
             for k, name in enumerate(machine.checked_ranks):
                 if dimension in tensor.tensor.rank(name).dimensions:
                     strides[f"y{k}"] = tensor.count(name) - self.source.origin(name)
         return Loop(size, strides=strides)
 
-    def _is_lone(self, n: int) -> bool:
+    def is_lone(self, n: int) -> bool:
         """Whether of the words along a spatial loop, read together, only the first is used; then
         the others are made to lie outside the tensor, so that none is read.
         """
@@ -74,7 +74,7 @@ class StepWords:
 
     def _crowded(self, pitches: dict[str, int]) -> int:
         """Words in the bank that has most of those that are read."""
-        lone = [self._is_lone(n) for n in self._machine.input_word_loops]
+        lone = [self.is_lone(n) for n in self._machine.input_word_loops]
         loops = [
             (1 if k < len(lone) and lone[k] else loop.bound, loop.strides["index"])
             for k, loop in enumerate(self.loops(pitches))

@@ -3,7 +3,9 @@
 All of it follows from the reuse analysis and the mapping's loops, dimension by dimension, without
 walking the nest: levels of different dimensions multiply, and a coordinate that may lie outside the
 input joins only the dimensions of its rank. Every step counts, also where a ragged tile leaves PEs
-without work: the words are on the wires all the same.
+without work: the words are on the wires all the same. Where inputs move from PE to PE every tick
+counts, with a step or without. In a design of several dataflows the links are those that the
+layer's own dataflow uses.
 """
 
 from collections import Counter
@@ -11,12 +13,15 @@ from dataclasses import dataclass
 
 from ..reuse.wires import Port, Wire, ports, wires
 from ..spec.operation import Rank
-from .cost import held_ticks, input_words, linear_words, trips
+from .cost import held_ticks, input_ticks, input_words, linear_words, trips
 from .input_engines import InputEngines
 from .levels import Level
 from .linear_engines import LinearEngines, parameter_engines, weight_engines
 from .mapping import Mapping, MappingError
+from .nest import product
 from .output_engines import OutputEngines
+from .tagged_mapping import TaggedMapping
+from .ticks import Ticks
 
 __all__ = ["LinkClass", "Traffic", "is_predicted", "link_classes", "traffic"]
 
@@ -28,8 +33,8 @@ class LinkClass:
     Parameters
     ----------
     kind
-        ``multicast``, ``forward``, ``diagonal``, ``reduce_tree``, ``reduce_forward``, ``shift``;
-        ``lane``, ``exit``.
+        ``multicast``, ``forward``, ``diagonal``, ``moving``, ``reduce_tree``, ``reduce_forward``,
+        ``shift``; ``lane``, ``exit``.
     vector
         From source to target; (0, 0) of lanes and exits.
     delay
@@ -53,12 +58,14 @@ class Traffic:
 
     Parameters
     ----------
-    steps, load_ticks, drain_ticks
-        Of the array; load ticks of each held operand, by its name.
+    steps, load_ticks, drain_ticks, input_ticks
+        Of the array; load ticks of each held operand, by its name; ticks of an input that moves
+        from PE to PE, else 0.
     buffers
         Words of a block: read of the buffers (``feed_input``, ``feed_weights``,
         ``feed_parameters``), written to the output buffer (``compute``); loaded and stored over the
-        memory port (``load_input``, ``load_weights``, ``load_parameters``, ``store``).
+        memory port (``load_input``, ``load_weights``, ``load_parameters``, ``store``); where
+        windows of an image can be folded, the words that they make (``unfold_input``).
     links
         Elements, or sums, by class of link.
     """
@@ -66,6 +73,7 @@ class Traffic:
     steps: int
     load_ticks: dict[str, int]
     drain_ticks: int
+    input_ticks: int
     buffers: dict[str, int]
     links: dict[LinkClass, int]
 
@@ -84,14 +92,8 @@ def link_classes(reuse) -> dict[LinkClass, tuple[Wire | Port, ...]]:
 
 
 def is_predicted(mapping: Mapping) -> bool:
-    """Whether what a layer moves is known beforehand.
-
-    Not yet where a step reads several words together, inputs move from PE to PE, windows of an
-    image are folded, or the design has several dataflows.
-    """
-    machine = mapping.machine
-    alone = machine.widths.modes == 1 and machine.widths.input_reads == 1
-    return alone and machine.moving is None and mapping.placing.image is None
+    """Whether what a layer moves is known beforehand: not yet where words come on tagged buses."""
+    return not isinstance(mapping, TaggedMapping)
 
 
 def traffic(mapping: Mapping) -> Traffic:
@@ -105,8 +107,7 @@ def traffic(mapping: Mapping) -> Traffic:
     machine = mapping.machine
     if not is_predicted(mapping):
         raise MappingError(
-            f"{mapping.layer.name}: what moves is not predicted where a step reads several words "
-            f"together, inputs move, windows are folded, or a design has several dataflows"
+            f"{mapping.layer.name}: what moves is not predicted where words come on tagged buses"
         )
     source, result = InputEngines(mapping), OutputEngines(mapping)
     source.check()
@@ -114,10 +115,10 @@ def traffic(mapping: Mapping) -> Traffic:
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     steps = trips(mapping, mapping.levels)
     loads = held_ticks(mapping)
-    complete = [level for level in mapping.levels if not mapping.reduces(level)]
-    drains = machine.drains * trips(mapping, complete)
+    drains = machine.drains * _sums(mapping, mapping.levels)
+    unfold = source.loader if source.image else None
     buffers = {
-        "load_input": input_words(source)[0],
+        "load_input": unfold.words if unfold else input_words(source)[0],
         "load_weights": linear_words(weights),
         "load_parameters": linear_words(parameters),
         "feed_input": _input_reads(source),
@@ -126,6 +127,9 @@ def traffic(mapping: Mapping) -> Traffic:
         "compute": _output_writes(mapping, result),
         "store": result.tensor.words,
     }
+    if machine.image_words:
+        buffers["unfold_input"] = unfold.made_words if unfold else 0
+    ticks = input_ticks(source) if source.ticks else 0
     links = {}
     for name, members in link_classes(machine.reuse).items():
         result_moves = name.tensor == machine.operation.output.name
@@ -134,8 +138,10 @@ def traffic(mapping: Mapping) -> Traffic:
             times = drains
         elif name.tensor in loads:
             times = loads[name.tensor]
+        elif name.tensor == machine.operation.activation.name and ticks:
+            times = ticks
         links[name] = times * len(members)
-    return Traffic(steps, loads, drains, buffers, links)
+    return Traffic(steps, loads, drains, ticks, buffers, links)
 
 
 def _linear_reads(engines: LinearEngines) -> int:
@@ -157,10 +163,18 @@ def _output_writes(mapping: Mapping, result: OutputEngines) -> int:
     machine = mapping.machine
     ticks = machine.drains or 1
     if not machine.gathers:
-        complete = [level for level in mapping.levels if not mapping.reduces(level)]
-        return trips(mapping, complete) * ticks * machine.post_phases
-    whole = [x for x in mapping.levels[: result.words_kept] if not mapping.reduces(x)]
-    return trips(mapping, whole) * ticks * machine.output_words
+        return _sums(mapping, mapping.levels) * ticks * machine.post_phases
+    return _sums(mapping, mapping.levels[: result.words_kept]) * ticks * machine.output_words
+
+
+def _sums(mapping: Mapping, levels) -> int:
+    """How often sums complete in the trips of some levels.
+
+    Of the trips that a scattered rank of the output follows, only those that complete an output.
+    """
+    outputs = {x.lead: mapping.layer.extents[x.name] for x in mapping.machine.operation.scattered}
+    complete = [x for x in levels if not mapping.reduces(x) and x.dimension not in outputs]
+    return trips(mapping, complete) * product(outputs.values())
 
 
 def _input_reads(source: InputEngines) -> int:
@@ -191,38 +205,73 @@ def _joined(ranks: list[Rank]) -> list[list[Rank]]:
 
 def _inside(source: InputEngines, ranks: list[Rank], levels) -> int:
     """How often all coordinates of some ranks lie in the tensor, over all trips of their loops."""
-    symbols = source.mapping.layer.symbols
+    symbols, ticks = source.mapping.layer.symbols, source.ticks
     found = Counter({tuple(rank.offset(symbols) for rank in ranks): 1})
     for dimension in dict.fromkeys(d for rank in ranks for d in rank.dimensions):
-        factors = [rank.coefficient(dimension, symbols) for rank in ranks]
-        values = _values(source, dimension, [x for x in levels if x.dimension == dimension])
+        own = [x for x in levels if x.dimension == dimension]
+        if ticks and dimension == source.mapping.machine.moving.tick:
+            moves = _moves_of_words(source, ticks, ranks, own)
+        else:
+            factors = [rank.coefficient(dimension, symbols) for rank in ranks]
+            values = _values(source, dimension, own)
+            moves = Counter({tuple(f * at for f in factors): n for at, n in values.items()})
         more: Counter = Counter()
         for at, times in found.items():
-            for value, again in values.items():
-                moved = tuple(a + factor * value for a, factor in zip(at, factors))
-                more[moved] += times * again
+            for move, again in moves.items():
+                more[tuple(map(sum, zip(at, move)))] += times * again
         found = more
     counts = [source.tensor.count(rank.name) for rank in ranks]
     return sum(times for at, times in found.items() if all(0 <= a < n for a, n in zip(at, counts)))
 
 
-def _values(source: InputEngines, dimension: str, levels: list[Level]) -> Counter:
-    """The values that the loops over a dimension take, with how often each."""
-    machine = source.mapping.machine
-    states = [(0, True)]  # and whether all levels so far are on their last trip
+def _trips_of(levels: list[Level]) -> list[tuple[int, bool]]:
+    """Where each trip of the loops over a dimension stands, and whether all are on their last."""
+    states = [(0, True)]
     for level in levels:
         states = [
             (at + trip * level.unit, end and trip == level.last - 1)
             for at, end in states
             for trip in range(level.last if end else level.bound)
         ]
-    values = Counter(at for at, _ in states)
+    return states
+
+
+def _values(source: InputEngines, dimension: str, levels: list[Level]) -> Counter:
+    """The values that the loops over a dimension take, with how often each."""
+    machine = source.mapping.machine
+    values = Counter(at for at, _ in _trips_of(levels))
     for n in (*machine.input_tick_loops, *machine.input_word_loops):
-        if machine.design.dataflow.spatial[n].dimension == dimension:
-            size, unit = machine.reuse.placement.sizes[n], machine.reuse.placement.units[n]
-            wider: Counter = Counter()
-            for at, times in values.items():
-                for place in range(size):
-                    wider[at + place * unit] += times
-            values = wider
+        if machine.design.dataflow.spatial[n].dimension != dimension:
+            continue
+        if source.step_words.is_lone(n):
+            continue
+        size, unit = machine.reuse.placement.sizes[n], machine.reuse.placement.units[n]
+        wider: Counter = Counter()
+        for at, times in values.items():
+            for place in range(size):
+                wider[at + place * unit] += times
+        values = wider
     return values
+
+
+def _moves_of_words(source: InputEngines, ticks: Ticks, ranks, levels: list[Level]) -> Counter:
+    """By how much the words of all runs move the coordinates of some ranks, where words take the
+    place of the steps of the array's inner loop.
+    """
+    mapping = source.mapping
+    moving, symbols = mapping.machine.moving, mapping.layer.symbols
+    inner = None if ticks.level is None else mapping.levels[ticks.level]
+    outer = [level for level in levels if level is not inner]
+    found: Counter = Counter()
+    for at, end in _trips_of(outer):
+        steps = 1 if inner is None else inner.last if end else inner.bound
+        for word in range(ticks.words(steps)):
+            along = (ticks.skip + word) * ticks.stride
+            found[
+                tuple(
+                    rank.coefficient(moving.tick, symbols) * at
+                    + (along if rank.name == moving.rank else 0)
+                    for rank in ranks
+                )
+            ] += 1
+    return found

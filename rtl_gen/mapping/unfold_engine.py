@@ -116,12 +116,22 @@ class UnfoldEngine:
         return min(image.words, -(-max(0, reach) * image.pitches[first] // image.machine.block))
 
     @property
+    def _pixels(self) -> int:
+        """Output pixels whose windows are folded."""
+        pixels = self.times * self.outer_rows
+        for name in self.image.ranks[1:]:
+            pixels *= self.source.pieces(name)
+        return pixels
+
+    @property
+    def made_words(self) -> int:
+        """Words of windows that are written to the input's region."""
+        return self._pixels * self.source.window_words
+
+    @property
     def cycles(self) -> int:
         """Cycles of the unfold engine, if it never waits."""
-        image, pixels = self.image, self.outer_rows
-        for name in image.ranks[1:]:
-            pixels *= self.source.pieces(name)
-        return self.times * pixels * max(image.slices, self.source.window_words)
+        return self._pixels * max(self.image.slices, self.source.window_words)
 
     @property
     def exposed_cycles(self) -> int:

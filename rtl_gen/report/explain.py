@@ -109,12 +109,13 @@ def explain(design: Design) -> Explanation:
         refused = error
         reuse = analyse(Placement(design.dataflow, design.shape), design.formats)
     operation = design.dataflow.operation
-    roles = {operation.weights: "weights"}
+    roles = {operation.activation.name: "input"}
     operands = tuple(
-        operand_facts(reuse, operand, roles.get(operand.name, "input"))
+        operand_facts(reuse, operand, roles.get(operand.name, "weights"))
         for operand in reuse.operands
     )
-    output = output_facts(reuse, design.formats.largest_product, design.formats.reduction)
+    formats = design.formats
+    output = output_facts(reuse, formats.largest_product, formats.reduction)
     words, pieces = {}, {}
     if machine:
         words = {operand.name: operand_words(machine, operand.name) for operand in operands}
@@ -331,8 +332,8 @@ def _output(facts: Explanation) -> str:
         lines += row(
             "at the edge",
             f"{facts.accumulators} accumulators of {facts.sum_bits} bits behind each exit add up "
-            f"what the array gives in pieces: up to {formats.reduction} products whatever their "
-            f"values",
+            f"what the array gives in pieces: up to {formats.reduction} "
+            f"products whatever their values",
         )
     words = facts.words.get(output.name)
     if words:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from ..reuse import HeldOperand
 from ..reuse.machine import Machine
 from ..spec.dataflow import AXES
-from ..spec.operation import Tensor
+from ..spec.operation import Operation, Tensor
 
 __all__ = [
     "BlockPieces",
@@ -196,7 +196,7 @@ def buffer_facts(machine: Machine) -> tuple[BufferFacts, ...]:
     operation, bits = machine.operation, 8 * machine.block
     names = {
         "input": _blocks(machine, operation.activation),
-        "weights": f"{operation.weights}, in the order of use",
+        "weights": f"{_offline(operation)}, in the order of use",
         "parameters": "biases, multipliers and shifts",
         "output": _blocks(machine, operation.output),
     }
@@ -233,6 +233,12 @@ def buffer_facts(machine: Machine) -> tuple[BufferFacts, ...]:
             )
         )
     return tuple(found)
+
+
+def _offline(operation: Operation) -> str:
+    """The operands that come from the weight buffer."""
+    *most, last = (tensor.name for tensor in operation.offline)
+    return f"{', '.join(most)} and {last} side by side" if most else last
 
 
 def _blocks(machine: Machine, tensor: Tensor) -> str:

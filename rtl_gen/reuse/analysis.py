@@ -174,7 +174,7 @@ def _check_shift(placement, tensor, axis):
             f"what stays in the PEs can be shifted",
             key=key,
         )
-    if placement.extent[axis] > 1 and not _varies(placement, tensor, axis):
+    if axis is not None and placement.extent[axis] > 1 and not _varies(placement, tensor, axis):
         raise SpecError(
             f"{tensor.name} is the same all along the {AXES[axis]}; there is nothing to shift",
             key=key,
@@ -231,11 +231,12 @@ def _drain_axis(grid) -> int:
 
 def _products(placement, output, formats) -> int:
     """Products in the widest partial sum that travels in the array."""
+    most = formats.reduction
     if output.stationary:
-        return formats.reduction
+        return most
     members: dict[Key, int] = {}
     tensor = placement.dataflow.operation.output
     for pe in placement.pes:
         key = placement.element(tensor, pe)
         members[key] = members.get(key, 0) + 1
-    return min(formats.reduction, max(members.values()) * output.steps_in_pe)
+    return min(most, max(members.values()) * output.steps_in_pe)

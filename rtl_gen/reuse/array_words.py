@@ -57,6 +57,12 @@ class ArrayWords:
         return self.operation.operands.index(self.operation.activation)
 
     @cached_property
+    def weight_numbers(self) -> tuple[int, ...]:
+        """Which operands come from the weight buffer, side by side."""
+        others = range(len(self.operation.operands))
+        return tuple(n for n in others if n != self.input_number)
+
+    @cached_property
     def weight_number(self) -> int:
         return self.operation.operands.index(self.operation.weight)
 
@@ -85,6 +91,11 @@ class ArrayWords:
     def weight_depth(self) -> int:
         """Weights that a PE holds at most; 0 where they stream."""
         return self.weight_operand.depth if self.weights_held else 0
+
+    @cached_property
+    def weight_parts(self) -> tuple[int, ...]:
+        """Elements of each of the operands in :attr:`weight_numbers` in a step or load tick."""
+        return tuple(len(self.reuse.operands[n].elements) for n in self.weight_numbers)
 
     def blocked_dimension(self, tensor: Tensor) -> str:
         """The dimension along which a tensor's words lie."""
@@ -193,12 +204,12 @@ class ArrayWords:
     @property
     def weight_vectors(self) -> int:
         """Steps (or load ticks) whose weights lie in one word; 1 where they take whole words."""
-        return max(1, self.block // len(self.weight_operand.elements))
+        return max(1, self.block // sum(self.weight_parts))
 
     @property
     def weight_words(self) -> int:
         """Words that hold the weights of one step or load tick."""
-        return -(-len(self.weight_operand.elements) // self.block)
+        return -(-sum(self.weight_parts) // self.block)
 
     # Results
 
@@ -259,6 +270,11 @@ class ArrayWords:
         return 0 if self.reuse.output.stationary else self.design.buffers.accumulators
 
     @property
+    def sums_kept(self) -> int:
+        """Sums that a PE keeps at most; 0 where each product leaves in its own step."""
+        return self.reuse.output.depth
+
+    @property
     def sums_pieces(self) -> bool:
         """Whether a PE adds some products before a sum leaves it, and the rest is added behind."""
         output = self.reuse.output
@@ -286,7 +302,7 @@ class ArrayWords:
         """Words of an operand that change in a step; 0 of a held one, which loads behind steps."""
         if isinstance(operand, HeldOperand):
             return Fraction(0)
-        if operand.name == self.operation.weights:
+        if operand.name != self.operation.activation.name:
             return Fraction(self.weight_words, self.weight_vectors)
         return Fraction(self.input_words, self.input_steps)
 

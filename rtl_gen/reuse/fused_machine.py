@@ -132,6 +132,8 @@ class FusedMachine(Machine):
         why = [what for what, name in found if getattr(one, name) != getattr(two, name)]
         if first.design.dataflow.pe or other.design.dataflow.pe:
             why.append("one has loops in the PE")
+        if len(first.weight_numbers) > 1:
+            why.append("more than two operands are multiplied")
         if max(one.input_reads, two.input_reads) > 1:
             # Then a response has all words of a step: of a dataflow that takes one, the first.
             odd = [m for m in (first, other) if m.input_words != max(1, m.input_reads)]
@@ -165,6 +167,7 @@ class FusedMachine(Machine):
             input_reads=max(widths.input_reads for widths in found),
             input_loops=max(widths.input_loops for widths in found),
             input_taps=max(widths.input_taps for widths in found),
+            output_checks=max(widths.output_checks for widths in found),
             residual_checks=max(widths.residual_checks for widths in found),
             modes=len(found),
         )

@@ -9,7 +9,7 @@ from ..isa.registers import KEPT_BITS
 from ..spec.layer import Layer
 from ..spec.operation import Operation, SpecError
 from .array_words import ArrayWords
-from .refusals import check_parameters, check_rate
+from .refusals import check_operands, check_output, check_parameters, check_rate
 
 __all__ = ["BURST_BEATS", "Machine"]
 
@@ -61,19 +61,8 @@ class Machine(ArrayWords):
             )
 
     def _check_operation(self):
-        if len(self.operation.operands) != 2:
-            raise SpecError(
-                f"an accelerator multiplies two operands, not {len(self.operation.operands)}",
-                key="operation.einsum",
-            )
-        for tensor in (self.operation.output, self.operation.weight):
-            for rank in tensor.ranks:
-                if not rank.is_plain:
-                    raise SpecError(
-                        f"the rank {rank} of {tensor.name} is no dimension as it is; in an "
-                        f"accelerator only the input may have such ranks",
-                        key="operation.einsum",
-                    )
+        check_operands(self)
+        check_output(self)
 
     def _check_words(self):
         """Words fill lanes, and buffers hold what is taken at once."""
@@ -201,9 +190,13 @@ class Machine(ArrayWords):
 
     @property
     def loaded_ranks(self) -> tuple[str, ...]:
-        """Ranks whose coordinate is compared at the load; the last is the block's number."""
-        checked = [name for name in self.checked_ranks if name != self.contiguous_rank]
-        return (*checked, self.operation.activation.blocked)
+        """Ranks whose coordinate is compared at the load, all but batches and the run; the last is
+        the block's number.
+        """
+        tensor = self.operation.activation
+        apart = (tensor.blocked, self.contiguous_rank)
+        others = [r.name for r in tensor.ranks if r.name not in apart and not self._batch(r)]
+        return (*others, tensor.blocked)
 
     @property
     def dma_levels(self) -> int:
@@ -233,9 +226,10 @@ class Machine(ArrayWords):
             input_taps=self.moving.size if self.moving else 0,
             input_depth=self.input_depth,
             weight_depth=self.weight_depth,
-            sums_kept=self.reuse.output.depth,
+            sums_kept=self.sums_kept,
             sums_pieces=self.sums_pieces,
             tick_steps=bool(self.moving and self.moving.within),
+            output_checks=len(self.operation.scattered),
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
         )

@@ -4,11 +4,77 @@ from typing import TYPE_CHECKING
 
 from ..spec.dataflow import AXES
 from ..spec.operation import SpecError
+from .result import HeldOperand
 
 if TYPE_CHECKING:
     from .machine import Machine
 
-__all__ = ["check_parameters", "check_rate"]
+__all__ = ["check_operands", "check_output", "check_parameters", "check_rate"]
+
+
+def check_operands(machine: "Machine") -> None:
+    """Operands that come from the weight buffer are used up together, so that one set of words has
+    all of them.
+
+    Raises
+    ------
+    SpecError
+        If one is held and another is not, or they are shifted in along different axes.
+    """
+    operands = [machine.reuse.operands[n] for n in machine.weight_numbers]
+    first = operands[0]
+    for other in operands[1:]:
+        if isinstance(first, HeldOperand) != isinstance(other, HeldOperand):
+            held, used = (first, other) if isinstance(first, HeldOperand) else (other, first)
+            raise SpecError(
+                f"{held.name} stays in the PEs while {machine.design.dataflow.inner!r} runs, and "
+                f"{used.name} does not; an accelerator brings them side by side, so both or "
+                f"neither may",
+                key="nest",
+            )
+        if isinstance(first, HeldOperand) and first.shift != other.shift:
+            raise SpecError(
+                f"{first.name} and {other.name} come side by side, so they must be shifted in "
+                f"along the same axis",
+                key=f"links.shift.{other.name}",
+            )
+
+
+def check_output(machine: "Machine") -> None:
+    """Where each product goes follows from the loops around the array.
+
+    Raises
+    ------
+    SpecError
+        If a rank of the output is more than a dimension, or one less multiples of others; or if
+        such a rank depends on where on the array a PE lies, or on how long a sum stays in it.
+    """
+    operation, output = machine.operation, machine.operation.output
+    known: list[str] = []
+    for rank in output.ranks:
+        if rank.lead is None or set(rank.dimensions) & set(known):
+            raise SpecError(
+                f"the rank {rank} of {output.name} is neither a dimension nor one less multiples "
+                f"of others, each in no other rank; in an accelerator outputs are found so",
+                key="operation.einsum",
+            )
+        known += rank.dimensions
+    moved = [d for rank in operation.scattered for d in rank.dimensions]
+    for loop in machine.design.dataflow.spatial:
+        if loop.dimension in moved and machine.spatial_size(loop.dimension) > 1:
+            raise SpecError(
+                f"the loop over {loop.dimension!r} lies on the {AXES[loop.axis]} and leads to "
+                f"other outputs of one rank at each PE; in an accelerator a sum is always behind "
+                f"the same exit, so {' and '.join(map(str, operation.scattered))} must be walked "
+                f"outside the array",
+                key=f"nest.{AXES[loop.axis]}.{loop.dimension}",
+            )
+    if operation.scattered and machine.reuse.output.stationary:
+        raise SpecError(
+            f"sums stay in the PEs while {machine.design.dataflow.inner!r} runs, but products go "
+            f"to other outputs as {' and '.join(moved)} advance; one of these must be innermost",
+            key="nest",
+        )
 
 
 def check_parameters(machine: "Machine") -> None:
@@ -21,9 +87,9 @@ def check_parameters(machine: "Machine") -> None:
     """
     operation = machine.operation
     blocked = machine.blocked_dimension(operation.output)
-    own = operation.weight.dimensions & operation.output.dimensions
+    own = {d for d in operation.channels if d != blocked}
     for loop in machine.design.dataflow.spatial:
-        if loop.dimension in own - {blocked} and machine.spatial_size(loop.dimension) > 1:
+        if loop.dimension in own and machine.spatial_size(loop.dimension) > 1:
             raise SpecError(
                 f"the loop over {loop.dimension!r} lies on the {AXES[loop.axis]}, and "
                 f"{operation.weights} has other weights for each: outputs that leave together "

@@ -238,6 +238,8 @@ class TaggedMachine(Machine):
     moving = None
     input_held = True
     weights_held = False
+    input_depth = weight_depth = sums_kept = 0  # scratchpads have addresses of their own
+    sums_pieces = False
     input_reads = INPUTS_TOGETHER
     input_words = INPUTS_TOGETHER
     drains = 0

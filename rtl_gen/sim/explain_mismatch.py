@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..golden.quantize import output_int8
+from ..mapping.images import fold_input_zero
 from ..mapping.mapping import Mapping
 from ..mapping.program import LayerData
 from ..spec.operation import Operation
@@ -72,19 +73,15 @@ class _Ending:
     @classmethod
     def of(cls, operation: Operation, mapping: Mapping, data: LayerData, output) -> "_Ending":
         """The numbers of the channel of an output."""
-        kept = operation.weight.dimensions
-        names = [rank.terms[0].dimension for rank in operation.output.ranks]
+        kept = operation.channels
+        names = [rank.lead for rank in operation.output.ranks]
         place = tuple(x for name, x in zip(names, output) if name in kept)
-        sizes = [mapping.layer.sizes[name] for name in names if name in kept]
-        own = dict(zip(names, output))
-        index = tuple(
-            own.get(rank.terms[0].dimension, slice(None)) for rank in operation.weight.ranks
-        )
-        zero = mapping.layer.quantization.input_zero
+        sizes = [mapping.layer.sizes[name] for name in kept]
+        folded = fold_input_zero(mapping, data.weights, np.zeros(sizes, dtype=np.int64))
         return cls(
             mapping,
             int(np.asarray(data.bias).reshape(sizes)[place]),
-            -zero * int(np.asarray(data.weights, dtype=np.int64)[index].sum()),
+            int(folded[place]),
             int(np.asarray(data.multiplier).reshape(sizes)[place]),
             int(np.asarray(data.shift).reshape(sizes)[place]),
         )

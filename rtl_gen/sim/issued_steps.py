@@ -1,5 +1,6 @@
 """The steps that make one output, in the order in which the array takes them."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import numpy as np
 from ..golden.einsum import steps
 from ..mapping.mapping import Mapping
 from ..mapping.program import LayerData
-from .layers import index_form
+from .layers import index_form, operand_arrays
 
 __all__ = ["IssuedStep", "issued_steps"]
 
@@ -24,8 +25,8 @@ class IssuedStep:
     counters
         Where each level of the mapping stands, outermost first.
     macs
-        (row, column) of each PE that takes part, its loop indices, its input and its weight as the
-        PE sees them (padding is the input's zero point).
+        (row, column) of each PE that takes part, its loop indices, its input and its weight (of
+        several the product) as the PE sees them (padding is the input's zero point).
     psum
         The output's sum after it, of input times weight: without bias and zero point.
     """
@@ -49,7 +50,7 @@ def issued_steps(
         Coordinates in the ranks of the operation's output.
     """
     layer, operation = mapping.layer, mapping.machine.operation
-    arrays = {operation.activation.name: source, operation.weights: data.weights}
+    arrays = operand_arrays(operation, source, data)
     input_zero = layer.quantization.input_zero
     macs = steps(
         layer.sizes,
@@ -67,7 +68,7 @@ def issued_steps(
     for mac in macs:
         counters, pe = _place(mapping, mac.loops)
         x = mac.operands[number[operation.activation.name]] + input_zero
-        w = mac.operands[number[operation.weights]]
+        w = math.prod(mac.operands[number[tensor.name]] for tensor in operation.offline)
         found.setdefault(counters, []).append((pe, mac.loops, x, w))
     psum = 0
     for counters in sorted(found):

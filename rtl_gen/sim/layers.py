@@ -7,13 +7,14 @@ import numpy as np
 
 from ..golden.einsum import IndexForm, affine_einsum
 from ..golden.quantize import output_int8
+from ..mapping.images import offline_arrays
 from ..mapping.mapper import choose_mapping
 from ..mapping.mapping import Mapping
 from ..mapping.placing import OWN_INPUT
 from ..mapping.program import LayerData, Program
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
-from ..spec.operation import Operation, Rank
+from ..spec.operation import Operation, Rank, Tensor
 from .job import MemoryTiming
 from .programs import ProgramResult, run_programs
 from .run import Simulation
@@ -23,8 +24,10 @@ __all__ = [
     "check_layers",
     "golden_output",
     "index_form",
+    "operand_arrays",
     "operand_shapes",
     "random_data",
+    "tensor_shape",
 ]
 
 
@@ -53,13 +56,15 @@ class LayerCheck:
 
 def operand_shapes(operation: Operation, layer: Layer) -> dict[str, tuple[int, ...]]:
     """The array shape of each operand: sizes of dimensions, extents of other ranks."""
-    return {
-        tensor.name: tuple(
-            layer.sizes[rank.terms[0].dimension] if rank.is_plain else layer.extents[rank.name]
-            for rank in tensor.ranks
-        )
-        for tensor in operation.operands
-    }
+    return {tensor.name: tensor_shape(tensor, layer) for tensor in operation.operands}
+
+
+def tensor_shape(tensor: Tensor, layer: Layer) -> tuple[int, ...]:
+    """The array shape of a tensor."""
+    return tuple(
+        layer.sizes[rank.terms[0].dimension] if rank.is_plain else layer.extents[rank.name]
+        for rank in tensor.ranks
+    )
 
 
 def random_data(
@@ -78,31 +83,39 @@ def random_data(
         name: np.full(shape, -128) if extreme else rng.integers(-128, 128, shape)
         for name, shape in shapes.items()
     }
-    weights = draw[operation.weights].astype(np.int8)
-    channels = [
-        layer.sizes[rank.terms[0].dimension]
-        for rank in operation.output.ranks
-        if rank.terms[0].dimension in operation.weight.dimensions
-    ]
+    weights = tuple(draw[tensor.name].astype(np.int8) for tensor in operation.offline)
+    channels = [layer.sizes[d] for d in operation.channels]
     reduction = 1
-    for dimension in operation.reduced:
+    for dimension in operation.summed:
         reduction *= layer.sizes[dimension]
     # A sum of n random products has a deviation of about 74 * 74 * sqrt(n); aim at 40 of 127.
-    scale = 40 / (5476 * np.sqrt(reduction)) * rng.uniform(0.5, 2, channels)
+    deviation = 74 ** len(operation.operands) * np.sqrt(reduction)
+    scale = 40 / deviation * rng.uniform(0.5, 2, channels)
     fraction, shift = np.frexp(scale)
     multiplier = np.minimum(np.round(fraction * (1 << 31)), (1 << 31) - 1).astype(np.int64)
     bias = rng.integers(-(1 << 14), 1 << 14, channels)
     return (
         draw[operation.activation.name].astype(np.int8),
-        LayerData(weights, bias, multiplier, shift.astype(np.int64)),
+        LayerData(
+            weights if len(weights) > 1 else weights[0], bias, multiplier, shift.astype(np.int64)
+        ),
     )
+
+
+def operand_arrays(
+    operation: Operation, source: np.ndarray, data: LayerData
+) -> dict[str, np.ndarray]:
+    """The array of each operand."""
+    arrays = offline_arrays(operation, data.weights)
+    names = [tensor.name for tensor in operation.offline]
+    return {operation.activation.name: source, **dict(zip(names, arrays))}
 
 
 def golden_output(
     operation: Operation, layer: Layer, source: np.ndarray, data: LayerData
 ) -> np.ndarray:
     """The int8 output that is right, of the shape of the operation's output."""
-    arrays = {operation.activation.name: source, operation.weights: data.weights}
+    arrays = operand_arrays(operation, source, data)
     zeros = [
         layer.quantization.input_zero if tensor.name == operation.activation.name else 0
         for tensor in operation.operands
@@ -112,10 +125,10 @@ def golden_output(
         for tensor in operation.operands
     ]
     output = [index_form(rank, layer) for rank in operation.output.ranks]
-    shape = tuple(layer.sizes[rank.terms[0].dimension] for rank in operation.output.ranks)
+    shape = tensor_shape(operation.output, layer)
     sums = affine_einsum(layer.sizes, output, operands, shape, zeros=zeros)
-    names = [rank.terms[0].dimension for rank in operation.output.ranks]
-    spread = [layer.sizes[name] if name in operation.weight.dimensions else 1 for name in names]
+    leads = [rank.lead for rank in operation.output.ranks]
+    spread = [n if lead in operation.channels else 1 for lead, n in zip(leads, shape)]
     parts = [
         np.asarray(x, dtype=np.int64).reshape(spread)
         for x in (data.bias, data.multiplier, data.shift)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ..mapping.mapping import Mapping
 from ..mapping.traffic import LinkClass, traffic
 from ..reuse.machine import Machine
 from .layers import LayerCheck
@@ -13,6 +14,7 @@ PORTS = {
     "load_input": "input loaded (beats)",
     "load_weights": "weights loaded (beats)",
     "load_parameters": "parameters loaded (beats)",
+    "unfold_input": "windows folded (words)",
     "feed_input": "input buffer reads (words)",
     "feed_weights": "weight buffer reads (words)",
     "feed_parameters": "parameter buffer reads (words)",
@@ -41,7 +43,8 @@ class TrafficRow:
     def name(self) -> str:
         """For people."""
         if isinstance(self.where, LinkClass):
-            unit = "sums" if self.where.kind.startswith("reduce") else "elements"
+            sums = self.where.kind.startswith("reduce") or self.where.kind == "exit"
+            unit = "sums" if sums else "elements"
             return f"{self.where} ({unit})"
         return PORTS[self.where]
 
@@ -51,7 +54,7 @@ class TrafficRow:
 
 
 def compare_traffic(
-    mapping, check: LayerCheck | None = None, *, links: bool = False
+    mapping: Mapping, check: LayerCheck | None = None, *, links: LinkCounters | None = None
 ) -> list[TrafficRow]:
     """Every port and class of links.
 
@@ -60,13 +63,14 @@ def compare_traffic(
     check
         Of the layer's run, by itself in a program; None: nothing was simulated.
     links
-        Whether the build counted words on links too.
+        Those of the build, if it counted words on links too.
     """
     machine: Machine = mapping.machine
     found, seen, on_links = traffic(mapping), None, None
     if check:
         seen = check.done.result.engines
-        on_links = LinkCounters(machine).read(check.done.result.links) if links else None
+        mode = machine.mode_fields.get("mode", 0)
+        on_links = links.read(check.done.result.links, mode) if links else None
     beats = machine.block * 8 // machine.design.bus_bits
     rows = []
     for engine, words in found.buffers.items():

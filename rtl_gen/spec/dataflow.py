@@ -64,7 +64,8 @@ class Dataflow:
         Cycles by which a step reaches the next PE along rows and columns: 0 is broadcast, 1 or -1
         systolic. None: chosen by the reuse analysis.
     shift
-        Axis along which a stationary tensor is shifted in, or a stationary output out, by tensor.
+        Axis along which a stationary tensor is shifted in, or a stationary output out, by tensor;
+        None: an operand is loaded by all its lanes at once.
     moving
         Names of the tensors whose moving links (a neighbour's element of earlier ticks) are taken.
     phases
@@ -91,7 +92,7 @@ class Dataflow:
     pe: tuple[PELoop, ...] = ()
     spatial: tuple[SpatialLoop, ...] = ()
     skew: tuple[int, int] | None = None
-    shift: dict[str, int] = field(default_factory=dict)
+    shift: dict[str, int | None] = field(default_factory=dict)
     moving: tuple[str, ...] = ()
     phases: tuple[str, ...] = ()
     tagged: tuple[str, ...] = ()
@@ -173,7 +174,13 @@ class Dataflow:
                     key=key,
                 )
         for name, axis in self.shift.items():
-            if axis not in (0, 1):
+            if axis is None and name == self.operation.output.name:
+                raise SpecError(
+                    f"sums of {name} that stay in the PEs leave by shifting; rows or columns are "
+                    f"allowed",
+                    key=f"links.shift.{name}",
+                )
+            if axis not in (0, 1, None):
                 raise SpecError(
                     f"axis must be 0 (rows) or 1 (columns), not {shown(axis)}",
                     key=f"links.shift.{name}",

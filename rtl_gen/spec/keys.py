@@ -9,6 +9,7 @@ from .tables import Either, Key, ListOf, MapOf, Table, Variants
 __all__ = ["DATAFLOW_FILE", "DESIGN_FILE", "FUSED_FILE", "HARDWARE", "OPERATION"]
 
 AXIS = Choice(AXES)
+SHIFT_AXIS = Choice((*AXES, "none"))
 DIMENSION = Word("the name of a dimension")
 
 OPERATION = {
@@ -93,8 +94,9 @@ LINKS = Table(
     {
         "skew": SKEW_OF_AXES,
         "shift": Key(
-            MapOf(AXIS, "a mapping from tensors to rows or columns"),
-            "the axis along which a stationary tensor is shifted in, or a stationary output out",
+            MapOf(SHIFT_AXIS, "a mapping from tensors to rows, columns or none"),
+            "the axis along which a stationary tensor is shifted in, or a stationary output out; "
+            "none: an operand is loaded by all its lanes at once",
         ),
         "moving": Key(
             ListOf(Word("the name of a tensor"), "a list of tensors", unique=True),

@@ -3,6 +3,7 @@
 Sizes are those of frameworks: k and c count the channels of all groups together.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,7 +41,8 @@ def parse_layer(text: str, *, name: str = "", operations: Iterable[Operation] = 
           run; no k, no groups.
         - ``matmul``: m, k, n.
         - any other operation: the size of each dimension, the value of each symbol; optional the
-          extent of a rank such as ``w``, else the smallest that holds all indices.
+          extent of a rank such as ``w``, else the smallest that holds all indices; of an output's
+          rank such as ``q = w - s`` the largest that gets all its products.
 
         Each may have input_zero, output_zero, act_min, act_max and rounding (double, single).
     name
@@ -269,8 +271,10 @@ def _einsum_layer(fields: _Fields, name: str, operation: Operation) -> Layer:
     symbols = {symbol: fields.number(symbol) for symbol in operation.symbols}
     extents = {}
     for rank in ranks:
+        # Of an input what holds all indices; of an output what gets all its products.
+        least = -math.inf if rank in operation.scattered else 0
         highest = rank.offset(symbols) + sum(
-            max(term.value(symbols) * (sizes[term.dimension] - 1), 0)
+            max(term.value(symbols) * (sizes[term.dimension] - 1), least)
             for term in rank.terms
             if term.dimension
         )

@@ -77,6 +77,17 @@ class Rank:
     def dimensions(self) -> tuple[str, ...]:
         return tuple(term.dimension for term in self.terms if term.dimension)
 
+    @property
+    def lead(self) -> str | None:
+        """The dimension that the rank follows: it alone, or less multiples of others, as ``w`` in
+        ``q = w - e*s``; None: the rank has no such form.
+        """
+        leads = [term for term in self.terms if term == Term(term.dimension) and term.dimension]
+        others = [term for term in self.terms if term not in leads]
+        fits = len(leads) == 1 and all(t.dimension and t.coefficient < 0 for t in others)
+        alone = len(set(self.dimensions)) == len(self.dimensions)
+        return leads[0].dimension if fits and alone else None
+
     def coefficient(self, dimension: str, symbols: dict[str, int]) -> int:
         """By how much the index grows when ``dimension`` grows by one."""
         return sum(t.value(symbols) for t in self.terms if t.dimension == dimension)
@@ -126,7 +137,8 @@ class Operation:
     symbols
         Names in the projections that are known only at run time: strides, dilations, padding.
     weights
-        Name of the operand that is laid out offline, in the order of its use.
+        Name of an operand that is laid out offline, in the order of its use. Of more than two
+        operands all are but the first beside it.
     batch
         Dimensions whose ranks lie outside the channel blocks in memory.
 
@@ -205,13 +217,42 @@ class Operation:
         return tuple(d for d in self.dimensions if d not in self.output.dimensions)
 
     @property
+    def scattered(self) -> tuple[Rank, ...]:
+        """Ranks of the output that are no dimension as it is: as one of its dimensions advances,
+        the products of a step go to other outputs.
+        """
+        return tuple(rank for rank in self.output.ranks if not rank.is_plain)
+
+    @property
+    def summed(self) -> tuple[str, ...]:
+        """Dimensions along which the products of one output follow each other: those the output
+        lacks and, of a scattered rank, all but the one that it follows.
+        """
+        others = {d for rank in self.scattered for d in rank.dimensions if d != rank.lead}
+        return tuple(d for d in self.dimensions if d in self.reduced or d in others)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Dimensions of the output that index the weights as they are: each of their values has
+        parameters of its own.
+        """
+        plain = {r.terms[0].dimension for t in self.offline for r in t.ranks if r.is_plain}
+        named = [r.terms[0].dimension for r in self.output.ranks if r.is_plain]
+        return tuple(d for d in named if d in plain)
+
+    @property
     def activation(self) -> Tensor:
         """The first operand that is not laid out offline."""
         return next(t for t in self.operands if t.name != self.weights)
 
     @property
+    def offline(self) -> tuple[Tensor, ...]:
+        """The operands that are laid out offline: all but the activation."""
+        return tuple(t for t in self.operands if t.name != self.activation.name)
+
+    @property
     def weight(self) -> Tensor:
-        """The operand that is laid out offline."""
+        """The operand that is named as laid out offline."""
         return self.tensor(self.weights)
 
     @property

@@ -311,7 +311,10 @@ def _build_dataflow(name: str, settings: dict) -> Dataflow:
             for loop in spatial
         ),
         skew=(skew["rows"], skew["columns"]) if skew else None,
-        shift={tensor: AXES.index(axis) for tensor, axis in links.get("shift", {}).items()},
+        shift={
+            tensor: None if axis == "none" else AXES.index(axis)
+            for tensor, axis in links.get("shift", {}).items()
+        },
         moving=tuple(links.get("moving", ())),
         phases=tuple(links.get("phases", ())),
         tagged=tuple(links.get("tagged", ())),

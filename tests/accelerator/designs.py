@@ -9,10 +9,12 @@ from pathlib import Path
 from random_layers import Case, is_ragged, tiled_dimensions
 
 from rtl_gen.mapping.traffic import is_predicted
+from rtl_gen.reuse.fused_machine import FusedMachine, machine_of
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.explain_mismatch import explain
 from rtl_gen.sim.job import MemoryTiming
 from rtl_gen.sim.layers import LayerCheck, check_layers
+from rtl_gen.sim.link_counters import LinkCounters
 from rtl_gen.sim.programs import build_machine
 from rtl_gen.sim.run import Simulation
 from rtl_gen.sim.traffic import compare_traffic
@@ -21,16 +23,21 @@ from rtl_gen.spec.design import KIB, Buffers
 from rtl_gen.spec.parse import load_design
 
 __all__ = [
+    "ADAPTIVE",
     "CONDITIONS",
     "DATAFLOWS",
     "FETCHED",
+    "FUSED",
     "RESET_EVERY",
     "coverage",
+    "fused_machine",
     "run_cases",
     "small_machine",
 ]
 
 DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
+FUSED = DATAFLOWS / "weight_and_output_stationary.yaml"
+ADAPTIVE = DATAFLOWS / "adaptive.yaml"
 
 CONDITIONS = (
     {"timing": MemoryTiming()},
@@ -59,7 +66,25 @@ def small_machine(
     sizes = Buffers(
         input=buffers, weights=buffers, output=buffers, parameters=1 * KIB, accumulators=128
     )
-    return Machine(dataclasses.replace(design, rows=rows, columns=columns, buffers=sizes, **others))
+    return machine_of(
+        dataclasses.replace(design, rows=rows, columns=columns, buffers=sizes, **others)
+    )
+
+
+def fused_machine(
+    rows: int, columns: int, *, file=FUSED, image=0, post_add=True, **others
+) -> FusedMachine:
+    """A shipped design of several dataflows on another array, with small buffers."""
+    sizes = Buffers(
+        input=2 * KIB, weights=4 * KIB, output=2 * KIB, parameters=1 * KIB, accumulators=128
+    )
+    if rows * columns == 256:
+        sizes = dataclasses.replace(sizes, input=16 * KIB, weights=16 * KIB, output=16 * KIB)
+    sizes = dataclasses.replace(sizes, image=image)
+    design = dataclasses.replace(
+        load_design(file), rows=rows, columns=columns, buffers=sizes, post_add=post_add, **others
+    )
+    return machine_of(design)
 
 
 def run_cases(
@@ -81,6 +106,7 @@ def run_cases(
         With the seed, the layer, the mapping and the steps of the first wrong output.
     """
     build = build_machine(machine, waves=waves, links=links)
+    counters = LinkCounters(machine) if links else None
     first_hash = _verilog_hash(build)
     failures: list[str] = []
     for n, conditions in enumerate(CONDITIONS):
@@ -105,7 +131,7 @@ def run_cases(
             f"{case}: {row.name}: {row.predicted} predicted, {row.counted} counted"
             for case, check in zip(chosen, checks)
             if is_predicted(case.mapping)
-            for row in compare_traffic(case.mapping, check, links=links)
+            for row in compare_traffic(case.mapping, check, links=counters)
             if not row.exact
         ]
     again = build_machine(machine, waves=waves, links=links)

@@ -86,7 +86,9 @@ def tiled_dimensions(machine: Machine) -> tuple[str, ...]:
     operation = machine.operation
     plain = {rank.terms[0].dimension for rank in operation.activation.ranks if rank.is_plain}
     summed = [d for d in operation.reduced if d in plain]
-    return tuple(d for d in operation.output.dimensions if d not in operation.batch) + tuple(summed)
+    scattered = {d for rank in operation.scattered for d in rank.dimensions}
+    kept = [d for d in operation.output.dimensions if d not in (*operation.batch, *scattered)]
+    return (*kept, *summed)
 
 
 def is_ragged(mapping: Mapping, dimension: str) -> bool:
@@ -147,16 +149,36 @@ def draw_einsum(rng: random.Random, machine: Machine, name: str, limits: Limits)
     """
     operation = machine.operation
     windows = [rank for rank in operation.activation.ranks if not rank.is_plain]
-    slid = {d for rank in windows for d in rank.dimensions}
+    others = [
+        rank
+        for tensor in (operation.output, operation.weight)
+        for rank in tensor.ranks
+        if not rank.is_plain
+    ]
+    slid = {d for rank in (*windows, *others) for d in rank.dimensions}
     sizes = {}
     for d in operation.dimensions:
         if d in operation.batch:
             sizes[d] = machine.spatial_size(d) * rng.choice([1, 1, 2, 3])
         elif d in slid:
-            sizes[d] = rng.randint(1, 3 if d in operation.reduced else limits.pixels)
+            sizes[d] = rng.randint(1, 3 if d in operation.summed else limits.pixels)
         else:
             sizes[d] = rng.randint(1, limits.channels)
+    if len(operation.operands) > 2:  # a bias takes the input's zero point out of the largest sums
+        *first, last = operation.summed
+        for d in first:
+            sizes[d] = max(1, min(sizes[d], 256 // sizes[last]))
     symbols, extents = {}, {}
+    quantization = draw_quantization(rng)
+    for rank in others:  # w - q, of an output or a filter: w is as long as all products take
+        symbols |= {x: rng.randint(1, 2) for term in rank.terms for x in term.symbols}
+        extents[rank.name] = rng.randint(1, limits.pixels if rank in operation.scattered else 4)
+        less = [rank.coefficient(d, symbols) * (sizes[d] - 1) for d in rank.dimensions[1:]]
+        sizes[rank.lead] = extents[rank.name] - sum(less)
+        if rank not in operation.scattered:
+            sizes[rank.lead] = max(1, sizes[rank.lead] + rng.randint(-2, 2))
+            if sizes[rank.lead] < extents[rank.name] - sum(less):  # a tap is missing somewhere
+                quantization = replace(quantization, input_zero=0)
     for rank in windows:
         reach = 0
         for term in rank.terms:
@@ -178,7 +200,7 @@ def draw_einsum(rng: random.Random, machine: Machine, name: str, limits: Limits)
         sizes=sizes,
         symbols=symbols,
         extents=extents,
-        quantization=draw_quantization(rng),
+        quantization=quantization,
     )
 
 
@@ -278,7 +300,7 @@ def draw_data(rng: random.Random, machine: Machine, layer: Layer) -> tuple[np.nd
     operation = machine.operation
     kind = rng.choice(["spread", "spread", "spread", "spread", "ends", "constant"])
     arrays = []
-    for name in (operation.activation.name, operation.weights):
+    for name in (operation.activation.name, *(tensor.name for tensor in operation.offline)):
         if kind == "spread":
             values = draw.integers(-128, 128, shapes[name])
         elif kind == "ends":
@@ -286,17 +308,27 @@ def draw_data(rng: random.Random, machine: Machine, layer: Layer) -> tuple[np.nd
         else:
             values = np.full(shapes[name], rng.choice([-128, -128, 127]))
         arrays.append(values.astype(np.int8))
-    return arrays[0], LayerData(arrays[1], *scale_outputs(draw, machine, layer, *arrays))
+    source, *weights = arrays
+    if len(weights) == 1:
+        return source, LayerData(*weights, *scale_outputs(draw, machine, layer, source, *weights))
+    # The products of the weights, as the sum of an output meets them, are weights themselves.
+    names = [[rank.terms[0].dimension for rank in t.ranks] for t in operation.offline]
+    order = list(dict.fromkeys(d for own in names for d in own))
+    letters = {d: chr(ord("a") + n) for n, d in enumerate(order)}
+    text = ",".join("".join(letters[d] for d in own) for own in names)
+    text += "->" + "".join(letters[d] for d in order)
+    products = np.einsum(text, *(array.astype(np.int64) for array in weights))
+    numbers = scale_outputs(draw, machine, layer, source, products, order)
+    return source, LayerData(tuple(weights), *numbers)
 
 
-def scale_outputs(draw, machine: Machine, layer: Layer, source, weights):
+def scale_outputs(draw, machine: Machine, layer: Layer, source, weights, order=None):
     """Bias, multiplier and shift by which few outputs are clamped, whatever the operands are."""
     operation = machine.operation
-    reduced = tuple(
-        n
-        for n, rank in enumerate(operation.weight.ranks)
-        if rank.terms[0].dimension in operation.reduced
-    )
+    # The dimension of each axis of the weights; a rank that is a sum is of no channel.
+    plain = [r.terms[0].dimension if r.is_plain else None for r in operation.weight.ranks]
+    order = order or plain
+    reduced = tuple(n for n, d in enumerate(order) if d is None or d in operation.summed)
     products = math.prod(weights.shape[n] for n in reduced)
     sums = weights.sum(axis=reduced, dtype=np.int64)  # of each output channel
     offset = source.mean() - layer.quantization.input_zero

@@ -1,13 +1,12 @@
 """Several dataflows in one accelerator: layers of different ones in one program, bit-exact."""
 
-import dataclasses
 import functools
 import random
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from designs import CONDITIONS, DATAFLOWS, FETCHED, RESET_EVERY
+from designs import ADAPTIVE, CONDITIONS, DATAFLOWS, FETCHED, RESET_EVERY, fused_machine
 from random_layers import Limits, draw_case, draw_quantization, random_addition
 
 import rtl_gen
@@ -19,18 +18,17 @@ from rtl_gen.mapping.program import Program
 from rtl_gen.networks import map_graph, run_network
 from rtl_gen.nn.graph import Graph, Node, Port, Tensor
 from rtl_gen.nn.to_program import runs_as
-from rtl_gen.reuse.fused_machine import FusedMachine, machine_of
+from rtl_gen.reuse.fused_machine import machine_of
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import golden_output, random_data
 from rtl_gen.sim.programs import build_machine, run_programs
 from rtl_gen.sim.run import Simulation
-from rtl_gen.spec.design import KIB, Buffers
+from rtl_gen.spec.design import KIB
 from rtl_gen.spec.layer import conv2d, matmul
 from rtl_gen.spec.layer_text import parse_layer
 from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.parse import load_design
 
-FUSED = DATAFLOWS / "weight_and_output_stationary.yaml"
 LIMITS = Limits(pixels=12, macs=60_000)
 SHAPES = {  # with what else is tried there
     (3, 5): {"bus_bits": 64, "post_lanes": 2, "post_add": False},
@@ -38,24 +36,6 @@ SHAPES = {  # with what else is tried there
     (2, 7): {"block": 8, "bus_bits": 64, "post_lanes": 2, "post_add": False},
     (16, 16): {},
 }
-
-
-ADAPTIVE = DATAFLOWS / "adaptive.yaml"
-
-
-def fused_machine(
-    rows: int, columns: int, *, file=FUSED, image=0, post_add=True, **others
-) -> FusedMachine:
-    sizes = Buffers(
-        input=2 * KIB, weights=4 * KIB, output=2 * KIB, parameters=1 * KIB, accumulators=128
-    )
-    if rows * columns == 256:
-        sizes = dataclasses.replace(sizes, input=16 * KIB, weights=16 * KIB, output=16 * KIB)
-    sizes = dataclasses.replace(sizes, image=image)
-    design = dataclasses.replace(
-        load_design(file), rows=rows, columns=columns, buffers=sizes, post_add=post_add, **others
-    )
-    return machine_of(design)
 
 
 @functools.cache

@@ -12,6 +12,8 @@ from random_layers import Limits, draw_case, is_ragged, tiled_dimensions
 
 from rtl_gen.sim.layers import golden_output
 from rtl_gen.spec.design import KIB
+from rtl_gen.spec.operation import SpecError
+from rtl_gen.spec.parse import load_design
 
 CONVOLUTIONS = ("weight_stationary", "output_stationary", "input_stationary")
 PRODUCTS = {
@@ -24,19 +26,25 @@ PRODUCTS = {
     },
     "matmul_input_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
 }
-OTHERS = {  # the rest of what ships, on odd arrays; the first of each kind in every run
-    "tpu": {"rows": 3, "columns": 4, "post_lanes": 4},
+OTHERS = ("tpu",)  # of the rest of what ships, the first of each kind in every run
+LONG_OTHERS = tuple(
+    name
+    for name in sorted(path.stem for path in DATAFLOWS.glob("*.yaml"))
+    if name not in (*CONVOLUTIONS, *PRODUCTS, *OTHERS)
+    and not load_design(DATAFLOWS / f"{name}.yaml").dataflow.tagged  # test_tagged_layers.py
+)
+WITH = {  # with what else is tried on an odd array
+    "tpu": {"post_lanes": 4},
+    "no_local_reuse": {"bus_bits": 64, "reach": {"O": 2}},
+    "conv3d": {"bus_bits": 64},
+    "nvdla": {"multiplier_registers": 1, "reach": {"I": 2, "O": 3}},
+    "conv1d_weight_stationary": {"post_lanes": 2},
+    "conv1d_s_w": {"bus_bits": 64},
+    "conv1d_w_s": {"multiplier_registers": 1},
+    "mttkrp": {"post_lanes": 2, "multiplier_registers": 1},
 }
-LONG_OTHERS = {
-    "no_local_reuse": {"rows": 3, "columns": 2, "bus_bits": 64, "reach": {"O": 2}},
-    "conv3d": {"rows": 3, "columns": 3, "bus_bits": 64},
-    "nvdla": {"rows": 4, "columns": 3, "multiplier_registers": 1, "reach": {"I": 2, "O": 3}},
-    "conv1d_output_stationary": {"rows": 3, "columns": 4},
-    "conv1d_weight_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
-    "batched_matmul": {"rows": 3, "columns": 4},
-    "weight_stationary_upwards": {"rows": 5, "columns": 3},
-    "output_stationary_transposed": {"rows": 3, "columns": 4},
-}
+ODD = ((3, 4), (2, 5), (5, 3), (9, 4))
+"""Odd arrays, of which a dataflow takes one that holds its loops."""
 SHAPES = {  # with what else is tried there
     (16, 16): {"buffers": 16 * KIB},
     (3, 5): {"bus_bits": 64, "post_lanes": 2},
@@ -91,31 +99,47 @@ def test_products_on_a_small_array(dataflow, tell):
     run_cases(machine, cases, tell, seed=1, links=True)
 
 
+def odd_machine(dataflow: str, **others):
+    """A dataflow on an odd array, the same in every run."""
+    first = LONG_OTHERS.index(dataflow) % 3 if dataflow in LONG_OTHERS else 0
+    for rows, columns in (*ODD[first:3], *ODD[3:]):
+        try:
+            return small_machine(dataflow, rows, columns, **others, **WITH.get(dataflow, {}))
+        except SpecError as error:
+            refused = error
+    raise refused
+
+
+def run_modes(machine, count, limits, tell, *, seed, ragged):
+    """Random layers of each of a design's dataflows on one build."""
+    cases = []
+    for mode in machine.alone:
+        cases += (own := draw(mode, count, limits, tell))
+        assert all_ragged(own) >= ragged
+    run_cases(machine, cases, tell, seed=seed, links=True)
+
+
 @pytest.mark.parametrize(
     "dataflow",
     [*OTHERS, *(pytest.param(name, marks=pytest.mark.long) for name in LONG_OTHERS)],
 )
 def test_other_dataflows_on_an_odd_array(dataflow, tell):
-    machine = small_machine(dataflow, **(OTHERS | LONG_OTHERS)[dataflow], buffers=2 * KIB)
-    cases = draw(machine, 10, Limits(pixels=8, channels=40, macs=200_000), tell)
-    assert all_ragged(cases) >= 4
-    run_cases(machine, cases, tell, seed=1, links=True)
+    machine = odd_machine(dataflow, buffers=2 * KIB)
+    limits = Limits(pixels=8, channels=40, macs=200_000)
+    run_modes(machine, 10, limits, tell, seed=1, ragged=4)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("shape", [(8, 8), (5, 3)], ids=lambda shape: f"{shape[0]}x{shape[1]}")
-@pytest.mark.parametrize("dataflow", OTHERS | LONG_OTHERS)
-def test_other_dataflows_on_two_arrays(dataflow, shape, tell):
-    machine = small_machine(dataflow, *shape, buffers=4 * KIB)
-    cases = draw(machine, 100, Limits(pixels=10, channels=50, macs=300_000), tell)
-    assert all_ragged(cases) >= 30
-    run_cases(machine, cases, tell, seed=2, links=True)
-
-
-def test_every_shipped_dataflow_runs_here():
-    names = {path.stem for path in DATAFLOWS.glob("*.yaml")}
-    elsewhere = {"depthwise", "adaptive", "row_stationary", "weight_and_output_stationary"}
-    assert names == {*CONVOLUTIONS, *PRODUCTS, *OTHERS, *LONG_OTHERS, *elsewhere}
+@pytest.mark.parametrize("array", ["own", "odd"])
+@pytest.mark.parametrize("dataflow", [*OTHERS, *LONG_OTHERS])
+def test_other_dataflows_on_two_arrays(dataflow, array, tell):
+    if array == "odd":
+        machine = odd_machine(dataflow, buffers=4 * KIB)
+    else:
+        design = load_design(DATAFLOWS / f"{dataflow}.yaml")
+        machine = small_machine(dataflow, *design.shape, buffers=16 * KIB)
+    limits = Limits(pixels=10, channels=50, macs=300_000)
+    run_modes(machine, 100, limits, tell, seed=2, ragged=30)
 
 
 @pytest.mark.long

@@ -47,6 +47,7 @@ WIDTHS = {
     "sums_kept": 9,
     "sums_pieces": True,
     "tick_steps": True,
+    "output_checks": 2,
     "input_idiom": "scratchpad",
     "weight_idiom": "fifo",
     "image_words": 512,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rtl_gen.mapping.encode import encode_layer
 from rtl_gen.mapping.mapping import Mapping
 
-__all__ = ["walk", "walk_feed", "walk_load"]
+__all__ = ["walk", "walk_feed", "walk_load", "walk_unfold"]
 
 
 def walk(values: dict[str, int], levels: int, names: tuple[str, ...], *, run: bool) -> Iterator:
@@ -60,3 +60,11 @@ def walk_feed(mapping: Mapping, name: str) -> Iterator[dict[str, int]]:
     values = record.unpack(encode_layer(mapping)[f"feed_{name}"][1:])
     forms = tuple(key.removesuffix("_base") for key in values if key.endswith("_base"))
     yield from walk(values, machine.design.levels, (*forms, "shrink"), run=False)
+
+
+def walk_unfold(mapping: Mapping) -> Iterator[dict[str, int]]:
+    """The slices of the unfolding engine."""
+    machine = mapping.machine
+    values = machine.records["unfold_input"].unpack(encode_layer(mapping)["unfold_input"][1:])
+    forms = tuple(key.removesuffix("_base") for key in values if key.endswith("_base"))
+    yield from walk(values, machine.design.levels, forms, run=False)

@@ -15,6 +15,7 @@ from test_renaming import renamed
 from rtl_gen.mapping.encode import encode_layer
 from rtl_gen.mapping.mapper import choose_mapping, loop_orders
 from rtl_gen.reuse.machine import Machine
+from rtl_gen.spec.dataflow import PELoop
 from rtl_gen.spec.design import Buffers
 from rtl_gen.spec.layer import Layer, conv2d
 from rtl_gen.spec.parse import load_design
@@ -44,11 +45,14 @@ def renamed_layer(layer: Layer, other, back) -> Layer:
 OPERATION = load_design(FLOWS / "weight_stationary.yaml").dataflow.operation
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("inside", [(), ("s", "k"), ("c",)], ids=["", "s k in the PE", "c"])
 @pytest.mark.parametrize("name", ["weight_stationary", "output_stationary", "input_stationary"])
-def test_mapping_is_the_same(name, seed):
+def test_mapping_is_the_same(name, inside, seed):
     rng = random.Random(f"{name} {seed}")
     design = replace(load_design(FLOWS / f"{name}.yaml"), rows=4, columns=4, buffers=BUFFERS)
+    loops = tuple(PELoop(dimension, rng.randint(2, 4)) for dimension in inside)
+    design = replace(design, dataflow=replace(design.dataflow, pe=loops))
     flow, back = renamed(design.dataflow, rng)
     machines = Machine(design), Machine(replace(design, dataflow=flow))
     layer = conv2d(

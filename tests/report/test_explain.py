@@ -92,7 +92,9 @@ def summed_together(design) -> int:
     loops that do not index the output.
     """
     dataflow, formats = design.dataflow, design.formats
-    most = formats.max_reduction or ((1 << (formats.accumulator_bits - 1)) - 1) // (128 * 128)
+    product = 128 ** len(design.dataflow.operation.operands)
+    limit = ((1 << (formats.accumulator_bits - 1)) - 1) // product
+    most = min(formats.max_reduction or limit, limit)
     if dataflow.inner not in dataflow.operation.output.dimensions:
         return most
     count = 1
@@ -121,9 +123,9 @@ TAPS = 9  # of the depthwise file, on its rows
 def test_the_formula_of_the_psum_gives_its_width(name, rows, columns, most):
     """Products and formula are worked out here once more, not taken from the analysis."""
     formats = Formats(max_reduction=most)
-    output = explain(shipped(name, rows=rows, columns=columns, formats=formats)).output
-    products = summed_together(shipped(name, rows=rows, columns=columns, formats=formats))
-    extreme = products * 128 * 128
+    design = shipped(name, rows=rows, columns=columns, formats=formats)
+    output, products = explain(design).output, summed_together(design)
+    extreme = products * 128 ** len(design.dataflow.operation.operands)
     assert -(1 << (output.psum_bits - 1)) <= -extreme
     assert extreme < 1 << (output.psum_bits - 1)
     assert extreme >= 1 << (output.psum_bits - 2)  # a bit less would not do

@@ -41,8 +41,9 @@ REFUSED = {
         "most 1023 are allowed",
     ),
     "three operands": (
-        design(flow(TRIPLE, "m k n", "k", "n")),
-        "operation.einsum: an accelerator multiplies two operands, not 3",
+        design(flow(TRIPLE, "k n m", "k", "n")),
+        "nest: B stays in the PEs while 'm' runs, and C does not; an accelerator brings them side "
+        "by side, so both or neither may",
     ),
     "bus": (
         design(WEIGHT, block=8, post_lanes=8),
@@ -219,8 +220,9 @@ def check_smallest_tiles(machine):
     sizes = {d: machine.spatial_size(d) for d in operation.dimensions}
     symbols = {s: int(s not in "tl") for s in operation.symbols}
     extents = {
-        rank.name: 1 + sum(rank.coefficient(d, symbols) * (sizes[d] - 1) for d in rank.dimensions)
-        for tensor in operation.operands
+        rank.name: 1
+        + sum(max(0, rank.coefficient(d, symbols)) * (sizes[d] - 1) for d in rank.dimensions)
+        for tensor in operation.tensors
         for rank in tensor.ranks
         if not rank.is_plain
     }

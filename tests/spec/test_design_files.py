@@ -17,6 +17,9 @@ DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
 BATCHED = "O[b, m, n] += A[b, m, k] * B[b, k, n]"
 CONV1D = "O[n, q, k] += I[n, w=v*q+e*s-l, c] * W[s, c, k]"
 CONV3D = "O[n, o, p, q, k] += I[n, z=x*o+f*m-a, h=u*p+d*r-t, w=v*q+e*s-l, c] * W[m, r, s, c, k]"
+BY_OUTPUT = "O[n, q, k] += I[n, x=w-l, c] * W[s=w-q, c, k]"
+BY_TAP = "O[n, q=w-e*s, k] += I[n, x=w-l, c] * W[s, c, k]"
+MTTKRP = "O[i, f] += X[i, k, l] * B[k, f] * C[l, f]"
 
 SHIPPED = [
     ("weight_stationary", "n g k c r s p q", "c", "k", (1, 0), {"W": 1}),
@@ -35,6 +38,11 @@ OWN_OPERATIONS = [
     ("batched_matmul", BATCHED, "b n k m", "k", "n", (1, 0), {"B": 1}),
     ("conv1d_output_stationary", CONV1D, "n q k s c", "q", "k", (0, 0), {"O": 0}),
     ("conv1d_weight_stationary", CONV1D, "n k c s q", "c", "k", (1, 0), {"W": 1}),
+    ("conv1d_q_w", BY_OUTPUT, "n k q c w", "q", "k", (0, 0), {"O": 0}),
+    ("conv1d_w_q", BY_OUTPUT, "n k c w q", "c", "w", (1, 0), {"I": 1}),
+    ("conv1d_s_w", BY_TAP, "n k c s w", "c", "k", (1, 0), {"W": 1}),
+    ("conv1d_w_s", BY_TAP, "n k c w s", "c", "k", (1, 0), {"I": None}),
+    ("mttkrp", MTTKRP, "f l k i", "l", "f", (1, 0), {"B": 1, "C": 1}),
     ("conv3d", CONV3D, "n k c m r s o p q", "c", "k", (1, 0), {"W": 1}),
 ]
 

@@ -32,7 +32,7 @@ SEMANTIC = [
     "lanes_beyond_block", "link_of_unknown_tensor", "loop_inside_pe_loop",
     "loop_twice", "moving_unknown_tensor", "nothing_outside_pe", "nothing_spatial",
     "operation_unknown", "output_dimension_unread", "reach_of_unknown_tensor",
-    "scratchpads_without_tags",
+    "scratchpads_without_tags", "shift_none_of_output",
     "shipped_name_taken", "spatial_twice",
     "symbol_unused", "weights_unknown", "width_overflow",
     "buffer_too_large",  # a mebibyte too many in a text, which a pattern cannot see

@@ -58,6 +58,9 @@ class IssueParams:
         Whether a tick of an input that moves may have several steps, of which the last is the tick.
     pieces
         Whether PEs add some products before a sum leaves them: steps between give none.
+    checks
+        Coordinates of the output that a step must have inside the tensor, else its products belong
+        nowhere.
     drain_modes
         Of a design of several dataflows, in which of them sums are shifted out.
     """
@@ -75,6 +78,7 @@ class IssueParams:
     taps: int = 0
     pieces: bool = False
     tick_steps: bool = False
+    checks: int = 0
     drain_modes: tuple[bool, ...] = ()
 
     @property
@@ -130,6 +134,9 @@ class Issue(wiring.Component):
     array ever has to wait. Coming back to an accumulator that is not yet written back is held up
     here. Where sums are shifted out, the step that completes them is followed by drain ticks, and
     no step goes meanwhile; of several sums that a PE keeps each leaves behind its own last step.
+
+    With ``checks``, a step whose products lie outside the output has no tag: it goes through the
+    array, and its sums are dropped behind it.
 
     Where inputs move from PE to PE, every step is a tick (or the last of several, where a tick has
     several), and there are ticks without a step: so many before the first step, before each other
@@ -237,7 +244,8 @@ class Issue(wiring.Component):
         if params.drain_sizes:
             self._elaborate_drain(m, platform, item, draining, may_emit)
         else:
-            m.d.comb += self.tag_valid.eq(self.go & item.piece_last if params.pieces else self.go)
+            sent = self.go & item.piece_last if params.pieces else self.go & self._inside(item)
+            m.d.comb += self.tag_valid.eq(sent)
         self._elaborate_room(m, may_emit, parameters)
         if params.accumulators:
             self._elaborate_hazard(m, item, hazard)
@@ -286,8 +294,16 @@ class Issue(wiring.Component):
         if self._params.pieces:
             return item.piece_last & item.reduce_last
         if not self._params.drain_sizes:
-            return item.reduce_last
+            return item.reduce_last & self._inside(item)
         return item.reduce_last & ~self._shifts if self._params.drain_modes else 0
+
+    def _inside(self, item):
+        """Whether the products of a step belong to an output."""
+        inside = Const(1)
+        for n in range(self._params.checks):
+            at = item[f"z{n}"]
+            inside = inside & (at >= 0) & (at < self.config[f"z{n}_limit"])
+        return inside
 
     def _elaborate_tag(self, m, item):
         """The tag of a step."""

@@ -91,7 +91,10 @@ class InputBus(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         layer, address, bits = self.layer, self.address, self._pe.operand_bits
-        active, held, base = Signal(), Signal(ROW_BITS), Signal(self._pe.slot_bits + 1)
+        active, base = Signal(), Signal(self._pe.slot_bits + 1)
+        # Below 0 where outputs lie farther apart than a filter reaches: what is given back between
+        # them may not have come yet.
+        held = Signal(signed(AHEAD_BITS))
         following = Signal.like(base)
         column = Signal()  # the last request of a column
         words = [self.words[n * self._width :][: self._width] for n in range(ELEMENTS)]

@@ -205,6 +205,10 @@ def complete_layer(rng: random.Random, operation: Operation, sizes) -> LayerShap
             if not rank.is_plain:
                 ends = [rank.coefficient(d, symbols) * (sizes[d] - 1) for d in rank.dimensions]
                 reach = sum(max(0, end) for end in ends)
+                if reach + rank.offset(symbols) < 0:  # all border: nothing would bound the loops
+                    symbols |= {
+                        s: 0 for term in rank.terms if not term.dimension for s in term.symbols
+                    }
                 extent = 1 + rank.offset(symbols) + reach - rng.randint(0, 1)
                 extents[rank.name] = max(1, extent)
     return LayerShape(sizes, symbols, extents)

@@ -22,11 +22,9 @@ SIDES = (4, 3)
 
 REFUSED = {
     "batched_matmul_spatial": "nest.rows.b: the loop over 'b' lies on the rows, and B has other",
-    "conv1d_q_w": "operation.einsum: the rank s=w-q of W is no dimension as it is",
-    "conv1d_s_w": "operation.einsum: the rank q=w-s of O is no dimension as it is",
-    "conv1d_w_q": "links.moving: an accelerator feeds every lane in every step",
-    "conv1d_w_s": "operation.einsum: the rank q=w-s of O is no dimension as it is",
-    "mttkrp": "operation.einsum: an accelerator multiplies two operands, not 3",
+    "conv1d_w_q_moving": "links.moving: an accelerator feeds every lane in every step",
+    "conv1d_w_s_columns": "nest.columns.w: the loop over 'w' lies on the columns and leads to",
+    "mttkrp_output_stationary": "nest.rows.i: the loop over 'i' lies on the rows, and X has other",
     "row_stationary": "links.phases: an accelerator feeds every lane in every step",
     "row_stationary_folded": "links.phases: an accelerator feeds every lane in every step",
     "shidiannao": "links.shift.O: sums are shifted out, a byte to each of 8 words",
