@@ -42,11 +42,15 @@ def link_text(link: LinkFacts) -> str:
         held = f"{count_text(link.ticks, 'register')} that advance{'s' * one} on ticks"
         always = f", then {link.delay} that always run{'s' * (link.delay == 1)}"
         registers = held + (always if link.delay else "")
+    where = ways.get(link.vector, "")
+    if link.kind == "reduce_tree":
+        where, registers = "", "PEs in a line add up as a tree"
     delay = f"{link.delay}"
     if link.crossing:
         delay += f" or {link.delay + link.crossing}"
-        registers += f", and up to {link.crossing} more to another group"
-    text = f"{link.kind} along {link.vector}, delay {delay}: {ways.get(link.vector, '')}"
+        more = "register" if link.kind == "reduce_tree" else "more"
+        registers += f", and up to {link.crossing} {more} to another group"
+    text = f"{link.kind} along {link.vector}, delay {delay}: {where}"
     return f"{text}{registers}, because {link.because}"
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from emitted_designs import CONVOLUTIONS, PRODUCTS, accelerator, bare_array, with_idioms
 
-from rtl_gen.flow.design import VerilogDesign
+from rtl_gen.flow.design import VerilogDesign, array_verilog
 from rtl_gen.sim.compiler import find_toolchain
+from rtl_gen.spec.parse import load_design
 
 PROJECT = Path(__file__).resolve().parents[2]
 WAIVERS = (PROJECT / "testbench" / "generated.vlt", Path(__file__).with_name("top.vlt"))
@@ -172,3 +173,10 @@ def _compile_with_icarus(design: VerilogDesign, folder: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr
+
+
+def test_an_array_with_tagged_buses_alone():
+    design = load_design(PROJECT / "dataflows" / "row_stationary.yaml")
+    array = array_verilog(design)
+    assert array.top == "row_stationary_tagged_array"
+    assert f"module {array.top}(" in array.text
