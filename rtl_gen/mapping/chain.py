@@ -123,6 +123,8 @@ def chain_layers(
 
 def _too_large(machine: Machine, layers: list[ChainedLayer]) -> set[int]:
     """Layers whose outputs would fit no memory even alone: no attempt need be made to keep them."""
+    if not machine.reads_on_chip:
+        return set()
     most = max(whole_memory(machine, memory).words for memory in MEMORIES)
     return {n for n, one in enumerate(layers) if _whole_words(machine, one.layer) > most}
 
@@ -162,9 +164,7 @@ class _Chain:
 
     def _kept(self, n: int) -> bool:
         """Whether the output of a layer stays on chip."""
-        # A FIFO is read in the order of filling only.
-        random_access = self.machine.idiom("input") != "fifo"
-        return random_access and n in self.last_reader and n not in self.spilled
+        return self.machine.reads_on_chip and n in self.last_reader and n not in self.spilled
 
     def _stored(self, n: int) -> bool:
         """Whether the output of a layer is written to main memory."""

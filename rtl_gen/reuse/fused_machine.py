@@ -105,6 +105,11 @@ class FusedMachine(Machine):
         for number, mode in enumerate(self.reuse.modes):
             dataflow = mode.reuse.placement.dataflow
             try:
+                if dataflow.tagged:
+                    raise SpecError(
+                        "an array whose PEs are fed by tagged buses has one dataflow",
+                        key="links.tagged",
+                    )
                 alone.append(Machine(replace(self.design, dataflow=dataflow, others=())))
             except SpecError as error:
                 raise self.design.naming(dataflow, error) from None

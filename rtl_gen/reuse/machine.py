@@ -145,6 +145,11 @@ class Machine(ArrayWords):
         """How a buffer hands words over."""
         return self.design.buffers.idiom(name)
 
+    @property
+    def reads_on_chip(self) -> bool:
+        """Whether a layer may read its input where another left it: not through a FIFO."""
+        return self.idiom("input") != "fifo"
+
     def tile_room(self, name: str, words: int | None = None) -> int:
         """Words of a tile at most: half of a double buffer; a FIFO keeps no tile.
 

@@ -76,6 +76,11 @@ class TaggedMachine(Machine):
                 raise SpecError(
                     f"{name} comes or leaves on a bus; it has no {key}", key=f"links.{key}.{name}"
                 )
+        if flow.skew is not None:
+            raise SpecError(
+                "rows of PEs with scratchpads follow each other by whole periods; there is no skew",
+                key="links.skew",
+            )
         _ = self.roles
         self._check_loops()
         for name in ("input", "weights"):
@@ -124,6 +129,19 @@ class TaggedMachine(Machine):
             c=self.blocked_dimension(operation.activation),
             k=self.blocked_dimension(operation.output),
         )
+        if p == q or r == s:
+            raise SpecError(
+                f"with tagged buses the columns and the inner loop must slide over two ranks, not "
+                f"both over that of {q!r}",
+                key="links.tagged",
+            )
+        if found.c not in operation.reduced or found.k in operation.reduced:
+            raise SpecError(
+                f"with tagged buses sums run over the channels of {operation.activation.name}, "
+                f"along which its words lie, and not over those of {operation.output.name}; "
+                f"{found.c!r} and {found.k!r} are no such",
+                key="links.tagged",
+            )
         run = operation.activation.rank(self.contiguous_rank) if self.contiguous_rank else None
         if run is None or q not in run.dimensions:
             raise SpecError(
@@ -146,7 +164,8 @@ class TaggedMachine(Machine):
             others = [d for d in rank.dimensions if d != dimension]
             if dimension in rank.dimensions and not rank.is_plain and len(others) == 1:
                 reduced = self.operation.reduced
-                if dimension not in reduced and others[0] in reduced:
+                forward = all(term.coefficient > 0 for term in rank.terms if term.dimension)
+                if dimension not in reduced and others[0] in reduced and forward:
                     return dimension, others[0]
         raise SpecError(
             f"with tagged buses {where} must run over outputs of a window, such as p of h = p + r; "
@@ -195,11 +214,16 @@ class TaggedMachine(Machine):
                 f"come",
                 key="scratchpads.weights",
             )
-        for name, words in (("input", self.burst_words), ("weights", self.burst_words)):
+        burst, block = (self.burst_words, "a burst of the bus"), "the parameters of a block"
+        for name, (words, what) in {
+            "input": burst,
+            "weights": burst,
+            "parameters": max(burst, (self.parameter_words, block)),
+        }.items():
             if self.buffer_words(name) < words:
                 raise SpecError(
-                    f"{self.buffer_words(name)} words of {self.block} bytes are less than a burst "
-                    f"of the bus; at least {words * self.block} bytes are needed",
+                    f"{self.buffer_words(name)} words of {self.block} bytes are less than {what}; "
+                    f"at least {words * self.block} bytes are needed",
                     key=f"buffers.{name}",
                 )
         longest = 1 + max(record.words for record in self.records.values())
@@ -236,6 +260,7 @@ class TaggedMachine(Machine):
     # In the terms of a machine with ordinary lanes
 
     moving = None
+    reads_on_chip = False
     input_held = True
     weights_held = False
     input_depth = weight_depth = sums_kept = 0  # scratchpads have addresses of their own
