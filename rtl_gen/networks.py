@@ -14,7 +14,7 @@ from .nn.lower import LoweredNetwork, lower
 from .reuse.machine import Machine
 from .sim.explain_mismatch import explain
 from .sim.layers import LayerCheck, golden_output
-from .sim.programs import ProgramResult, run_programs
+from .sim.programs import CYCLES_AT_LEAST, ProgramResult, run_programs
 from .sim.run import Simulation
 
 __all__ = ["LayerRun", "Network", "NetworkRun", "map_graph", "run_network"]
@@ -144,7 +144,7 @@ class NetworkRun:
     @property
     def problems(self) -> tuple[str, ...]:
         """What went wrong but for wrong values; empty for a good run."""
-        return (*self.checked.problems, *self.done.problems)
+        return self.checked.problems or self.done.problems
 
     @property
     def exact(self) -> bool:
@@ -179,6 +179,8 @@ class NetworkRun:
     def mac_use(self) -> float:
         """The network's MACs over PEs times cycles, from the start to the interrupt."""
         design = self.network.machine.design
+        if not self.done.counters:
+            return 0.0
         return sum(one.macs for one in self.layers) / (
             design.rows * design.columns * max(1, self.done.cycles)
         )
@@ -199,18 +201,24 @@ def run_network(
 ) -> NetworkRun:
     """Run a network twice: with every output stored, to compare it; and as it is, to measure it.
 
+    What has problems in the first run is not measured.
+
     ``on_progress`` is called with the name of what runs and its cycles.
     """
     (checked,) = run_programs(
         simulation, [("every tensor", network.checked)], fetched=(True,), on_progress=on_progress
     )
-    (done,) = run_programs(
-        simulation,
-        [("the network", network.program)],
-        fetched=(True,),
-        completions=True,
-        on_progress=on_progress,
-    )
+    done = checked
+    if not checked.problems:
+        (done,) = run_programs(
+            simulation,
+            [("the network", network.program)],
+            fetched=(True,),
+            completions=True,
+            # What waits for a completion that is never seen does not wait for ever.
+            cycle_limit=2 * checked.cycles + CYCLES_AT_LEAST,
+            on_progress=on_progress,
+        )
     golden = run_graph(network.graph, network.inputs)
     lowered, layers = network.lowered, []
     for n, (step, cycles) in enumerate(zip(network.program.steps, _cycles(network, done))):

@@ -1,6 +1,7 @@
 """The numbers of a layer: random ones from a seed, or a user's own."""
 
 import lzma
+import tokenize
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ DAMAGED = (
     MemoryError,
     OSError,
     RuntimeError,  # and what derives from it: encrypted, or compressed in a way zipfile lacks
+    SyntaxError,  # of an array's header
+    tokenize.TokenError,
     ValueError,
     lzma.LZMAError,
     zlib.error,

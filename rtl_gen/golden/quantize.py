@@ -145,7 +145,8 @@ def activation_range(kind: str, scale: float, zero: int) -> tuple[int, int]:
     ]
 
     def quantized(real: int) -> int:
-        value = np.float32(real) / np.float32(scale)
+        with np.errstate(over="ignore"):  # what is no number then is refused by int()
+            value = np.float32(real) / np.float32(scale)
         return zero + int(np.sign(value) * np.floor(np.abs(value) + np.float32(0.5)))
 
     act_min = -128 if low is None else max(-128, quantized(low))

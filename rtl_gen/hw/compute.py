@@ -220,7 +220,8 @@ class Compute(wiring.Component):
                 array.control[f"swap{n}"].eq(ticks.swap),
             ]
         if machine.weight_depth > 1:
-            self._address(m, array, number, ticks, issue.step.weight_register)
+            for n in machine.weight_numbers:
+                self._address(m, array, n, ticks, issue.step.weight_register)
             m.d.comb += ticks.words.eq(words.tag)
         m.d.comb += [
             lanes.advance.eq(ticks.tick),

@@ -36,6 +36,8 @@ class ChainedLayer:
         What is added to its output: an array, or the number of an earlier layer; None: nothing.
     addition
         How it is added.
+    stored
+        Whether its output is written to main memory even if it stays on chip for a later layer.
     """
 
     layer: Layer
@@ -43,6 +45,7 @@ class ChainedLayer:
     source: int | np.ndarray
     residual: int | np.ndarray | None = None
     addition: Addition | None = None
+    stored: bool = False
 
 
 def _check(machine: Machine, before: list[ChainedLayer], chained: ChainedLayer) -> None:
@@ -163,6 +166,10 @@ class _Chain:
         random_access = self.machine.idiom("input") != "fifo"
         return random_access and n in self.last_reader and n not in self.spilled
 
+    def _stored(self, n: int) -> bool:
+        """Whether the output of a layer is written to main memory."""
+        return self.store_all or self.layers[n].stored or not self._kept(n)
+
     def _on_chip(self, read) -> bool:
         return isinstance(read, int) and self._kept(read)
 
@@ -195,7 +202,7 @@ class _Chain:
         placing = Placing(
             source=source,
             whole=whole,
-            stored=self.store_all or not self._kept(n),
+            stored=self._stored(n),
             adds=loads,
             free_input=not isinstance(chained.source, int),
             input_words=input_place.words if input_place else None,
@@ -215,7 +222,7 @@ class _Chain:
             chained.data,
             source=read,
             after=self._after(n, "input", input_place) if input_place else 0,
-            stored=self.store_all or not self._kept(n),
+            stored=self._stored(n),
             input_place=input_place,
             output_place=output_place,
             added=added,

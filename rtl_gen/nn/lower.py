@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -9,8 +10,8 @@ from rtl_gen.mapping.chain import ChainedLayer
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
-from rtl_gen.nn.fuse import fuse_additions
-from rtl_gen.nn.graph import Graph, ModelError, Node
+from rtl_gen.nn.fuse import FusedAddition, fuse_additions
+from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node
 from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode
 from rtl_gen.nn.pooling import average_pool_node
 from rtl_gen.nn.to_program import OperationNode, diagonal, to_operation
@@ -30,29 +31,47 @@ class LoweredNetwork:
         The network.
     nodes
         The layers that run, in their order.
-    gives
-        Of each layer the activation that it gives: the sum, where an addition is fused into it.
+    fused
+        By the number of a layer, the addition that takes its output.
     """
 
     graph: Graph
     nodes: tuple[OperationNode, ...]
-    gives: tuple[str, ...]
+    fused: dict[int, FusedAddition]
+
+    @cached_property
+    def gives(self) -> tuple[str, ...]:
+        """Of each layer the activation that it gives: the sum, where an addition is fused in."""
+        return tuple(
+            self.fused[n].node.output if n in self.fused else node.node.output
+            for n, node in enumerate(self.nodes)
+        )
 
     def chain(self, inputs: dict[str, np.ndarray]) -> list[ChainedLayer]:
         """The layers for a program, with the network's inputs (n, h, w, c) or (n, features)."""
-        additions = [node for node in self.graph.nodes if isinstance(node, AdditionNode)]
-        sources = {}
-        for node in self.nodes:
-            if node.node.input in inputs:
-                sources[node.node.input] = node.source(inputs[node.node.input])
-        return fuse_additions(self.nodes, additions, sources)
+        made = {name: n for n, name in enumerate(self.gives)}
+        wanted = {port.tensor for port in self.graph.outputs}
+        layers = []
+        for n, node in enumerate(self.nodes):
+            name, added = node.node.input, self.fused.get(n)
+            layer = ChainedLayer(
+                node.layer,
+                node.data,
+                made[name] if name in made else node.source(inputs[name]),
+                stored=self.gives[n] in wanted,
+            )
+            if added:
+                residual = made.get(added.residual)
+                if residual is None:
+                    residual = node.as_output(inputs[added.residual])
+                layer = replace(layer, residual=residual, addition=added.addition)
+            layers.append(layer)
+        return layers
 
     def name(self, number: int) -> str:
         """A layer's name, with that of the addition that is fused into it."""
-        node, gives = self.nodes[number], self.gives[number]
-        added = [one.name for one in self.graph.nodes if one.output == gives]
-        own = node.node.name
-        return own if node.node.output == gives else f"{own} + {added[0]}"
+        own = self.nodes[number].node.name
+        return f"{own} + {self.fused[number].node.name}" if number in self.fused else own
 
     def macs(self, number: int) -> int:
         """The network's own MACs of a layer, however it runs: a pool has none."""
@@ -62,9 +81,8 @@ class LoweredNetwork:
 
     def result(self, number: int, output: np.ndarray) -> np.ndarray:
         """The output of a layer, as the graph stores the activation that it gives."""
-        return (
-            self.nodes[number].result(output).reshape(self.graph.tensors[self.gives[number]].shape)
-        )
+        shape = self.graph.tensors[self.gives[number]].shape
+        return self.nodes[number].result(output).reshape(shape)
 
 
 def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
@@ -78,54 +96,77 @@ def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
     ModelError
         With the names of all nodes that the design does not run.
     """
-    nodes, problems = [], []
+    inputs = {port.tensor for port in graph.inputs}
+    shapes = {name: graph.tensors[name].shape[1:] for name in inputs}
+    nodes, additions, problems = [], [], []
     for node in graph.nodes:
-        if isinstance(node, AdditionNode):
-            continue
         try:
-            nodes.append(_lowered(graph, node, machine))
+            if isinstance(node, AdditionNode):
+                additions.append(node)
+                shapes[node.output] = _added_shape(node, shapes)
+                continue
+            nodes.append(_lowered(graph, node, machine, shapes, node.input in inputs))
+            shapes[node.output] = nodes[-1].node.output_shape[1:]
         except ModelError as error:
             problems.append(str(error))
+            shapes[node.output] = graph.tensors[node.output].shape[1:]
+    given = [port.tensor for port in graph.outputs]
+    read = {*(node.node.input for node in nodes), *given}
+    if not problems:
+        made = [node.node.output for node in nodes]
+        fused, problems = fuse_additions(made, additions, inputs=inputs, read=read)
+        problems += [f"output {name}: no layer gives it" for name in given if name in inputs]
     if problems:
         listed = "".join(f"\n  {problem}" for problem in problems)
         raise ModelError(f"{graph.name}: {machine.design.name} cannot run it because of{listed}")
-    gives = [node.node.output for node in nodes]
-    for node in graph.nodes:
-        if isinstance(node, AdditionNode):
-            lacking = [name for name in node.inputs if name not in gives]
-            if lacking:
-                raise ModelError(f"{node.name}: no layer gives its operand {lacking[0]}")
-            # Fused into the later of the two layers whose outputs it adds.
-            gives[max(gives.index(name) for name in node.inputs)] = node.output
-    return LoweredNetwork(graph, tuple(nodes), tuple(gives))
+    return LoweredNetwork(graph, tuple(nodes), fused)
 
 
-def _lowered(graph: Graph, node: Node | PoolNode, machine: Machine) -> OperationNode:
+def _lowered(
+    graph: Graph, node: GraphNode, machine: Machine, shapes: dict, of_network: bool
+) -> OperationNode:
+    """A layer; ``shapes`` are those in which activations lie in memory, images apart."""
     if isinstance(node, PoolNode) and node.kind == "average":
-        pool = average_pool_node(
-            name=node.name,
-            image=node.image[:2],
-            channels=node.image[2],
-            kernel=node.kernel,
-            stride=node.stride,
-            pad=node.pad,
-            act_min=node.act_min,
-            act_max=node.act_max,
-            input=node.input,
-            output=node.output,
-        )
-        node = replace(
-            pool, layer=replace(pool.layer, sizes=pool.layer.sizes | {"n": _batch(graph)})
-        )
+        node = _as_layer(node, graph.tensors[graph.inputs[0].tensor].shape[0])
     if not isinstance(node, Node):
         what = "softmax" if isinstance(node, SoftmaxNode) else "a maximum pool"
         raise ModelError(f"{node.name}: no hardware for {what} yet")
-    image = graph.tensors[node.input].shape[1:3]
-    return _cheapest(node, machine, image if len(image) == 2 else (1, 1))
+    shape = shapes[node.input]
+    if node.layer.operation != "matmul" and not of_network:
+        _check_image(node.name, node.input_shape[1:], shape)
+    return _cheapest(node, machine, shape[:2] if len(shape) == 3 else (1, 1))
 
 
-def _batch(graph: Graph) -> int:
-    return graph.tensors[graph.inputs[0].tensor].shape[0]
+def _as_layer(node: PoolNode, batch: int) -> Node:
+    pool = average_pool_node(
+        name=node.name,
+        image=node.image[:2],
+        channels=node.image[2],
+        kernel=node.kernel,
+        stride=node.stride,
+        pad=node.pad,
+        act_min=node.act_min,
+        act_max=node.act_max,
+        input=node.input,
+        output=node.output,
+    )
+    return replace(pool, layer=replace(pool.layer, sizes=pool.layer.sizes | {"n": batch}))
+
+
+def _added_shape(node: AdditionNode, shapes: dict) -> tuple[int, ...]:
+    """The shape in which a sum lies: that of its operands, which must be one."""
+    first, second = (shapes[name] for name in node.inputs)
+    _check_image(node.name, first, second)
+    return max(first, second, key=len)
+
+
+def _check_image(name: str, wanted: tuple[int, ...], lies: tuple[int, ...]) -> None:
+    """Activations lie by blocks of channels: other rows, columns, channels are other places."""
+    if [size for size in wanted if size > 1] != [size for size in lies if size > 1]:
+        raise ModelError(
+            f"{name}: takes images of {wanted} that lie in memory as {lies}; such a reshape would "
+            f"have to move data"
+        )
 
 
 def _cheapest(node: Node, machine: Machine, image: tuple[int, int]) -> OperationNode:

@@ -109,19 +109,23 @@ class _Reader(TensorReader):
             raise Refusal("the operator is not supported")
         given = sum(one >= 0 for one in operator.inputs)
         least, most = INPUTS[operator.kind]
-        if not least <= given <= most or len(operator.outputs) != 1 or -1 in operator.inputs[:1]:
+        left_out = -1 in operator.inputs[:least] or -1 in operator.outputs
+        if not least <= given <= most or len(operator.outputs) != 1 or left_out:
             raise Refusal(
                 f"must have {least if least == most else f'{least} to {most}'} inputs and 1 "
                 f"output, not {given} and {len(operator.outputs)}"
             )
-        OPERATORS[operator.kind](self, _title(number, operator), operator)
+        try:
+            OPERATORS[operator.kind](self, _title(number, operator), operator)
+        except (ValueError, OverflowError) as error:  # numbers that no kernel takes
+            raise Refusal(str(error)) from error
 
     def _read_convolution(self, name: str, operator: Operator) -> None:
         depthwise = operator.kind == "DEPTHWISE_CONV_2D"
         weight = self.weight(operator.inputs[1], 4, axis=3 if depthwise else 0)
         data = weight.data.transpose(3, 1, 2, 0) if depthwise else weight.data  # k r s c
-        if depthwise and weight.shape[0] != 1:
-            raise Refusal(f"depthwise weights must be (1, r, s, k), not {weight.shape}")
+        if depthwise and data.shape[3] != 1:
+            raise Refusal(f"depthwise weights must be (1, r, s, k), not {weight.data.shape}")
         k, r, s, depth = data.shape
         x, y = self.activation(operator.inputs[0]), self.make(operator.outputs[0])
         bias = self._bias(operator, k)
@@ -134,23 +138,20 @@ class _Reader(TensorReader):
             "stride": self._pair(operator, "StrideH", "StrideW"),
             "dilation": self._pair(operator, "DilationHFactor", "DilationWFactor"),
         }
-        try:
-            layer = conv2d(
-                name=name,
-                n=n,
-                k=k,
-                c=c,
-                h=h,
-                w=w,
-                r=r,
-                s=s,
-                groups=c // depth,
-                pad=_padding(operator, (h, w), (r, s), **window),
-                quantization=self._quantization(operator),
-                **window,
-            )
-        except ValueError as error:
-            raise Refusal(str(error)) from error
+        layer = conv2d(
+            name=name,
+            n=n,
+            k=k,
+            c=c,
+            h=h,
+            w=w,
+            r=r,
+            s=s,
+            groups=c // depth,
+            pad=_padding(operator, (h, w), (r, s), **window),
+            quantization=self._quantization(operator),
+            **window,
+        )
         multiplier, shift = self._factors(operator, weight, k)
         self._add_layer(layer, np.ascontiguousarray(data), bias, multiplier, shift, x, y)
 
@@ -158,7 +159,7 @@ class _Reader(TensorReader):
         if operator.options.get("WeightsFormat", 0):
             raise Refusal("weights must be in the default format, not shuffled")
         weight = self.weight(operator.inputs[1], 2, axis=0)
-        n, k = weight.shape
+        n, k = weight.data.shape
         x, y = self.activation(operator.inputs[0]), self.make(operator.outputs[0])
         bias = self._bias(operator, n)
         if x is None:
@@ -191,9 +192,8 @@ class _Reader(TensorReader):
             rounding=self.rounding,
         )
         inputs = (first.stored, second.stored)
-        self.nodes.append(
-            AdditionNode(name=name, addition=addition, inputs=inputs, output=y.stored)
-        )
+        node = AdditionNode(name=name, addition=addition, inputs=inputs, output=y.stored)
+        self._add(node, first.shape, y)
 
     def _read_pool(self, name: str, operator: Operator) -> None:
         self._same_scale(operator)
@@ -216,17 +216,14 @@ class _Reader(TensorReader):
             input=x.stored,
             output=y.stored,
         )
-        self.nodes.append(node)
+        self._add(node, node.run(np.zeros((1, *image), np.int8)).shape, y)
 
     def _read_softmax(self, name: str, operator: Operator) -> None:
         made = self.quantized(operator.outputs[0])
         if (float(made.scales[0]), int(made.zeros[0])) != (SOFTMAX_SCALE, SOFTMAX_ZERO):
             raise Refusal("its output must have scale 1/256 and zero point -128")
         source = self.quantized(operator.inputs[0])
-        try:
-            factors = softmax_factor(float(source.scales[0]), operator.options.get("Beta", 0.0))
-        except ValueError as error:
-            raise Refusal(str(error)) from error
+        factors = softmax_factor(float(source.scales[0]), operator.options.get("Beta", 0.0))
         x, y = self.activation(operator.inputs[0]), self.make(operator.outputs[0])
         if x is None:
             return
@@ -283,10 +280,7 @@ class _Reader(TensorReader):
         product = x.scales[0] * weight.scales
         if operator.kind == "FULLY_CONNECTED" and len(weight.scales) == 1:
             product = product.astype(np.float32).astype(np.float64)  # as TFLite rounds it
-        try:
-            multiplier, shift = quantize_multiplier(product / y.scales[0])
-        except ValueError as error:
-            raise Refusal(str(error)) from error
+        multiplier, shift = quantize_multiplier(product / y.scales[0])
         multiplier = np.broadcast_to(multiplier, channels).astype(np.int32)
         return multiplier, np.broadcast_to(shift, channels).astype(np.int32)
 
@@ -324,8 +318,12 @@ class _Reader(TensorReader):
             input=x.stored,
             output=y.stored,
         )
-        if int(np.prod(node.output_shape)) != int(np.prod(y.shape)):
-            raise Refusal(f"its output is {node.output_shape}, but the file says {y.shape}")
+        self._add(node, node.output_shape, y)
+
+    def _add(self, node: GraphNode, shape: tuple[int, ...], y: Seen) -> None:
+        """Keep a node that gives images of a shape, of which the first dimension does not count."""
+        if int(np.prod(shape[1:])) != int(np.prod(y.shape[1:])):
+            raise Refusal(f"its output is {shape}, but the file says {y.shape}")
         self.nodes.append(node)
 
 

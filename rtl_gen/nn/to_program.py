@@ -45,6 +45,14 @@ class OperationNode:
         n, g, h, w, c = self.input_shape
         return x.reshape(n, h, w, g, c).transpose(0, 3, 1, 2, 4)
 
+    def as_output(self, y: np.ndarray) -> np.ndarray:
+        """An activation of the shape of the node's output, as the operation's output."""
+        y = np.asarray(y, dtype=np.int8)
+        if len(self.output_shape) != 5:
+            return y.reshape(self.output_shape)
+        n, g, p, q, k = self.output_shape
+        return y.reshape(n, p, q, g, k).transpose(0, 3, 1, 2, 4)
+
     def result(self, y: np.ndarray) -> np.ndarray:
         """The operation's output, as the node's: (n, p, q, k) or (m, n)."""
         y = np.asarray(y, dtype=np.int8).reshape(self.output_shape)

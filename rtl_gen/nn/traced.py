@@ -11,14 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rtl_gen.golden.elementwise import AddFactors
 from rtl_gen.golden.quantize import Rounding
-from rtl_gen.mapping.addition import Addition
 from rtl_gen.nn.graph import Node
-from rtl_gen.nn.pooling import average_pool_node
 from rtl_gen.spec.layer import Layer, Quantization, conv2d, matmul
 
-__all__ = ["TracedAddition", "TracedLayer", "read_additions", "read_traced"]
+__all__ = ["TracedLayer", "read_traced"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,17 +27,10 @@ class TracedLayer:
     outputs: np.ndarray
 
 
-def read_traced(
-    folder: str | Path, rounding: Rounding = "double", *, pools: bool = False
-) -> list[TracedLayer]:
+def read_traced(folder: str | Path, rounding: Rounding = "double") -> list[TracedLayer]:
     """The convolutions and fully connected layers of a traced network; others are left out.
 
     Layers are of batch 1 and are named ``opNN`` by their place in the network.
-
-    Parameters
-    ----------
-    pools
-        Whether average pools are given as well, as depthwise convolutions.
     """
     folder = Path(folder)
     graph = json.loads((folder / "graph.json").read_text())
@@ -59,71 +49,7 @@ def read_traced(
             inputs = tensors[op["inputs"][0]][: len(outputs)]
             node = _node(name, op, weights, rounding)
             layers.append(TracedLayer(node=node, inputs=inputs, outputs=outputs))
-        if op["op"] == "AVERAGE_POOL_2D" and pools:
-            inputs = tensors[op["inputs"][0]][: len(outputs)]
-            layers.append(TracedLayer(node=_pool(name, op), inputs=inputs, outputs=outputs))
     return layers
-
-
-def _pool(name: str, op: dict) -> Node:
-    return average_pool_node(
-        name=name,
-        image=tuple(op["in_shape"][1:3]),
-        channels=op["in_shape"][3],
-        kernel=tuple(op["kernel"]),
-        stride=tuple(op["stride"]),
-        pad=tuple(op["pad_tlbr"]),
-        act_min=op["act_min"],
-        act_max=op["act_max"],
-        input=str(op["inputs"][0]),
-        output=str(op["output"]),
-    )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TracedAddition:
-    """A residual addition, the tensors that it adds and gives, and what came out.
-
-    ``addition`` is that of the first input, as a layer's own output, and the second.
-    """
-
-    name: str
-    addition: Addition
-    inputs: tuple[str, str]
-    output: str
-    outputs: np.ndarray
-
-
-def read_additions(folder: str | Path, rounding: Rounding = "double") -> list[TracedAddition]:
-    """The residual additions of a traced network, named ``opNN`` by their place in it."""
-    folder = Path(folder)
-    graph = json.loads((folder / "graph.json").read_text())
-    with np.load(folder / f"{folder.name}_trace.npz") as file:
-        traced = dict(file)
-    found = []
-    for op in graph["ops"]:
-        if op["op"] != "ADD":
-            continue
-        addition = Addition(
-            factors=AddFactors(*(tuple(op[name]) for name in ("m1", "m2", "mo"))),
-            own_zero=op["x_zp"],
-            residual_zero=op["x2_zp"],
-            output_zero=op["y_zp"],
-            act_min=op["act_min"],
-            act_max=op["act_max"],
-            rounding=rounding,
-        )
-        name = f"op{op['i']:02d}"
-        found.append(
-            TracedAddition(
-                name=name,
-                addition=addition,
-                inputs=(str(op["inputs"][0]), str(op["inputs"][1])),
-                output=str(op["output"]),
-                outputs=traced[f"{name}_ADD"],
-            )
-        )
-    return found
 
 
 def _node(name: str, op: dict, weights: dict[str, np.ndarray], rounding: Rounding) -> Node:

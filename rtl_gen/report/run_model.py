@@ -1,6 +1,5 @@
 """Runs a network's file on a design: the command `rtl-gen run`."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from ..api import LoadedDesign
 from ..networks import Network, NetworkRun, map_graph, run_network
 from ..nn.graph import Graph, ModelError
 from ..nn.model_file import read_model
+from ..operands import DAMAGED
 from ..sim.run import Simulation
 from .tables import plain_table, progress
 
@@ -56,7 +56,7 @@ def run_model(
     graph = read_model(model, batch=max((len(one) for one in arrays.values()), default=1))
     if until:
         graph = graph.until(until)
-    given = _given(graph, arrays, inputs) if inputs else _random(graph, seed or 1)
+    given = _given(graph, arrays, inputs) if inputs else _random(graph, 1 if seed is None else seed)
     network = map_graph(design.machine, graph, given)
     with console.status("building the simulation; the first time this takes a minute or two"):
         build = design.build()
@@ -83,7 +83,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             arrays = {name: file[name] for name in file.files}
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
+    except (*DAMAGED, AttributeError, TypeError):
         raise ModelError(f"{path}: not an .npz file of plain arrays") from None
     for name, array in arrays.items():
         if array.ndim < 1 or not len(array):

@@ -6,6 +6,7 @@ at every link is built for each file, one after the other.
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 from ..mapping.mapper import choose_mapping
@@ -38,8 +39,8 @@ at the PEs of the simulated design (`rtl_gen/sim/link_counters.py`). There is no
 but equal is expected. `make traffic` runs the simulations and writes this page;
 `rtl-gen traffic FILE LAYER --sim` does the same for any layer on any design.
 
-A word of a link counts in every step, load tick, drain tick or tick of a moving input, also where a
-ragged tile leaves the PE without work.
+A dash stands where no simulation has counted yet. A word of a link counts in every step, load tick,
+drain tick or tick of a moving input, also where a ragged tile leaves the PE without work.
 """
 
 SHAPES = ((4, 4), (9, 4), (10, 5))
@@ -67,7 +68,7 @@ def small_machine(file: Path) -> Machine:
 
 def sample_layer(machine: Machine, *, fits: bool = False) -> Layer:
     """A layer of several tiles; or one that ``fits`` the array, with channels for each PE."""
-    operation, block = machine.operation, machine.block
+    operation, block, design = machine.operation, machine.block, machine.design
     affine = [rank for tensor in operation.tensors for rank in tensor.ranks if not rank.is_plain]
     window, sizes = {d for rank in affine for d in rank.dimensions}, {}
     for d in operation.dimensions:
@@ -78,6 +79,8 @@ def sample_layer(machine: Machine, *, fits: bool = False) -> Layer:
             sizes[d] = 3 if d in operation.summed else 4 * on_array
         else:
             sizes[d] = on_array if fits else block * on_array
+    first, *rest = operation.summed
+    sizes[first] = min(sizes[first], design.formats.reduction // prod(sizes[d] for d in rest))
     terms = [term for t in operation.tensors for rank in t.ranks for term in rank.terms]
     factors = {symbol for term in terms if term.dimension for symbol in term.symbols}
     symbols = {symbol: int(symbol in factors) for symbol in operation.symbols}
@@ -114,7 +117,7 @@ def _first_layer(machine: Machine) -> Layer | None:
 
 
 def predicted(file: Path) -> Rows:
-    """What a file's layers move, in closed form."""
+    """What a file's layers move, in closed form; not counted."""
     return [(mapping, compare_traffic(mapping)) for mapping in _mapped(small_machine(file))]
 
 
@@ -163,20 +166,23 @@ def _section(mapping: Mapping, rows: list[TrafficRow]) -> str:
     lines = [what, ""]
     lines += ["| port or link | predicted | counted |", "|---|---:|---:|"]
     for row in rows:
-        seen = row.predicted if row.counted is None else row.counted
-        lines.append(f"| {row.name} | {row.predicted:,} | {seen:,} |")
+        seen = "-" if row.counted is None else f"{row.counted:,}"
+        lines.append(f"| {row.name} | {row.predicted:,} | {seen} |")
     return "\n".join([*lines, ""])
 
 
 def write_traffic(project: Path) -> None:
-    """Simulate every file, and write the page."""
+    """Simulate file after file, and write the page each time: what comes later is predicted."""
+    found: dict[Path, Rows] = {}
 
-    def told(file: Path) -> Rows:
+    def known(file: Path) -> Rows:
+        return found.get(file) or found.setdefault(file, predicted(file))
+
+    files = sorted((project / "dataflows").glob("*.yaml"))
+    for file in (file for file in files if not load_design(file).dataflow.tagged):
+        found[file] = counted(file)
+        (project / PAGE).write_text(traffic_page(project, known))
         print(file.stem, flush=True)
-        return counted(file)
-
-    text = traffic_page(project, told)
-    (project / PAGE).write_text(text)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ def check_operands(machine: "Machine") -> None:
     Raises
     ------
     SpecError
-        If one is held and another is not, or they are shifted in along different axes.
+        If one is held and another is not, or they are shifted in along different axes, or PEs hold
+        another number of words of each.
     """
     operands = [machine.reuse.operands[n] for n in machine.weight_numbers]
     first = operands[0]
@@ -38,6 +39,15 @@ def check_operands(machine: "Machine") -> None:
                 f"along the same axis",
                 key=f"links.shift.{other.name}",
             )
+        if isinstance(first, HeldOperand) and first.loops != other.loops:
+            inside = dict(first.loops + other.loops)
+            loop = next(d for d in inside if (d in dict(first.loops)) != (d in dict(other.loops)))
+            raise SpecError(
+                f"{first.name} and {other.name} come side by side, but of the two the loop over "
+                f"{loop!r}, which lies in the PE, indexes one alone; an accelerator holds as many "
+                f"words of either",
+                key=f"nest.pe.{loop}",
+            )
 
 
 def check_output(machine: "Machine") -> None:
@@ -47,7 +57,8 @@ def check_output(machine: "Machine") -> None:
     ------
     SpecError
         If a rank of the output is more than a dimension, or one less multiples of others; or if
-        such a rank depends on where on the array a PE lies, or on how long a sum stays in it.
+        such a rank depends on where on the array a PE lies, or on how long a sum stays in it, or
+        there are loops in the PE besides.
     """
     operation, output = machine.operation, machine.operation.output
     known: list[str] = []
@@ -60,6 +71,14 @@ def check_output(machine: "Machine") -> None:
             )
         known += rank.dimensions
     moved = [d for rank in operation.scattered for d in rank.dimensions]
+    inside = machine.design.dataflow.pe
+    if operation.scattered and inside:
+        raise SpecError(
+            f"the loop over {inside[0].dimension!r} lies in the PE, and products go to other "
+            f"outputs of {' and '.join(map(str, operation.scattered))} as loops advance; an "
+            f"accelerator is built for one of the two",
+            key=f"nest.pe.{inside[0].dimension}",
+        )
     for loop in machine.design.dataflow.spatial:
         if loop.dimension in moved and machine.spatial_size(loop.dimension) > 1:
             raise SpecError(
@@ -68,6 +87,14 @@ def check_output(machine: "Machine") -> None:
                 f"the same exit, so {' and '.join(map(str, operation.scattered))} must be walked "
                 f"outside the array",
                 key=f"nest.{AXES[loop.axis]}.{loop.dimension}",
+            )
+    for loop in machine.design.dataflow.pe:
+        if loop.dimension in moved:
+            raise SpecError(
+                f"the loop over {loop.dimension!r} lies in the PE and leads to other outputs of "
+                f"{' and '.join(map(str, operation.scattered))}; in an accelerator that must be "
+                f"walked outside the PE",
+                key=f"nest.pe.{loop.dimension}",
             )
     if operation.scattered and machine.reuse.output.stationary:
         raise SpecError(

@@ -259,6 +259,7 @@ def run_programs(
     reset_every: int = 1,
     fetched: Sequence[bool] = (False,),
     completions: bool = False,
+    cycle_limit: int | None = None,
     on_progress: Callable[[str, int], None] | None = None,
     on_result: Callable[[str, ProgramResult], None] | None = None,
 ) -> list[ProgramResult]:
@@ -275,6 +276,8 @@ def run_programs(
         the host pushes it.
     completions
         As in :func:`host_script`.
+    cycle_limit
+        After which a program that did not end is given up; by default one that follows from MACs.
     """
     queue: list[tuple[str, Program]] = []
 
@@ -289,6 +292,7 @@ def run_programs(
                 reset=n % reset_every == 0,
                 fetched=fetched[n % len(fetched)],
                 completions=completions,
+                cycle_limit=cycle_limit,
             )
 
     results = []

@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 from designs import DATAFLOWS
 
-from rtl_gen.golden.elementwise import add_factors
-from rtl_gen.mapping.addition import Addition
 from rtl_gen.networks import map_graph, run_network
-from rtl_gen.nn.graph import Graph, ModelError, Port, Tensor
-from rtl_gen.nn.lower import lower
-from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode
+from rtl_gen.nn.golden_run import run_graph
 from rtl_gen.nn.tflite import read_tflite
+from rtl_gen.report.run_model import plain_run
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.programs import build_machine
 from rtl_gen.sim.run import Simulation
 from rtl_gen.spec.design import KIB
 from rtl_gen.spec.parse import load_design
+from tests.nn.tflite_models import File, convolution
 
 
 def reference() -> Machine:
@@ -84,53 +82,33 @@ def test_dscnn_up_to_its_scores(shared_data, tell):
     assert [layer.on_chip for layer in done.layers] == [True] * 10 + [False]
 
 
-def graph_of(*nodes, shapes: dict[str, tuple[int, ...]], inputs=("x",)) -> Graph:
-    tensors = {
-        name: Tensor(name=name, shape=shape, scale=1, zero=0) for name, shape in shapes.items()
-    }
-    ports = [
-        Port(name=name, tensor=name, index=np.arange(int(np.prod(shapes[name][1:]))))
-        for name in (*inputs, nodes[-1].output)
-    ]
-    return Graph(
-        name="some", nodes=nodes, tensors=tensors, inputs=tuple(ports[:-1]), outputs=(ports[-1],)
-    )
+def test_outputs_that_later_layers_read_and_inputs_that_are_added(tmp_path):
+    """conv(x) + x is read by a layer and given by the network: it stays on chip, and leaves."""
+    file = File()
+    x = file.tensor((1, 6, 6, 16), scale=0.5, zero=7, name="x")
+    a = convolution(file, x, k=16, c=16, out=(1, 6, 6, 16))
+    s = file.tensor((1, 6, 6, 16), scale=0.7, zero=3, name="sum")
+    file.operator("ADD", [a, x], [s], "AddOptions")
+    b = convolution(file, s, k=8, c=16, out=(1, 6, 6, 8))
+    file.inputs, file.outputs = [x], [s, b]
+    (tmp_path / "model.tflite").write_bytes(file.bytes())
+    graph = read_tflite(tmp_path / "model.tflite")
+    image = np.random.default_rng(1).integers(-128, 128, (1, 6, 6, 16)).astype(np.int8)
+    machine = reference()
+    network = map_graph(machine, graph, {"x": image})
+    assert network.program.steps[1].mapping.placing.source is not None
+    assert all(step.output_address is not None for step in network.program.steps)
+    done = run_network(network, Simulation(build_machine(machine), seed=1))
+    assert done.exact, done.problems or done.explain()
+    golden = run_graph(graph, {"x": image})
+    np.testing.assert_array_equal(done.outputs["sum"], golden["sum"])
+    assert [layer.name for layer in done.layers] == ["op00_CONV_2D + op01_ADD", "op02_CONV_2D"]
 
 
-def test_all_nodes_that_cannot_run_are_named():
-    window = {"image": (4, 4, 8), "stride": (1, 1), "pad": (0, 0, 0, 0)}
-    clamp = {"act_min": -128, "act_max": 127}
-    graph = graph_of(
-        PoolNode(name="a", kind="max", kernel=(2, 2), input="x", output="y", **window, **clamp),
-        SoftmaxNode(
-            name="b", shape=(3, 3, 8), multiplier=1, left_shift=0, diff_min=0, input="y", output="z"
-        ),
-        shapes={"x": (1, 4, 4, 8), "y": (1, 3, 3, 8), "z": (1, 3, 3, 8)},
-    )
-    with pytest.raises(ModelError) as caught:
-        lower(graph, reference())
-    assert str(caught.value).splitlines() == [
-        "some: weight_stationary cannot run it because of",
-        "  a: no hardware for a maximum pool yet",
-        "  b: no hardware for softmax yet",
-    ]
-
-
-def test_an_addition_of_inputs_cannot_be_fused():
-    addition = Addition(factors=add_factors(1, 1, 1))
-    graph = graph_of(
-        AdditionNode(name="sum", addition=addition, inputs=("x", "w"), output="y"),
-        shapes={"x": (1, 4), "w": (1, 4), "y": (1, 4)},
-        inputs=("x", "w"),
-    )
-    with pytest.raises(ModelError, match="sum: no layer gives its operand"):
-        lower(graph, reference())
-
-
-def test_a_part_of_a_network_ends_with_a_node_it_has(shared_data):
-    graph = read_tflite(shared_data / "models" / "kws_dscnn_int8.tflite")
-    assert [port.tensor for port in graph.until("op01_DEPTHWISE_CONV_2D").outputs] == [
-        graph.nodes[1].output
-    ]
-    with pytest.raises(ModelError, match="has no node op99, but op00_CONV_2D, "):
-        graph.until("op99")
+@pytest.mark.shared_data
+def test_a_run_that_does_not_end_has_no_figures(shared_data):
+    done, _ = run(shared_data, "kws_dscnn", "op00_CONV_2D")
+    result = replace(done.done.result, timed_out=True, problems=("timed out",))
+    ended = replace(done, done=replace(done.done, result=result, counters={}, outputs=[]))
+    assert ended.mac_use == 0 and ended.problems and not ended.exact
+    assert plain_run(ended)["cycles"] is None

@@ -199,6 +199,37 @@ def test_file_that_was_cut_off_or_damaged(tmp_path):
             assert "model.tflite: " in str(error)
 
 
+def test_numbers_that_no_kernel_takes(tmp_path):
+    file, x = small()
+    y = file.tensor((1, 6, 6, 3), scale=1e-20)
+    file.operator("ADD", [x, x], [y], "AddOptions")
+    z = file.tensor((1, 6, 6, 3), scale=1e-39)
+    file.operator("ADD", [x, x], [z], "AddOptions", FusedActivationFunction=3)
+    w = file.tensor((1, 5, 6, 16), scale=0.5, zero=7)
+    window = {"Padding": 1, "StrideH": 1, "StrideW": 1, "FilterHeight": 4, "FilterWidth": 4}
+    file.operator("MAX_POOL_2D", [x], [w], "Pool2DOptions", **window)
+    window |= {"FilterHeight": 8}
+    file.operator("AVERAGE_POOL_2D", [x], [w], "Pool2DOptions", **window)
+    file.operator("CONV_2D", [x, -1], [w], "Conv2DOptions", StrideH=1, StrideW=1)
+    file.operator("RESHAPE", [x], [-1])
+    file.outputs = [w]
+    lines = refusal(tmp_path, file).splitlines()[1:]
+    for n, (line, message) in enumerate(
+        zip(
+            lines,
+            (
+                "ADD: a real multiplier must be ",
+                "ADD: ",
+                "MAX_POOL_2D: its output is (1, 3, 3, 3), but the file says (1, 5, 6, 16)",
+                "AVERAGE_POOL_2D: the padded image, 6, must not be smaller than the window, 8",
+                "CONV_2D: must have 2 to 3 inputs and 1 output, not 1 and 1",
+                "RESHAPE: must have 1 to 2 inputs and 1 output, not 1 and 1",
+            ),
+        )
+    ):
+        assert line.startswith(f"  op{n:02d}_{message}"), line
+
+
 def test_other_files(tmp_path):
     assert "no TensorFlow Lite file" in refusal(tmp_path, b"PK\x03\x04 and so on")
     with pytest.raises(ModelError, match="No such file"):

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import rtl_gen
 from rtl_gen.mapping.levels import cut_dimension
 from rtl_gen.report import explain as explain_module
 from rtl_gen.report.explain import explain, explanation_text, plain
 from rtl_gen.report.explain_fused import explain_fused, fused_plain, fused_text
+from rtl_gen.report.explain_tagged import tagged_plain, tagged_text
 from rtl_gen.report.reuse_facts import LinkFacts, describe_pes
 from rtl_gen.report.sentences import link_rows
 from rtl_gen.report.word_facts import HeldWords, StreamWords
@@ -365,3 +367,30 @@ def test_moving_links_and_phases_are_explained():
 )
 def test_where_lanes_are(pes, words):
     assert describe_pes(tuple(pes), (2, 3)) == words
+
+
+def test_tagged_fits_a_terminal_and_json():
+    design = shipped("row_stationary")
+    text = tagged_text(design)
+    assert max(map(len, text.splitlines())) <= 100
+    pads, operation = design.scratchpads, design.dataflow.operation
+    for number in (pads.input, pads.weights, design.buffers.accumulators, design.post_lanes):
+        assert f" {number} " in " ".join(text.split())
+    data = json.loads(json.dumps(tagged_plain(design)))
+    assert [tensor["name"] for tensor in data["tensors"]] == [x.name for x in operation.tensors]
+    assert {tensor.get("scratchpad") for tensor in data["tensors"]} == {None, 24, 256}
+
+
+def test_tagged_that_cannot_be_built_says_why():
+    design = shipped("row_stationary", post_add=True)
+    assert "post.add: residuals are not added" in tagged_text(design)
+    assert tagged_plain(design)["refused"].startswith("post.add: ")
+
+
+def test_tagged_has_an_array_and_no_picture():
+    design = rtl_gen.load(FLOWS / "row_stationary.yaml")
+    text = design.verilog(array=True)
+    assert "module row_stationary_tagged_array(" in text
+    assert text.count("row_stationary_tagged_row row") == design.design.rows
+    with pytest.raises(SpecError, match=r"links\.tagged: a picture shows wires"):
+        design.draw()

@@ -34,7 +34,20 @@ MOVING = flow(CONV2D, "n g p q k c r s", "q", "k", moving=("I",))
 TWICE = parse_einsum("O[q,k] += I[w=q+2*s, k] * W[s,k]", name="twice")
 PLAIN1D = parse_einsum("O[q] += I[w=q+s] * W[s]", name="plain")
 
+BESIDE = parse_einsum("O[m,n] += A[m,k] * B[k,n,l] * C[k,n]", name="beside")
+SCATTERED = parse_einsum("O[q=w-s,k] += I[w,k] * W[s,k]", name="scattered")
+
 REFUSED = {
+    "weights of which a PE would hold other numbers": (
+        design(flow(BESIDE, "k n l m", "k", "n", pe=[("l", 2)], shift={"B": 1, "C": 1})),
+        "nest.pe.l: B and C come side by side, but of the two the loop over 'l', which lies in the "
+        "PE, indexes one alone; an accelerator holds as many words of either",
+    ),
+    "a loop in the PE where outputs are found by several": (
+        design(flow(SCATTERED, "w", "k", "", pe=[("s", 2)], skew=(0, 0)), columns=1),
+        "nest.pe.s: the loop over 's' lies in the PE, and products go to other outputs of q=w-s as "
+        "loops advance; an accelerator is built for one of the two",
+    ),
     "more words in a PE than can be told": (
         design(flow(CONV2D, "n g k c r s p q", "c", "k", pe=[("r", 32), ("s", 32)])),
         "nest.pe.r: the loops in the PE would keep 1024 words of W there; in an accelerator at "

@@ -116,8 +116,8 @@ class ScratchpadPE(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p, bits = self._params, self._params.operand_bits
-        inputs = place(m, platform, "inputs", Memory, bits, p.inputs)
-        weights = place(m, platform, "weights", Memory, GROUP * bits, p.weights // GROUP)
+        inputs = place(m, platform, "input_pad", Memory, bits, p.inputs)
+        weights = place(m, platform, "weight_pad", Memory, GROUP * bits, p.weights // GROUP)
         tag, low = Signal(TAG_BITS), (ELEMENTS - 1).bit_length()
         with m.If(self.set):
             m.d.sync += tag.eq(self.row_offset + self.column_offset)

@@ -244,8 +244,8 @@ class Issue(wiring.Component):
         if params.drain_sizes:
             self._elaborate_drain(m, platform, item, draining, may_emit)
         else:
-            sent = self.go & item.piece_last if params.pieces else self.go & self._inside(item)
-            m.d.comb += self.tag_valid.eq(sent)
+            given = self.go & self._inside(item)
+            m.d.comb += self.tag_valid.eq(given & item.piece_last if params.pieces else given)
         self._elaborate_room(m, may_emit, parameters)
         if params.accumulators:
             self._elaborate_hazard(m, item, hazard)
@@ -292,7 +292,7 @@ class Issue(wiring.Component):
     def _leaving(self, item):
         """Whether a step completes sums that leave with it."""
         if self._params.pieces:
-            return item.piece_last & item.reduce_last
+            return item.piece_last & item.reduce_last & self._inside(item)
         if not self._params.drain_sizes:
             return item.reduce_last & self._inside(item)
         return item.reduce_last & ~self._shifts if self._params.drain_modes else 0

@@ -28,6 +28,7 @@ def make(
     pieces=False,
     kept=0,
     tick_steps=False,
+    checks=0,
 ):
     """Parameters of an issue for a small design; ``kept``: words and sums that a PE keeps."""
     record = records(
@@ -45,6 +46,7 @@ def make(
             accumulators=accumulators,
             block=8,
             input_taps=taps,
+            output_checks=checks,
             weight_depth=kept,
             sums_kept=kept,
             sums_pieces=pieces,
@@ -63,6 +65,7 @@ def make(
         gathered_words=gathered,
         gather_loops=gather_loops,
         taps=taps,
+        checks=checks,
         pieces=pieces,
         tick_steps=tick_steps,
     )
@@ -82,6 +85,8 @@ KINDS = {
     "sums in pieces": make(accumulators=3, pieces=True),
     "sums in pieces of several": make(accumulators=4, pieces=True, kept=5, levels=4),
     "several sums shifted out": make(drain=(3,), kept=3),
+    "scattered outputs": make(accumulators=4, checks=1),
+    "outputs scattered along two ranks": make(accumulators=3, checks=2, phases=2),
 }
 
 
@@ -105,6 +110,9 @@ def draw_config(rng, params):
     for form in {"sum", "weight_register"} & dict(params.forms).keys():
         config[f"{form}_base"] = 0
         config |= {f"{form}{j}": rng.choice([0, 1]) for j in range(params.levels)}
+    for n in range(params.checks):
+        config |= {f"z{n}_base": rng.randint(-2, 2), f"z{n}_limit": rng.randint(1, 5)}
+        config |= {f"z{n}{j}": rng.randint(-1, 2) for j in range(params.levels)}
     if params.taps:
         config |= {f"ticks_{when}": rng.choice([0, 0, 1, 4]) for when in ("begin", "run", "step")}
         config["run_levels"] = rng.choice([0, 1, 3])
@@ -118,6 +126,11 @@ def draw_config(rng, params):
 
 def signed(value, bits):
     return (value + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1))
+
+
+def belongs(params, config, item) -> bool:
+    """Whether the products of a step belong to an output."""
+    return all(0 <= item[f"z{n}"] < config[f"z{n}_limit"] for n in range(params.checks))
 
 
 def tags_of(params, config, item):
@@ -140,7 +153,7 @@ def tags_of(params, config, item):
         mask = (1 << bits) - 1
         parts = [(s & mask) << (bits * n) for n, s in enumerate(strides[loops:])]
         tag["strides"] = sum(parts)
-    if params.pieces and not item["piece_last"]:
+    if (params.pieces and not item["piece_last"]) or not belongs(params, config, item):
         return []
     if not params.drain_sizes:
         return [tag]
@@ -263,7 +276,8 @@ async def walk_layer(ctx, dut, params, config, outside):
                 assert ctx.get(dut.due) or draining
                 ends = not params.tick_steps or item["tick_last"]
                 assert ctx.get(dut.tick) == (ctx.get(dut.go) and ends)
-            gives = not params.pieces or item["piece_last"]
+            touches = not params.pieces or item["piece_last"]
+            gives = touches and belongs(params, config, item)
             completes = item["reduce_last"] and gives and not params.drain_sizes
             if not draining:
                 go = outside.ready and not outside.hazard(item)
@@ -281,7 +295,7 @@ async def walk_layer(ctx, dut, params, config, outside):
             assert ctx.get(dut.tag_valid) == tag_goes
             if go:
                 check_step(ctx, dut, params, config, item)
-                if params.accumulators and gives and not item["reduce_last"]:
+                if params.accumulators and touches and not item["reduce_last"]:
                     outside.touched[item["accumulator"]] = outside.cycle
             if tag_goes:
                 found = ctx.get(dut.tag)

@@ -42,8 +42,8 @@ class Drawn:
         self.s, self.window = window, self.move * (window - 1) + 1
         self.macs = self.channels * self.s
         self.filters = rng.randint(1, min(4, WEIGHTS // self.macs))
-        self.columns, self.outputs = rng.randint(1, COLUMNS), rng.randint(1, 4)
-        self.advance, self.passes = rng.randint(1, 4), rng.randint(1, 3)
+        self.columns, self.outputs = rng.randint(1, COLUMNS), rng.randint(1, 3)
+        self.advance, self.passes = rng.randint(1, 4), rng.randint(1, 6)
         self.tap_move, self.column_move = rng.randint(1, 2), rng.randint(1, 3)
         self.beats = -(-self.columns // lanes)
         rows = self.column_move * (self.columns - 1) + self.tap_move * (self.taps - 1) + 1
