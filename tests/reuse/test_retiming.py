@@ -167,3 +167,19 @@ def test_links_know_their_delays(seed):
             )
         for pe, delay in late.items():
             assert grid.at(link, pe).delay == delay
+
+
+def test_words_that_go_to_all_pes_are_cut_along_both_axes():
+    """Between PEs along one; at the border, where each line has a lane of the same, along both."""
+    stencil = parse_einsum("O[p,q] += I[h=p+r,w=q+s] * W[r,s]", name="stencil")
+    flow = Dataflow(
+        name="stencil",
+        operation=stencil,
+        temporal=("p", "q", "r", "s"),
+        spatial=(SpatialLoop("p", 0), SpatialLoop("q", 1)),
+        skew=(0, 0),
+        reach={"W": 2},
+    )
+    found = analyse(Placement(flow, (4, 4)))
+    assert [pace.group for pace in found.paces] == [2, 2]
+    assert len(found.operands[1].lanes) == 4

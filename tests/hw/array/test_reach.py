@@ -196,6 +196,7 @@ def test_groups_of_a_block_are_few_modules():
             if hasattr(cell.part, "cells"):
                 collect(cell.part)
 
-    collect(cut(ArrayParams(analyse(Placement(limited(WEIGHT, 4, ["I"]), (16, 16)))).net)[0])
+    chain = limited(replace(WEIGHT, skew=(1, 0)), 4, ["I"])
+    collect(cut(ArrayParams(analyse(Placement(chain, (16, 16)))).net)[0])
     assert sum(name.startswith("pe") for name in names) == 2
     assert sum(name.startswith("block") for name in names) <= 2
