@@ -248,7 +248,7 @@ module engine_counters (
       .busy(watched.dut.compute_control.busy || watched.dut.compute.working),
 `ifdef TAGGED_BUSES
       .step(watched.dut.compute.core.array.row0.pe0.read),
-      .step_stands(watched.dut.compute.core.periods.asks && !watched.dut.compute.core.periods.begun),
+      .step_stands(watched.dut.compute.core.periods.asks && !watched.dut.compute.core.periods.may_emit),
       .drains(1'b0),
       .tick(1'b0),
       .writes(watched.dut.compute.write__valid),

@@ -197,7 +197,7 @@ class TaggedCompute(wiring.Component):
         m.d.comb += [
             sets.eq(parameters.valid + parameters.waiting),
             supplied.eq(sets > owed),
-            self.waits_room.eq(core.asks & ~core.begun & supplied),
+            self.waits_room.eq(core.asks & ~core.may_emit & supplied),
         ]
         m.d.sync += [
             halves.eq(halves + core.begun - gather.written),

@@ -98,7 +98,7 @@ class Periods(wiring.Component):
     may_emit : ``In(1)``
         What the outputs of the next column need is there, should it complete any.
     asks : ``Out(1)``, begun : ``Out(1)``
-        A column that completes outputs wants to begin; begins.
+        A column that completes outputs has all it takes but ``may_emit``; it begins.
     led_columns, led_groups : ``Out(ROW_BITS)``
     tick, lead : ``Out``
         To the rows.
@@ -137,20 +137,20 @@ class Periods(wiring.Component):
         item = nest.item.payload
         number = Signal(ROW_BITS)  # the filter
         needed = Signal(AHEAD_BITS + 4)  # weights of a row up to the end of this filter
-        goes, ends, supplied = Signal(), Signal(), Signal()
+        goes, ends, supplied, emits = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             nest.start.eq(self.start),
             self.busy.eq(nest.busy),
             supplied.eq(
                 self.enable
                 & nest.item.valid
-                & self.tick.next
                 & (self.inputs >= layer.window)
                 & (self.weights * GROUP >= needed)
             ),
-            self.asks.eq(supplied & item.reduce_last & (number == 0)),
-            goes.eq(supplied & (~self.asks | self.may_emit)),
-            self.begun.eq(self.asks & self.may_emit),
+            emits.eq(item.reduce_last & (number == 0)),
+            self.asks.eq(supplied & emits),
+            goes.eq(supplied & self.tick.next & (~emits | self.may_emit)),
+            self.begun.eq(goes & emits),
             ends.eq(goes & (number == layer.filters - 1)),
             nest.item.ready.eq(ends),
         ]

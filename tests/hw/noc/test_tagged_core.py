@@ -24,7 +24,7 @@ DATAFLOW = Path(__file__).parents[3] / "dataflows" / "row_stationary.yaml"
 ROWS, COLUMNS, INPUTS, WEIGHTS = 3, 5, 13, 52
 
 
-MORE = [(0, 1), (0.2, 3), (0.7, 4), (0.1, 5)]
+MORE = [(0, 1), (0.2, 3), (0.7, 4), (0.1, 7)]
 
 
 class Drawn:
@@ -143,7 +143,7 @@ def test_sums_of_random_foldings(late, seed):
     )
     params, rng = TaggedComputeParams(machine), random.Random(seed)
     dut, lanes, block = TaggedCore(params), machine.post_lanes, machine.block
-    seen = []
+    seen = [Drawn(rng, lanes) for _ in range(6)]
     layer = [None, 0]  # the layer, and how many parts are done with it
 
     async def inputs(ctx):
@@ -214,9 +214,7 @@ def test_sums_of_random_foldings(late, seed):
         assert signed == wanted[beat * lanes : (beat + 1) * lanes], f"seed {seed}, pass {n}"
 
     async def control(ctx):
-        for _ in range(6):
-            drawn = Drawn(rng, lanes)
-            seen.append(drawn)
+        for drawn in seen:
             ctx.set(dut.config, drawn.fields(machine))
             assert len(list(walk(params.periods.nest, dict.fromkeys(
                 [f.name for f in params.periods.nest.fields], 0) | drawn.nest
