@@ -246,6 +246,7 @@ def test_resnet50_shapes_are_the_networks(shared_data):
     assert macs == sum(int(row["MACs"]) for row in convolutions)
 
 
+@pytest.mark.long
 def test_idioms_of_a_small_design(capsys):
     """A buffet that other tests build too, and a scratchpad, with a cache beside them."""
     machine = small_machine("weight_stationary", 4, 4, buffers=2048)

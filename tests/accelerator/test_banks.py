@@ -26,6 +26,7 @@ def three_rows() -> Machine:
     return machine
 
 
+@pytest.mark.long
 def test_random_layers(tell):
     machine = three_rows()
     limits = Limits(pixels=12, macs=300_000)

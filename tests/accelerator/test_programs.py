@@ -84,7 +84,10 @@ def run_programs_of(dataflow, count):
                 np.testing.assert_array_equal(got, right, err_msg=f"{name}, layer {layer}")
 
 
-@pytest.mark.parametrize("dataflow", CONVOLUTIONS)
+@pytest.mark.parametrize(
+    "dataflow",
+    [*CONVOLUTIONS[:2], *(pytest.param(one, marks=pytest.mark.long) for one in CONVOLUTIONS[2:])],
+)
 def test_programs(dataflow):
     run_programs_of(dataflow, 8)
 

@@ -34,6 +34,7 @@ def design() -> VerilogDesign:
     return accelerator("weight_stationary", 3, 5, memories="sram")
 
 
+@pytest.mark.long
 def test_synthesis_leaves_the_wrapper_alone(design):
     counts = cell_counts(design)
     assert counts.kinds["rtl_gen_sram"] >= 5 + 8, "buffers, accumulators and queues"

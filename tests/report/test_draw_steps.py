@@ -28,7 +28,7 @@ LAYERS = {  # the file, a layer that does not fill its array, with strides and p
     "dataflows/weight_stationary.yaml": "conv2d:k=5,c=6,p=2,q=2,r=2,s=2,stride=3,pad=1",
     "dataflows/output_stationary.yaml": "conv2d:k=5,c=2,p=2,q=5,r=2,s=1,dilation=2,pad=1",
     "dataflows/matmul_input_stationary.yaml": "matmul:m=5,k=3,n=6",
-    "examples/arrays/mttkrp.yaml": "mttkrp:i=5,f=3,k=2,l=4",
+    "dataflows/mttkrp.yaml": "mttkrp:i=5,f=3,k=2,l=4",
 }
 
 

@@ -226,13 +226,14 @@ class PE(wiring.Component):
 
 def forward_copy(m: Module, word, ticks: int, delay: int, tick, names: tuple[str, str]):
     """A word as it goes on to a neighbour: some ticks old, then so many cycles late."""
+    of_ticks, of_cycles = names
     for k in range(ticks):
         # Advances on the tick, whatever the bubbles; the skew's registers always run.
-        earlier = Signal(word.shape(), name=f"{names[0]}{k}")
+        earlier = Signal(word.shape(), name=f"{of_ticks}{k}")
         with m.If(tick):
             m.d.sync += earlier.eq(word)
         word = earlier
-    return delayed(m, word, delay, name=names[1])
+    return delayed(m, word, delay, name=of_cycles)
 
 
 def hold(m: Module, control, n: int, word, depth: int):
