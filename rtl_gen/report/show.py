@@ -114,7 +114,8 @@ def print_show(console: Console, show: Show) -> None:
     if show.waves and not show.waves.exact:
         text = f"the waveform's run of {show.waves.name}: {show.waves.verdict}"
         console.print(text, style="bold red", markup=False, highlight=False)
-    for text in (show.run.explain(), show.waves.explain() if show.waves else ""):
+    wrong = show.waves is not None and not show.waves.exact
+    for text in (show.run.explain(), show.waves.explain() if wrong else ""):
         if text:
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 

@@ -109,6 +109,7 @@ def test_a_wrong_run_with_a_waveform_is_no_bit_exact_show(tiny, network, tmp_pat
         assert seen.exact == exact
         text = printed(lambda console, seen=seen: show.print_show(console, seen))
         assert ("NOT all tensors are bit-exact" in text) == (not exact)
+        assert ("outputs are right" in text or "outputs are wrong" in text) == (not exact)
         assert ("the waveform's run of conv0: 1 wrong, first at n=0 g=0 p=2" in text) == (not exact)
 
 
