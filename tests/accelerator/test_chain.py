@@ -132,7 +132,9 @@ def chain_machine(dataflow: str, buffers: int, rows: int = 4, columns: int = 4) 
     return small_machine(dataflow, rows, columns, buffers=buffers, post_add=True)
 
 
-@pytest.mark.parametrize("dataflow", DATAFLOW_NAMES)
+@pytest.mark.parametrize(
+    "dataflow", [*DATAFLOW_NAMES[:2], pytest.param(DATAFLOW_NAMES[2], marks=pytest.mark.long)]
+)
 def test_random_chains(dataflow, tell):
     run_chains(chain_machine(dataflow, LARGE), range(1, 4), tell)
 

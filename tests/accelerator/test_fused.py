@@ -88,6 +88,7 @@ def test_layers_of_different_modes_in_one_program():
     assert pairs == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
+@pytest.mark.long
 def test_inputs_move_in_one_mode_and_stand_in_the_other():
     machine, build = narrow_adaptive()
     assert (machine.input_reads, machine.moving.size) == (3, 3)

@@ -74,6 +74,7 @@ def test_layers_equal_tflite(network, shared_data):
     run_layers(reference(), shared_data / network, images=1)
 
 
+@pytest.mark.long
 def test_tiled_layers_equal_tflite(shared_data):
     """With buffers that hold no layer whole, and tiles as small as they can be."""
     folder = shared_data / "ic_resnet8"
