@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from ..isa.descriptors import ADDITION
 from .array.array import PEArray
-from .compute_params import PAD_BITS, ComputeParams
+from .compute_buffers import PAD_BITS
+from .compute_params import ComputeParams
 from .control.delay_line import DelayLine
 from .control.issue import Issue
 from .delayed import delayed
@@ -55,7 +56,6 @@ class Compute(wiring.Component):
     def __init__(self, params: ComputeParams):
         self._params = params
         self.module_name = "compute"
-        record = params.machine.records["compute"]
         residual = {}
         if params.machine.residual_checks:
             residual = {
@@ -64,25 +64,7 @@ class Compute(wiring.Component):
                 "residual_request": Out(stream.Signature(params.residual_buffet.request)),
                 "residual_response": In(stream.Signature(params.residual_buffet.response)),
             }
-        super().__init__(
-            residual
-            | {
-                "config": In(layout_of(record.fields)),
-                "start": In(1),
-                "busy": Out(1),
-                "working": Out(1),
-                "input": In(stream.Signature(params.input_buffet.response)),
-                "weights": In(stream.Signature(params.weight_buffet.response)),
-                "parameters": In(stream.Signature(params.parameter_buffet.response)),
-                "write": Out(stream.Signature(params.output_buffet.write)),
-                "commit": Out(stream.Signature(params.output_buffet.commit)),
-                "space": In(params.output_buffet.amount),
-                "step": Out(1),
-                "moved": Out(1),
-                "waits_room": Out(1),
-                "overflow": Out(1),
-            }
-        )
+        super().__init__(residual | params.ports)
 
     def elaborate(self, platform):
         m = Module()

@@ -3,27 +3,28 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..isa.descriptors import POST
-from ..reuse.machine import Machine
 from .array.array import ArrayParams
 from .array.pe import index_bits
-from .buffer.buffet import BuffetParams
-from .buffer.region import RegionParams
+from .compute_buffers import PAD_BITS, ComputeBuffers
 from .control.issue import IssueParams
 from .noc.collector import CollectorParams
 from .post.post import PostParams
 
-__all__ = ["PAD_BITS", "ComputeParams"]
-
-PAD_BITS = 8
-"""Of the value that stands in for a byte outside the tensor; lowest in the tag of a word."""
+__all__ = ["ComputeParams"]
 
 
 @dataclass(frozen=True, eq=False)
-class ComputeParams:
+class ComputeParams(ComputeBuffers):
     """A machine, in the terms of the components of its computing engine."""
 
-    machine: Machine
+    @property
+    def input_tag_bits(self) -> int:
+        byte = dict(self.forms("feed_input")).get("byte", 0)
+        return PAD_BITS + byte + index_bits(self.machine.input_depth)
+
+    @property
+    def weight_tag_bits(self) -> int:
+        return index_bits(self.machine.weight_depth)
 
     @cached_property
     def array(self) -> ArrayParams:
@@ -31,47 +32,6 @@ class ComputeParams:
         masked = (self.machine.input_number, moving.loop) if moving else None
         registers = self.machine.design.multiplier_registers
         return ArrayParams(self.machine.reuse, registers, masked)
-
-    def forms(self, engine: str) -> tuple[tuple[str, int], ...]:
-        """(name, bits) of the linear forms of an engine's nest."""
-        fields = self.machine.records[engine].fields
-        return tuple((f.name[:-5], f.bits) for f in fields if f.name.endswith("_base"))
-
-    def region(self, name: str) -> RegionParams:
-        """The region of the input, the output or the residual in the activation memories."""
-        machine, tag_bits = self.machine, 0
-        depths = tuple(machine.buffer_words(memory) for memory in ("input", "output"))
-        if name == "input":
-            tag_bits = PAD_BITS + dict(self.forms("feed_input")).get("byte", 0)
-            tag_bits += index_bits(machine.input_depth)
-        lanes = machine.block if name == "output" else 1
-        reads = machine.input_reads if name == "input" else 1
-        block, banks = machine.block, machine.banks
-        return RegionParams(8 * block, depths, block, tag_bits, lanes, reads, banks)
-
-    @cached_property
-    def input_buffet(self) -> BuffetParams:
-        return self.region("input").buffet
-
-    @cached_property
-    def residual_buffet(self) -> BuffetParams:
-        return self.region("residual").buffet
-
-    @cached_property
-    def weight_buffet(self) -> BuffetParams:
-        return self._buffet("weights", index_bits(self.machine.weight_depth))
-
-    @cached_property
-    def parameter_buffet(self) -> BuffetParams:
-        return self._buffet("parameters", sum(field.bits for field in POST))
-
-    @cached_property
-    def output_buffet(self) -> BuffetParams:
-        return self.region("output").buffet
-
-    def _buffet(self, name, tag_bits) -> BuffetParams:
-        words = self.machine.buffer_words(name)
-        return BuffetParams(8 * self.machine.block, words, tag_bits)
 
     @cached_property
     def issue(self) -> IssueParams:

@@ -4,7 +4,7 @@ from amaranth.hdl import Const, Mux, Signal
 
 from .array.modes import by_mode
 from .compute import Compute
-from .compute_params import PAD_BITS
+from .compute_buffers import PAD_BITS
 from .noc.lanes import VectorLanes
 from .noc.mode_parts import ModeByteLanes, ModeLoadTicks, ModeWordSet
 from .place import place

@@ -5,8 +5,6 @@ from functools import cached_property
 
 from .array.array import ArrayParams
 from .array.modes import mode_bits
-from .buffer.buffet import BuffetParams
-from .buffer.region import RegionParams
 from .compute_params import ComputeParams
 from .control.issue import IssueParams
 from .noc.collector import CollectorParams
@@ -38,14 +36,13 @@ class FusedComputeParams(ComputeParams):
         registers = self.machine.design.multiplier_registers
         return ArrayParams(self.machine.reuse, registers, masked if any(masked) else None)
 
-    def region(self, name: str) -> RegionParams:
-        region = super().region(name)
-        more = self.mode_bits if name == "input" else 0
-        return replace(region, tag_bits=region.tag_bits + more)
+    @property
+    def input_tag_bits(self) -> int:
+        return super().input_tag_bits + self.mode_bits
 
-    @cached_property
-    def weight_buffet(self) -> BuffetParams:
-        return self._buffet("weights", self.mode_bits)
+    @property
+    def weight_tag_bits(self) -> int:
+        return self.mode_bits
 
     @cached_property
     def issue(self) -> IssueParams:

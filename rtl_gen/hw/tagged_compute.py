@@ -1,12 +1,10 @@
 """The computing engine of designs with tagged buses: PEs with scratchpads between the two."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import data, wiring
 
-from .compute_params import PAD_BITS
+from .compute_buffers import PAD_BITS
 from .delayed import delayed
-from .layouts import layout_of
 from .memory.streams import join
 from .noc.tagged_bus import address_layout
 from .noc.word_gather import WordGather
@@ -36,25 +34,7 @@ class TaggedCompute(wiring.Component):
     def __init__(self, params: TaggedComputeParams):
         self._params = params
         self.module_name = "compute"
-        record = params.machine.records["compute"]
-        super().__init__(
-            {
-                "config": In(layout_of(record.fields)),
-                "start": In(1),
-                "busy": Out(1),
-                "working": Out(1),
-                "input": In(stream.Signature(params.input_buffet.response)),
-                "weights": In(stream.Signature(params.weight_buffet.response)),
-                "parameters": In(stream.Signature(params.parameter_buffet.response)),
-                "write": Out(stream.Signature(params.output_buffet.write)),
-                "commit": Out(stream.Signature(params.output_buffet.commit)),
-                "space": In(params.output_buffet.amount),
-                "step": Out(1),
-                "moved": Out(1),
-                "waits_room": Out(1),
-                "overflow": Out(1),
-            }
-        )
+        super().__init__(params.ports)
 
     def elaborate(self, platform):
         m = Module()

@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..isa.descriptors import POST
 from ..isa.tagged import ADDRESS_FORMS, PASS_MASKS
 from ..reuse.tagged_machine import TaggedMachine
 from .array.scratchpad_pe import ScratchpadParams
 from .array.tagged_array import TaggedArrayParams
-from .buffer.buffet import BuffetParams
-from .buffer.region import RegionParams
-from .compute_params import PAD_BITS
+from .compute_buffers import PAD_BITS, ComputeBuffers
 from .control.nest import NestParams
 from .control.periods import PeriodParams
 from .noc.column_sums import ColumnSumsParams
@@ -21,55 +18,23 @@ __all__ = ["TaggedComputeParams"]
 
 
 @dataclass(frozen=True, eq=False)
-class TaggedComputeParams:
+class TaggedComputeParams(ComputeBuffers):
     """A machine, in the terms of the components of its computing engine."""
 
     machine: TaggedMachine
-
-    def forms(self, engine: str) -> tuple[tuple[str, int], ...]:
-        """(name, bits) of the linear forms of an engine's nest."""
-        fields = self.machine.records[engine].fields
-        return tuple((f.name[:-5], f.bits) for f in fields if f.name.endswith("_base"))
 
     @property
     def byte_bits(self) -> int:
         """Low bits of the input's addresses: the byte of a word."""
         return (self.machine.block - 1).bit_length()
 
-    def region(self, name: str) -> RegionParams:
-        """The region of the input or the output in the activation memories."""
-        machine = self.machine
-        depths = tuple(machine.buffer_words(memory) for memory in ("input", "output"))
-        tag_bits = PAD_BITS + self.byte_bits + sum(ADDRESS_FORMS.values()) + 1
-        lanes = machine.block if name == "output" else 1
-        reads = machine.input_reads if name == "input" else 1
-        tag_bits = tag_bits if name == "input" else 0
-        block, banks = machine.block, machine.banks
-        return RegionParams(8 * block, depths, block, tag_bits, lanes, reads, banks)
+    @property
+    def input_tag_bits(self) -> int:
+        return PAD_BITS + self.byte_bits + sum(ADDRESS_FORMS.values()) + 1
 
-    @cached_property
-    def input_buffet(self) -> BuffetParams:
-        return self.region("input").buffet
-
-    @cached_property
-    def residual_buffet(self) -> BuffetParams:
-        return self.region("residual").buffet
-
-    @cached_property
-    def output_buffet(self) -> BuffetParams:
-        return self.region("output").buffet
-
-    @cached_property
-    def weight_buffet(self) -> BuffetParams:
-        return self._buffet("weights", 1)
-
-    @cached_property
-    def parameter_buffet(self) -> BuffetParams:
-        return self._buffet("parameters", sum(field.bits for field in POST))
-
-    def _buffet(self, name, tag_bits) -> BuffetParams:
-        words = self.machine.buffer_words(name)
-        return BuffetParams(8 * self.machine.block, words, tag_bits)
+    @property
+    def weight_tag_bits(self) -> int:
+        return 1
 
     @cached_property
     def pe(self) -> ScratchpadParams:

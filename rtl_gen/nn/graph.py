@@ -4,10 +4,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rtl_gen.golden.quantize import Rounding
 from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode
 from rtl_gen.spec.layer import Layer
 
-__all__ = ["Graph", "GraphNode", "ModelError", "Node", "Port", "Refusal", "Tensor"]
+__all__ = [
+    "Graph",
+    "GraphNode",
+    "ModelError",
+    "Node",
+    "Port",
+    "Refusal",
+    "Tensor",
+    "check_options",
+]
 
 
 class ModelError(Exception):
@@ -16,6 +26,14 @@ class ModelError(Exception):
 
 class Refusal(Exception):
     """Why one node of a model file cannot run; readers list those of all nodes."""
+
+
+def check_options(batch: int, rounding: Rounding) -> None:
+    """What every reader of model files is told beside the file; ValueError if it is not allowed."""
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1 image, not {batch!r}")
+    if rounding not in ("double", "single"):
+        raise ValueError(f"rounding must be 'double' or 'single', not {rounding!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from rtl_gen.golden.quantize import Rounding
-from rtl_gen.nn.graph import Graph, ModelError, Port, Refusal
+from rtl_gen.nn.graph import Graph, ModelError, Port, Refusal, check_options
 from rtl_gen.nn.layout import inverse
 from rtl_gen.nn.onnx_nodes import OPERATORS, NodeReader, node_title
 from rtl_gen.nn.onnx_operands import array_of
@@ -39,10 +39,7 @@ def read_onnx(path: str | Path, *, batch: int = 1, rounding: Rounding = "double"
     ValueError
         If ``batch`` or ``rounding`` is not allowed.
     """
-    if batch < 1:
-        raise ValueError(f"batch must be at least 1 image, not {batch!r}")
-    if rounding not in ("double", "single"):
-        raise ValueError(f"rounding must be 'double' or 'single', not {rounding!r}")
+    check_options(batch, rounding)
     path = Path(path)
     model = _load(path)
     # Old files list their constants among the inputs.

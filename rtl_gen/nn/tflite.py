@@ -14,7 +14,7 @@ from rtl_gen.golden.quantize import Rounding, activation_range, quantize_multipl
 from rtl_gen.golden.softmax import softmax_factor
 from rtl_gen.golden.window import same_padding
 from rtl_gen.mapping.addition import Addition
-from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node, Refusal
+from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node, Refusal, check_options
 from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode
 from rtl_gen.nn.tflite_file import Operator, StoredTensor, read_file
 from rtl_gen.nn.tflite_tensors import Seen, TensorReader
@@ -50,10 +50,7 @@ def read_tflite(path: str | Path, *, batch: int = 1, rounding: Rounding = "doubl
     ValueError
         If ``batch`` or ``rounding`` is not allowed.
     """
-    if batch < 1:
-        raise ValueError(f"batch must be at least 1 image, not {batch!r}")
-    if rounding not in ("double", "single"):
-        raise ValueError(f"rounding must be 'double' or 'single', not {rounding!r}")
+    check_options(batch, rounding)
     model = read_file(path)
     reader = _Reader(model=model, batch=batch, rounding=rounding)
     problems = reader.add_inputs()
