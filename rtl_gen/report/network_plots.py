@@ -26,7 +26,7 @@ DID = {  # what an engine does in a cycle in which it is busy
     "data": ("waits for data", "#D55E00"),
 }
 GREY, PALE = "#707070", "#e0e0e0"
-BINS = 300
+BINS = 240
 NAMED = 40
 """With more layers than this their names would cover each other."""
 STYLE = {"svg.hashsalt": "rtl-gen", "svg.fonttype": "none", "font.family": "sans-serif"}
@@ -121,13 +121,14 @@ def roofline(run: NetworkRun) -> str:
         )  # fmt: skip
         axes.scatter(*zip(*[point[:2] for point in shown]), color="#0072B2", s=26, zorder=3)
         for x, y, name in _together(shown):
+            side = "left" if x * x < left * right else "right"
             axes.annotate(
-                name, (x, y), xytext=(-5, -9), textcoords="offset points", fontsize=7,
-                color=GREY, ha="right",
+                name, (x, y), xytext=(5 if side == "left" else -5, -10),
+                textcoords="offset points", fontsize=7, color=GREY, ha=side,
             )  # fmt: skip
         axes.scatter(*total, color="#D55E00", marker="D", s=64, zorder=4)
         axes.annotate(
-            "the network", total, xytext=(8, 6), textcoords="offset points", color="#D55E00"
+            "the network", total, xytext=(8, -14), textcoords="offset points", color="#D55E00"
         )
         axes.set(xscale="log", yscale="log", xlim=(left, right * 1.5), ylim=(low, pes * 1.6))
         axes.set(xlabel="MACs a byte of memory", ylabel="MACs a cycle")
@@ -161,4 +162,4 @@ def _svg(figure: Figure, title: str) -> str:
     text = StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Title": title})
     _, tag, rest = text.getvalue().partition("<svg")
-    return tag + re.sub(r"(\d+\.\d\d)\d+", r"\1", rest)  # hundredths of a point are fine enough
+    return tag + re.sub(r"(\d+\.\d)\d+", r"\1", rest)  # tenths of a point are fine enough
