@@ -44,7 +44,7 @@ class ComputeParams(ComputeBuffers):
             accumulators=bool(machine.accumulators),
             drain_sizes=tuple(sizes[n] for n in machine.output_tick_loops),
             post_phases=machine.post_phases,
-            gathered_words=machine.output_words,
+            gathered_words=machine.gathered_words,
             gather_loops=len(machine.output_word_loops) if machine.gathers else 0,
             adds=bool(machine.residual_checks),
             taps=machine.moving.size if machine.moving else 0,
@@ -56,6 +56,7 @@ class ComputeParams(ComputeBuffers):
     @cached_property
     def collector(self) -> CollectorParams:
         machine, sizes = self.machine, self.machine.reuse.placement.sizes
+        ticks = machine.output_tick_loops if machine.gathers else ()
         return CollectorParams(
             lanes=tuple((lane.word, lane.byte) for lane in machine.output_lanes),
             per_cycle=machine.post_lanes,
@@ -64,6 +65,7 @@ class ComputeParams(ComputeBuffers):
             buffet=self.output_buffet,
             out_bits=dict(self.forms("compute"))["out"],
             word_sizes=tuple(sizes[n] for n in machine.output_word_loops),
+            tick_sizes=tuple(sizes[n] for n in ticks),
         )
 
     @cached_property

@@ -260,6 +260,11 @@ class ArrayWords:
         return self.output_words > 1
 
     @property
+    def gathered_words(self) -> int:
+        """Output words that gather together: those of a step, or of all ticks of a drain."""
+        return self.output_words * (max(1, self.drains) if self.gathers else 1)
+
+    @property
     def channel_moves(self) -> bool:
         """Whether the channel of a lane depends on the step."""
         return self.spatial_size(self.blocked_dimension(self.operation.output)) < self.block

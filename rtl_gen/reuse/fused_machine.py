@@ -155,6 +155,8 @@ class FusedMachine(Machine):
             why.append("outputs of a step lie otherwise among their words")
         if first.drains and other.drains and _drain_sizes(first) != _drain_sizes(other):
             why.append("sums are shifted out in another number of ticks")
+        if (first.gathers or other.gathers) and first.gathered_words != other.gathered_words:
+            why.append("output bytes gather in another number of words")
         if why:
             raise SpecError(
                 f"{first.design.dataflow.name} and {other.design.dataflow.name} do not go together "
