@@ -35,14 +35,14 @@ class ComputeParams(ComputeBuffers):
 
     @cached_property
     def issue(self) -> IssueParams:
-        machine, sizes = self.machine, self.machine.reuse.placement.sizes
+        machine = self.machine
         return IssueParams(
             record=machine.records["compute"],
             levels=machine.design.levels,
             forms=self.forms("compute"),
             amount_bits=self.output_buffet.amount.width,
             accumulators=bool(machine.accumulators),
-            drain_sizes=tuple(sizes[n] for n in machine.output_tick_loops),
+            drain_sizes=machine.output_tick_sizes,
             post_phases=machine.post_phases,
             gathered_words=machine.gathered_words,
             gather_loops=len(machine.output_word_loops) if machine.gathers else 0,
@@ -56,7 +56,6 @@ class ComputeParams(ComputeBuffers):
     @cached_property
     def collector(self) -> CollectorParams:
         machine, sizes = self.machine, self.machine.reuse.placement.sizes
-        ticks = machine.output_tick_loops if machine.gathers else ()
         return CollectorParams(
             lanes=tuple((lane.word, lane.byte) for lane in machine.output_lanes),
             per_cycle=machine.post_lanes,
@@ -65,7 +64,7 @@ class ComputeParams(ComputeBuffers):
             buffet=self.output_buffet,
             out_bits=dict(self.forms("compute"))["out"],
             word_sizes=tuple(sizes[n] for n in machine.output_word_loops),
-            tick_sizes=tuple(sizes[n] for n in ticks),
+            tick_sizes=machine.output_tick_sizes if machine.gathers else (),
         )
 
     @cached_property

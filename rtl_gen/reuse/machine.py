@@ -210,7 +210,7 @@ class Machine(ArrayWords):
             load_checks=len(self.loaded_ranks),
             feed_checks=len(self.checked_ranks),
             input_held=self.input_held,
-            groups=len(self.output_tick_loops) + len(self.output_word_loops),
+            groups=len(self.output_tick_sizes) + len(self.output_word_loops),
             input_words=self.buffer_words("input"),
             weight_words=self.buffer_words("weights"),
             parameter_words=self.buffer_words("parameters"),
