@@ -10,7 +10,16 @@ from .nest import product
 from .output_engines import OutputEngines
 from .tagged_mapping import TaggedMapping
 
-__all__ = ["Cost", "estimate", "held_ticks", "input_ticks", "input_words", "linear_words", "trips"]
+__all__ = [
+    "Cost",
+    "estimate",
+    "held_ticks",
+    "input_ticks",
+    "input_words",
+    "linear_reads",
+    "linear_words",
+    "trips",
+]
 
 LATENCY = 100
 """Cycles of the memory that the marks are given for."""
@@ -222,6 +231,16 @@ def linear_words(engines: LinearEngines) -> int:
         return words * fills(engines)
     run = Level(engines.level(parent).dimension, 1, words, last)
     return trips(engines.mapping, [*_loading(engines), run])
+
+
+def linear_reads(engines: LinearEngines) -> int:
+    """Words of weights, or parameters, that are read: a set for each trip of the feeder's loops."""
+    levels = [engines.level(n) for n in engines.used]
+    ((words, last, parent),) = engines.inner
+    if words == last:
+        return words * trips(engines.mapping, levels)
+    run = Level(engines.level(parent).dimension, 1, words, last)
+    return trips(engines.mapping, [*levels, run])
 
 
 def fills(engines: LinearEngines) -> int:

@@ -138,7 +138,8 @@ def test_other_dataflows_on_two_arrays(dataflow, array, tell):
     else:
         design = load_design(DATAFLOWS / f"{dataflow}.yaml")
         machine = small_machine(dataflow, *design.shape, buffers=16 * KIB)
-    limits = Limits(pixels=10, channels=50, macs=300_000)
+    pixels = 20 if dataflow == "shidiannao" else 10  # two tiles of pixels on both axes
+    limits = Limits(pixels=pixels, channels=50, macs=300_000)
     run_modes(machine, 100, limits, tell, seed=2, ragged=30)
 
 
