@@ -1,7 +1,7 @@
 """Layer normalization of int8 rows in integers: what the hardware computes, bit by bit.
 
 Of a row of N elements, with S their sum and Q the sum of their squares, N^2 times its variance is
-N Q - S^2, exactly; that and a small constant is V. Each element becomes::
+N Q - S^2, exactly; that and a small whole constant is V. Each element becomes::
 
     normalized = (N x - S) / sqrt(V)                 16 fractional bits, at most sqrt(N) large
     y = (normalized + bias) * multiplier * 2^(shift - 31) + output_zero
@@ -66,7 +66,7 @@ def layer_norm_factors(
     gamma, beta = (np.asarray(v, np.float64).reshape(-1) for v in (gamma, beta))
     least = np.abs(beta) * 2**FRACTION / LARGEST_BIAS
     gamma = np.where(np.abs(gamma) < least, np.where(gamma < 0, -least, least), gamma)
-    constant = max(1, round(epsilon / input_scale**2 * len(gamma) ** 2))
+    constant = round(epsilon / input_scale**2 * len(gamma) ** 2)
     if not epsilon >= 0 or constant > MOST_CONSTANT:
         raise ValueError(
             f"epsilon must be 0 or more and below 2^38 (input_scale / N)^2, not {epsilon!r}"
@@ -100,7 +100,7 @@ def layer_norm(
     x
         int8, 1 to 4095 elements in a row.
     constant
-        What is added to N^2 times the variance, 1 to 2^38 - 1.
+        What is added to N^2 times the variance, 0 to 2^38 - 1.
     bias, multiplier, shift
         For each place in a row: int32 (normalized elements, below 2^22, fit beside it);
         -(2^31 - 1) to 2^31 - 1; -31 to 30.
@@ -135,11 +135,13 @@ def normalize(x, constant: int) -> np.ndarray:
     count = x.shape[-1]
     if not 1 <= count <= LONGEST_ROW:
         raise ValueError(f"a row must have 1 to {LONGEST_ROW} elements, not {count}")
-    if not 1 <= constant <= MOST_CONSTANT:
-        raise ValueError(f"the constant must be 1 to 2^38 - 1, not {constant!r}")
+    if not 0 <= constant <= MOST_CONSTANT:
+        raise ValueError(f"the constant must be 0 to 2^38 - 1, not {constant!r}")
     total = x.sum(axis=-1, keepdims=True)
     squares = (x * x).sum(axis=-1, keepdims=True)
-    root, half_exponent = reciprocal_root(count * squares - total * total + constant)
+    variance = count * squares - total * total + constant
+    # Where it is 0, so are the differences.
+    root, half_exponent = reciprocal_root(np.maximum(variance, 1))
     shift = ROOT_BITS + 15 - half_exponent - FRACTION
     return ((count * x - total) * root + (np.int64(1) << (shift - 1))) >> shift
 
