@@ -15,6 +15,7 @@ from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node
 from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
 from rtl_gen.nn.pooling import average_pool_node
 from rtl_gen.nn.to_program import OperationNode, diagonal, to_operation
+from rtl_gen.nn.vector_layers import vector_node
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.spec.operation import Operation
 
@@ -96,7 +97,8 @@ class LoweredNetwork:
 def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
     """A network's layers as a design runs them; additions go where outputs leave.
 
-    An average pool is a depthwise convolution with weights of 1; a depthwise convolution runs as
+    What is no sum of products runs on the vector unit, if there is one. An average pool without
+    padding is a depthwise convolution with weights of 1; a depthwise convolution runs as
     one, or with diagonal weights, whichever is estimated to take fewer cycles.
 
     Raises
@@ -114,7 +116,7 @@ def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
                 shapes[node.output] = _added_shape(node, shapes)
                 continue
             nodes.append(_lowered(graph, node, machine, shapes, node.input in inputs))
-            shapes[node.output] = nodes[-1].node.output_shape[1:]
+            shapes[node.output] = nodes[-1].image_shape
         except ModelError as error:
             problems.append(str(error))
             shapes[node.output] = graph.tensors[node.output].shape[1:]
@@ -134,11 +136,19 @@ def _lowered(
     graph: Graph, node: GraphNode, machine: Machine, shapes: dict, of_network: bool
 ) -> OperationNode:
     """A layer; ``shapes`` are those in which activations lie in memory, images apart."""
-    if isinstance(node, PoolNode) and node.kind == "average":
-        node = _as_layer(node, graph.tensors[graph.inputs[0].tensor].shape[0])
+    shape, batch = shapes[node.input], graph.tensors[graph.inputs[0].tensor].shape[0]
+    average = isinstance(node, PoolNode) and node.kind == "average"
+    if average and not (any(node.pad) and machine.vectors):
+        node = _as_layer(node, batch)
     if not isinstance(node, Node):
-        raise ModelError(f"{node.name}: no hardware for {WITHOUT_ARRAY[type(node)]} yet")
-    shape = shapes[node.input]
+        if not machine.vectors:
+            raise ModelError(
+                f"{node.name}: {WITHOUT_ARRAY[type(node)]} needs a vector unit, which the design "
+                f"has not (vector: {{lanes: 4}})"
+            )
+        if isinstance(node, PoolNode) and not of_network:
+            _check_image(node.name, node.image, shape)
+        return vector_node(node, batch, shape)
     if node.layer.operation != "matmul" and not of_network:
         _check_image(node.name, node.input_shape[1:], shape)
     return _cheapest(node, machine, shape[:2] if len(shape) == 3 else (1, 1))
