@@ -1,9 +1,7 @@
 """Layers of the vector unit in networks, through Verilator: every tensor is numpy's."""
 
-from dataclasses import replace
 
-import pytest
-from designs import ADAPTIVE, fused_machine, small_machine
+from designs import small_machine
 from vector_networks import Networks
 
 from rtl_gen.networks import map_graph, run_network
