@@ -10,6 +10,7 @@ from rtl_gen.mapping.chain import ChainedLayer
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
+from rtl_gen.mapping.vector_tables import MOST_TAPS
 from rtl_gen.nn.fuse import FusedAddition, fuse_additions
 from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node
 from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
@@ -97,8 +98,8 @@ class LoweredNetwork:
 def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
     """A network's layers as a design runs them; additions go where outputs leave.
 
-    What is no sum of products runs on the vector unit, if there is one. An average pool without
-    padding is a depthwise convolution with weights of 1; a depthwise convolution runs as
+    What is no sum of products runs on the vector unit, if there is one. Else an average pool
+    without padding is a depthwise convolution with weights of 1; a depthwise convolution runs as
     one, or with diagonal weights, whichever is estimated to take fewer cycles.
 
     Raises
@@ -137,9 +138,11 @@ def _lowered(
 ) -> OperationNode:
     """A layer; ``shapes`` are those in which activations lie in memory, images apart."""
     shape, batch = shapes[node.input], graph.tensors[graph.inputs[0].tensor].shape[0]
-    average = isinstance(node, PoolNode) and node.kind == "average"
-    if average and not (any(node.pad) and machine.vectors):
-        node = _as_layer(node, batch)
+    if isinstance(node, PoolNode) and node.kind == "average":
+        # On the unit a tap takes a cycle; on the array a sum that comes back at once waits.
+        small = node.kernel[0] * node.kernel[1] <= MOST_TAPS
+        if not (machine.vectors and (small or any(node.pad))):
+            node = _as_layer(node, batch)
     if not isinstance(node, Node):
         if not machine.vectors:
             raise ModelError(
