@@ -81,7 +81,7 @@ def _output_of(machine: Machine, layer: Layer) -> BlockedTensor:
 def _modes(machine: Machine, layer: Layer) -> list[Machine]:
     """The dataflows of a design that compute a layer's operation."""
     name = machine.operation_of(layer).name
-    return [one for one in machine.alone if one.operation.name == name]
+    return [one for one in (*machine.alone, *machine.vectors) if one.operation.name == name]
 
 
 class _DoesNotFit(Exception):
