@@ -11,15 +11,35 @@ from .addition import Addition
 from .encode import AddedTensor
 from .mapper import choose_mapping
 from .mapping import Mapping, MappingError
+from .operand import operand_tensor, zero_passes
 from .output_engines import OutputEngines
 from .pitches import rounded
-from .placing import Place, Placing, whole_memory
-from .program import LayerData, Program, Step
+from .placing import Place, PlacedOperand, Placing, whole_memory
+from .program import LayerData, Program, Step, times
 from .tensors import BlockedTensor
 
-__all__ = ["ChainedLayer", "chain_layers"]
+__all__ = ["ChainedLayer", "Operand", "chain_layers"]
 
 MEMORIES = range(2)
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """An activation that a layer reads in the place of weights, from main memory.
+
+    Parameters
+    ----------
+    source
+        An array, or the number of the earlier layer whose output it is.
+    along
+        The dimension of the weights along which its channels lie.
+    zero
+        Its zero point; the layer's own quantization has that of the input.
+    """
+
+    source: int | np.ndarray
+    along: str
+    zero: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +58,8 @@ class ChainedLayer:
         How it is added.
     stored
         Whether its output is written to main memory even if it stays on chip for a later layer.
+    operand
+        What it reads in the place of weights; its data then has none.
     """
 
     layer: Layer
@@ -46,12 +68,18 @@ class ChainedLayer:
     residual: int | np.ndarray | None = None
     addition: Addition | None = None
     stored: bool = False
+    operand: Operand | None = None
 
 
 def _check(machine: Machine, before: list[ChainedLayer], chained: ChainedLayer) -> None:
     """Raise MappingError unless what a layer reads is an array or comes from one before it."""
     name = chained.layer.name
-    for what, read in (("source", chained.source), ("residual", chained.residual)):
+    reads = [("source", chained.source), ("residual", chained.residual)]
+    if chained.operand:
+        reads.append(("operand", chained.operand.source))
+    if (chained.data.weights is None) != (chained.operand is not None):
+        raise MappingError(f"{name}: must have either weights or an operand in their place")
+    for what, read in reads:
         if isinstance(read, int) and read not in range(len(before)):
             raise MappingError(f"{name}: its {what} must be a layer before it, not number {read}")
     if chained.residual is None:
@@ -151,6 +179,9 @@ class _Chain:
             for read in (layer.source, layer.residual):
                 if isinstance(read, int):
                     self.last_reader[read] = n
+        # What is read as weights comes from main memory.
+        operands = [layer.operand.source for layer in layers if layer.operand]
+        self.loaded_as_weights = {read for read in operands if isinstance(read, int)}
         self.result = Program()
         self.steps: list[Step] = []
         # By each layer, of what lies on chip: what it loads, by what loads it; and all else.
@@ -168,7 +199,8 @@ class _Chain:
 
     def _stored(self, n: int) -> bool:
         """Whether the output of a layer is written to main memory."""
-        return self.store_all or self.layers[n].stored or not self._kept(n)
+        asked = self.store_all or self.layers[n].stored or n in self.loaded_as_weights
+        return asked or not self._kept(n)
 
     def _on_chip(self, read) -> bool:
         return isinstance(read, int) and self._kept(read)
@@ -199,16 +231,18 @@ class _Chain:
         # Not a word more, so that tensors of one shape lie alike, and a residual as its output.
         own_words = _whole_words(self.machine, chained.layer) if whole else output_place.words
         tile_words = min(own_words, added.place.words if loads else own_words)
+        layer, operand = self._operand(chained)
         placing = Placing(
+            operand=operand,
             source=source,
             whole=whole,
             stored=self._stored(n),
             adds=loads,
-            free_input=not isinstance(chained.source, int),
+            free_input=not isinstance(chained.source, int) and operand is None,
             input_words=input_place.words if input_place else None,
             output_words=tile_words,
         )
-        mapping = self._mapping(n, placing)
+        mapping = self._mapping(n, layer, placing)
         if added and added.address is None:
             # The words of both are walked together.
             result, other = OutputEngines(mapping), self.steps[chained.residual].resident
@@ -237,9 +271,39 @@ class _Chain:
         self.loaded.append(loaded)
         self.used.append(others)
 
-    def _mapping(self, n: int, placing: Placing) -> Mapping:
+    def _operand(self, chained: ChainedLayer) -> tuple[Layer, PlacedOperand | None]:
+        """What a layer reads as weights, and the layer with the taps that its zero points ask for.
+
+        All are placed before any layer is mapped anew, so a second attempt finds them alike.
+        """
+        layer, read = chained.layer, chained.operand
+        if read is None:
+            return layer, None
+        machine = _modes(self.machine, layer)[0]
+        tensor = operand_tensor(machine, layer, read.along)
+        if isinstance(read.source, int):
+            step, after = self.steps[read.source], read.source + 1
+            if not tensor.lies_like(step.output.tensor):
+                raise MappingError(
+                    f"{layer.name}: its operand must be {times(tensor.shape)}, not "
+                    f"{times(step.output.tensor.shape)} as {step.mapping.layer.name} gives"
+                )
+            address = step.output_address
+        else:
+            address, after = self.result.place_array(tensor, read.source), 0
+        passes = zero_passes(machine.operation, layer, layer.quantization.input_zero, read.zero)
+        strides = {rank.name: tensor.strides[rank.name] for rank in tensor.tensor.ranks}
+        if passes.constant:
+            tap, value = passes.constant
+            apart = self.result.place_constant(
+                tensor.bytes, value, after=address, times=passes.layer.sizes[tap] - 1
+            )
+            strides[tap] = apart // machine.block
+        return passes.layer, PlacedOperand(address, read.along, strides, after)
+
+    def _mapping(self, n: int, layer: Layer, placing: Placing) -> Mapping:
         try:
-            return choose_mapping(self.machine, self.layers[n].layer, placing)
+            return choose_mapping(self.machine, layer, placing)
         except MappingError:
             # The layer may fit if it need not be whole, or finds more room.
             if placing.whole and self._kept(n):

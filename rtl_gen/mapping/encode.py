@@ -87,7 +87,7 @@ def encode_layer(
     if source.image:
         values["unfold_input"] = source.loader.unfold()
     values |= {
-        "load_weights": weights.load() | {"base": weight_address},
+        "load_weights": weights.load() | _weights_at(mapping, weight_address),
         "load_parameters": parameters.load() | {"base": parameter_address},
         "feed_input": source.feed() | feed,
         "feed_weights": weights.feed() | mode,
@@ -136,6 +136,14 @@ def engines_of(mapping: Mapping) -> tuple[InputEngines, OutputEngines]:
 
 def _fence(after: int) -> dict[str, int]:
     return {"fence": after, "fenced": int(after > 0)}
+
+
+def _weights_at(mapping: Mapping, address: int) -> dict[str, int]:
+    """Where the weights lie, and, of an activation in their place, what it waits for."""
+    operand = mapping.placing.operand
+    if operand is None:
+        return {"base": address}
+    return _fence(operand.after) | {"base": operand.address}
 
 
 def _region(place: Place) -> dict[str, int]:

@@ -25,7 +25,7 @@ from .output_engines import OutputEngines
 from .placing import Place, Resident
 from .tensors import BlockedTensor
 
-__all__ = ["RANGES", "LayerData", "Program", "Step"]
+__all__ = ["RANGES", "LayerData", "Program", "Step", "times"]
 
 
 RANGES = {
@@ -57,7 +57,7 @@ class LayerData:
     ----------
     weights
         int8, of the shape of the operation's weight operand (conv2d: g r s c k); of several
-        operands that are laid out offline an array each.
+        operands that are laid out offline an array each. None: an earlier layer gives them.
     bias, multiplier, shift
         Per output channel: int32; 0 to 2^31 - 1; -31 to 30.
 
@@ -67,13 +67,14 @@ class LayerData:
         If one holds other numbers.
     """
 
-    weights: Weights
+    weights: Weights | None
     bias: np.ndarray
     multiplier: np.ndarray
     shift: np.ndarray
 
     def __post_init__(self):
-        for array in self.weights if isinstance(self.weights, tuple) else (self.weights,):
+        arrays = self.weights if isinstance(self.weights, tuple) else (self.weights,)
+        for array in arrays if self.weights is not None else ():
             _check_range("weights", array)
         for name in ("bias", "multiplier", "shift"):
             _check_range(name, getattr(self, name))
@@ -122,6 +123,9 @@ class Step:
     def images(self) -> dict[int, bytes]:
         """Weights and parameters, by address."""
         data = self.data
+        if self.mapping.placing.operand:
+            image = parameter_image(self.mapping, data.bias, data.multiplier, data.shift)
+            return {self.parameter_address: image}
         bias = fold_input_zero(self.mapping, data.weights, data.bias)
         return {
             self.weight_address: weight_image(self.mapping, data.weights),
@@ -209,7 +213,8 @@ class Program:
         engines, address, image = InputEngines(mapping), None, mapping.placing.image
         layer = image.layer if image else mapping.layer
         operation = mapping.machine.operation
-        for tensor, array in zip(operation.offline, offline_arrays(operation, data.weights)):
+        offline = () if mapping.placing.operand else operation.offline
+        for tensor, array in zip(offline, offline_arrays(operation, data.weights)):
             weights = BlockedTensor(mapping.machine, layer, tensor)
             _check_shape(weights, "weights", array)
         _check_channels(mapping, data)
@@ -247,6 +252,18 @@ class Program:
             If it holds other numbers than int8 does.
         """
         return self._place(tensor, tensor.pack, array)
+
+    def place_constant(self, size: int, value: int, *, after: int, times: int = 1) -> int:
+        """Put so many bytes of one value into memory, ``times`` over.
+
+        The first lie as far behind the address ``after`` as each of the others behind the one
+        before it; returns that distance.
+        """
+        apart = self.end - after
+        first = self.allocate(apart * (times - 1) + size)
+        for n in range(times):
+            self.inputs[first + n * apart] = np.full(size, value, np.int8).tobytes()
+        return apart
 
     def _place(self, tensor: BlockedTensor, pack: Callable, array: np.ndarray) -> int:
         _check_shape(tensor, "input", array)
@@ -286,8 +303,8 @@ def _check_shape(tensor: BlockedTensor, name: str, array: np.ndarray):
     """Raise MappingError unless an array has the shape of a tensor of a layer."""
     if np.shape(array) != tensor.shape:
         raise MappingError(
-            f"{tensor.layer.name}: {name} must be {_times(tensor.shape)}, not "
-            f"{_times(np.shape(array))}"
+            f"{tensor.layer.name}: {name} must be {times(tensor.shape)}, not "
+            f"{times(np.shape(array))}"
         )
 
 
@@ -308,9 +325,10 @@ def _check_chain(source: Step, name: str, tensor: BlockedTensor):
     if not tensor.lies_like(written):
         raise MappingError(
             f"{name}: reads the output of {source.mapping.layer.name}, which is "
-            f"{_times(written.shape)}, not its input of {_times(tensor.shape)}"
+            f"{times(written.shape)}, not its input of {times(tensor.shape)}"
         )
 
 
-def _times(shape: tuple[int, ...]) -> str:
+def times(shape: tuple[int, ...]) -> str:
+    """A shape as messages have it."""
     return "x".join(map(str, shape))

@@ -83,11 +83,20 @@ class BlockedTensor:
         """Whether the elements of another tensor lie in memory as this one's do."""
         if self.shape == other.shape:
             return True
-        # Blocks without pad elements may belong to any of the ranks outside them.
-        counts = [[n for n in map(t.count, t.order) if n > 1] for t in (self, other)]
+        # Blocks without pad elements may belong to any of the ranks outside them: the channels of
+        # one tensor are the groups and channels of another.
         channels = [t.extent(t.tensor.rank(t.tensor.blocked)) for t in (self, other)]
         full = all(count % self.machine.block == 0 for count in channels)
-        return counts[0] == counts[1] and (full or channels[0] == channels[1])
+        if full:
+            return self._inner_counts == other._inner_counts and self.words == other.words
+        counts = [[n for n in map(t.count, t.order) if n > 1] for t in (self, other)]
+        return counts[0] == counts[1] and channels[0] == channels[1]
+
+    @property
+    def _inner_counts(self) -> list[int]:
+        """Positions of the ranks inside the blocks, those of one position left out."""
+        inside = self.order[self.order.index(self.tensor.blocked) + 1 :]
+        return [n for n in map(self.count, inside) if n > 1]
 
     def pack(self, array: np.ndarray) -> bytes:
         """An int8 array of :attr:`shape`, laid out for the hardware."""
