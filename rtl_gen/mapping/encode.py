@@ -30,12 +30,16 @@ class AddedTensor:
         Where it is loaded from; None: it is on chip.
     after
         How many layers of the program must be complete before it is loaded.
+    images
+        Words from one image to the next where it is a part of another tensor in main memory; 0:
+        its own.
     """
 
     addition: Addition
     place: Place
     address: int | None = None
     after: int = 0
+    images: int = 0
 
 
 def encode_layer(

@@ -49,7 +49,7 @@ class Resident:
         """The pitches by the ranks of another tensor; None if it cannot be read as that."""
         if not reader.lies_like(self.tensor):
             return None
-        if self.pitches == self.tensor.strides:
+        if self.pitches == self.tensor.strides and not self.tensor.image_words:
             return reader.strides
         written = [(self.tensor.count(name), self.pitches[name]) for name in self.tensor.order]
         written = [(count, pitch) for count, pitch in written if count > 1]
@@ -120,6 +120,9 @@ class Placing:
         Whether the input may lie in main memory as the mapping likes: a network's own input.
     operand
         What it reads in the place of weights, if that is an activation.
+    input_images, output_images, residual_images
+        Words from one image to the next in main memory, where the tensor is a part of another; 0:
+        they lie one behind the other.
     input_words, output_words
         Words for tiles of the input and of the output; None: the whole memory.
     """
@@ -131,6 +134,9 @@ class Placing:
     image: PackedImage | None = None
     free_input: bool = False
     operand: PlacedOperand | None = None
+    input_images: int = 0
+    output_images: int = 0
+    residual_images: int = 0
     input_words: int | None = None
     output_words: int | None = None
 

@@ -25,7 +25,7 @@ from .output_engines import OutputEngines
 from .placing import Place, Resident
 from .tensors import BlockedTensor
 
-__all__ = ["RANGES", "LayerData", "Program", "Step", "times"]
+__all__ = ["RANGES", "LayerData", "Program", "Step", "Stored", "times"]
 
 
 RANGES = {
@@ -156,6 +156,33 @@ class Step:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What earlier layers left in main memory.
+
+    Parameters
+    ----------
+    address
+        Of its first byte.
+    tensor
+        How it lies.
+    after
+        How many layers must be complete before it is there.
+    name
+        Of a layer that gives it, for messages.
+    """
+
+    address: int
+    tensor: BlockedTensor
+    after: int
+    name: str
+
+    @property
+    def images(self) -> int:
+        """Words from one image to the next, where it is a part of another tensor; else 0."""
+        return self.tensor.image_words
+
+
 ALIGNMENT = 4096
 
 
@@ -183,9 +210,10 @@ class Program:
         mapping: Mapping,
         data: LayerData,
         *,
-        source: "Step | np.ndarray",
+        source: "Step | Stored | np.ndarray",
         after: int = 0,
         stored: bool = True,
+        output_address: int | None = None,
         input_place: Place | None = None,
         output_place: Place | None = None,
         added: AddedTensor | None = None,
@@ -199,6 +227,8 @@ class Program:
             on them: what is loaded would lie over something of theirs.
         stored
             Whether the output is written to memory; else it stays on chip only.
+        output_address
+            Where, if that is given out already.
         input_place, output_place, added
             See :class:`Step`.
 
@@ -220,17 +250,21 @@ class Program:
         _check_channels(mapping, data)
         if image:
             address, data = self._place(image.tensor, image.pack, source), image.fold(data)
-        elif isinstance(source, Step):
+        elif isinstance(source, Step | Stored):
+            if isinstance(source, Step):
+                source = self._stored(source)
             _check_chain(source, mapping.layer.name, engines.tensor)
-            address, after = source.output_address, max(after, self.steps.index(source) + 1)
+            address, after = source.address, max(after, source.after)
         else:
             address = self.place_array(engines.tensor, source)
         block = mapping.machine.block
+        if stored and output_address is None:
+            output_address = self.allocate(OutputEngines(mapping).tensor.bytes)
         step = Step(
             mapping,
             data,
             address,
-            self.allocate(OutputEngines(mapping).tensor.bytes) if stored else None,
+            output_address if stored else None,
             self.allocate(weight_engines(mapping).image_words * block),
             self.allocate(parameter_engines(mapping).image_words * block),
             after,
@@ -240,6 +274,10 @@ class Program:
         )
         self.steps.append(step)
         return step
+
+    def _stored(self, step: Step) -> Stored:
+        after, name = self.steps.index(step) + 1, step.mapping.layer.name
+        return Stored(step.output_address, step.output.tensor, after, name)
 
     def place_array(self, tensor: BlockedTensor, array: np.ndarray) -> int:
         """Put an array into memory, where a layer reads it; returns its address.
@@ -319,12 +357,12 @@ def _check_channels(mapping: Mapping, data: LayerData):
             )
 
 
-def _check_chain(source: Step, name: str, tensor: BlockedTensor):
+def _check_chain(source: Stored, name: str, tensor: BlockedTensor):
     """Raise MappingError unless a layer can read what an earlier one writes."""
-    written = source.output.tensor
+    written = source.tensor
     if not tensor.lies_like(written):
         raise MappingError(
-            f"{name}: reads the output of {source.mapping.layer.name}, which is "
+            f"{name}: reads the output of {source.name}, which is "
             f"{times(written.shape)}, not its input of {times(tensor.shape)}"
         )
 
