@@ -112,7 +112,7 @@ def output_of(machine: Machine, layer: Layer) -> BlockedTensor:
 def modes_of(machine: Machine, layer: Layer) -> list[Machine]:
     """The dataflows of a design that compute a layer's operation."""
     name = machine.operation_of(layer).name
-    return [one for one in machine.alone if one.operation.name == name]
+    return [one for one in (*machine.alone, *machine.vectors) if one.operation.name == name]
 
 
 def reads_of(chained: ChainedLayer) -> list:

@@ -90,11 +90,12 @@ def encode_layer(
         values["load_input"] = source.loader.load() | fence | place | {"base": input_address}
     if source.image:
         values["unfold_input"] = source.loader.unfold()
+    if weights.image_words or mapping.placing.operand:
+        values["load_weights"] = weights.load() | _weights_at(mapping, weight_address)
+        values["feed_weights"] = weights.feed() | mapping.machine.weight_fields
     values |= {
-        "load_weights": weights.load() | _weights_at(mapping, weight_address),
         "load_parameters": parameters.load() | {"base": parameter_address},
         "feed_input": source.feed() | feed,
-        "feed_weights": weights.feed() | mode,
         "feed_parameters": parameters.feed()
         | {
             "output_zero": quantization.output_zero,

@@ -183,6 +183,16 @@ class Mapping:
         """
         return None
 
+    @property
+    def compute_fields(self) -> dict[str, int]:
+        """What the computing engine is told beside its nest."""
+        return {}
+
+    @property
+    def row_dimension(self) -> str | None:
+        """The dimension along which rows of a function of rows lie."""
+        return None
+
     # Which levels matter to whom
 
     def reduces(self, level: Level) -> bool:

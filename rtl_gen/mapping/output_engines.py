@@ -213,7 +213,7 @@ class OutputEngines:
             values[f"z{k}_limit"] = 1  # of a dataflow whose outputs are not compared
         for k, rank in enumerate(machine.operation.scattered):
             values[f"z{k}_limit"] = self.tensor.count(rank.name)
-        return values | self._piece_strides() | moved
+        return values | self._piece_strides() | moved | mapping.compute_fields
 
     @property
     def _in_pe(self) -> dict[str, dict[int, int]]:
@@ -299,6 +299,8 @@ class OutputEngines:
             masks.append("parameters")
         if not mapping.reduces(level) and n >= self.words_kept:
             masks.append("word")
+        if level.dimension == mapping.row_dimension:
+            masks.append("row")
         return tuple(masks)
 
     @cached_property

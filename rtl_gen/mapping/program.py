@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..isa.descriptors import ENGINES
+from ..isa.descriptors import PROGRAM_ORDER
 from ..isa.packets import program_image
 from .encode import AddedTensor, encode_layer
 from .images import (
@@ -24,8 +24,10 @@ from .nest import product
 from .output_engines import OutputEngines
 from .placing import Place, Resident
 from .tensors import BlockedTensor
+from .vector_mapping import VectorMapping
+from .vector_tables import TABLE_ENTRIES
 
-__all__ = ["RANGES", "LayerData", "Program", "Step", "Stored", "times"]
+__all__ = ["RANGES", "LayerData", "Program", "Step", "Stored", "VectorData", "times"]
 
 
 RANGES = {
@@ -34,13 +36,15 @@ RANGES = {
     "bias": (-(1 << 31), (1 << 31) - 1),
     "multiplier": (0, (1 << 31) - 1),
     "shift": (-31, 30),
+    "table": (-(1 << 31), (1 << 31) - 1),
+    "signed multiplier": (1 - (1 << 31), (1 << 31) - 1),
 }
 """Of the numbers of a layer."""
 
 
-def _check_range(name: str, values) -> None:
+def _check_range(name: str, values, kind: str = "") -> None:
     """Raise ValueError unless an array holds integers that its place has bits for."""
-    array, (low, high) = np.asarray(values), RANGES[name]
+    array, (low, high) = np.asarray(values), RANGES[kind or name]
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name} must be integers, not {array.dtype}")
     if array.size and not low <= int(array.min()) <= int(array.max()) <= high:
@@ -78,6 +82,34 @@ class LayerData:
             _check_range("weights", array)
         for name in ("bias", "multiplier", "shift"):
             _check_range(name, getattr(self, name))
+
+
+@dataclass(frozen=True, eq=False)
+class VectorData(LayerData):
+    """The numbers of a layer of the vector unit.
+
+    Parameters
+    ----------
+    weights
+        int32 (256,): its table; empty where it has none.
+    bias, multiplier, shift
+        Per channel; multipliers may be negative.
+
+    Raises
+    ------
+    ValueError
+        If one holds other numbers.
+    """
+
+    weights: np.ndarray
+
+    def __post_init__(self):
+        if np.size(self.weights) not in (0, TABLE_ENTRIES):
+            raise ValueError(f"a table has 256 entries, not {np.size(self.weights)}")
+        _check_range("table", self.weights)
+        _check_range("bias", self.bias)
+        _check_range("multiplier", self.multiplier, "signed multiplier")
+        _check_range("shift", self.shift)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +158,12 @@ class Step:
         if self.mapping.placing.operand:
             image = parameter_image(self.mapping, data.bias, data.multiplier, data.shift)
             return {self.parameter_address: image}
+        if isinstance(data, VectorData):
+            parameters = (data.bias, data.multiplier, data.shift)
+            return {
+                self.weight_address: np.asarray(data.weights, "<i4").tobytes(),
+                self.parameter_address: parameter_image(self.mapping, *parameters),
+            }
         bias = fold_input_zero(self.mapping, data.weights, data.bias)
         return {
             self.weight_address: weight_image(self.mapping, data.weights),
@@ -243,7 +281,10 @@ class Program:
         engines, address, image = InputEngines(mapping), None, mapping.placing.image
         layer = image.layer if image else mapping.layer
         operation = mapping.machine.operation
-        offline = () if mapping.placing.operand else operation.offline
+        if isinstance(data, VectorData) != isinstance(mapping, VectorMapping):
+            raise MappingError(f"{layer.name}: its numbers are not those of {layer.operation}")
+        given = isinstance(data, VectorData) or mapping.placing.operand
+        offline = () if given else operation.offline
         for tensor, array in zip(offline, offline_arrays(operation, data.weights)):
             weights = BlockedTensor(mapping.machine, layer, tensor)
             _check_shape(weights, "weights", array)
@@ -333,7 +374,7 @@ class Program:
         """What the accelerator fetches where the host pushes no descriptors, layer by layer."""
         layers = self.descriptors()
         return program_image(
-            layer[engine] for layer in layers for engine in ENGINES if engine in layer
+            layer[engine] for layer in layers for engine in PROGRAM_ORDER if engine in layer
         )
 
 

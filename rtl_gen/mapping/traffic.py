@@ -22,6 +22,7 @@ from .nest import product
 from .output_engines import OutputEngines
 from .tagged_mapping import TaggedMapping
 from .ticks import Ticks
+from .vector_mapping import VectorMapping
 
 __all__ = ["LinkClass", "Traffic", "is_predicted", "link_classes", "traffic"]
 
@@ -92,8 +93,10 @@ def link_classes(reuse) -> dict[LinkClass, tuple[Wire | Port, ...]]:
 
 
 def is_predicted(mapping: Mapping) -> bool:
-    """Whether what a layer moves is known beforehand: not yet where words come on tagged buses."""
-    return not isinstance(mapping, TaggedMapping)
+    """Whether what a layer moves is known beforehand: not yet where words come on tagged buses, nor
+    of layers of the vector unit.
+    """
+    return not isinstance(mapping, TaggedMapping | VectorMapping)
 
 
 def traffic(mapping: Mapping) -> Traffic:

@@ -6,9 +6,18 @@ from ..golden.layer_norm import root_seeds
 from ..golden.quantize import requantize
 from ..golden.softmax import exponential
 
-__all__ = ["average_table", "exponential_table", "root_table", "value_table"]
+__all__ = [
+    "MOST_TAPS",
+    "TABLE_ENTRIES",
+    "average_table",
+    "exponential_table",
+    "root_table",
+    "value_table",
+]
 
 MOST_TAPS = 255
+
+TABLE_ENTRIES = 256
 
 
 def exponential_table(*, multiplier: int, left_shift: int, diff_min: int) -> np.ndarray:

@@ -167,6 +167,8 @@ class VectorUnit(wiring.Component):
                 self.multiplier.eq(Mux(average, lookup.factor[:31], scale.multiplier)),
                 self.shift.eq(Mux(average, lookup.factor[31], -scale.right)),
             ]
+        with m.Elif(~self.busy):
+            m.d.sync += self.scaled.eq(0)  # what follows may be sums of the array
 
     def _elaborate_waits(self, m, lookup, scale, softmax, looks_up, sums_row):
         """When the next step may be taken, and how long sums are on their way."""
