@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..hw.accelerator_params import design_hash
-from ..isa.descriptors import ENGINES
+from ..isa.descriptors import PROGRAM_ORDER
 from ..isa.packets import packet
 from ..isa.program_file import FileTensor, ProgramFile, Relocation, Segment, Window
 from ..isa.program_format import PAGE, ProgramFileError
@@ -89,7 +89,7 @@ def packets_of(machine: Machine, program: Program) -> list[PlacedPacket]:
     """The packets of a program, in their order, with addresses that count from its base."""
     found, at = [], 0
     for number, layer in enumerate(program.descriptors()):
-        for engine in (name for name in ENGINES if name in layer):
+        for engine in (name for name in PROGRAM_ORDER if name in layer):
             words, addresses = _relative(machine, engine, list(layer[engine]), program.base)
             found.append(PlacedPacket(number, engine, at, tuple(words), addresses))
             at += len(words) + 1
