@@ -24,7 +24,6 @@ from .tagged_mapping import TaggedMapping
 from .tagged_traffic import tagged_traffic
 from .ticks import Ticks
 from .traffic_classes import LinkClass, Traffic
-from .vector_mapping import VectorMapping
 
 __all__ = ["LinkClass", "Traffic", "link_classes", "traffic"]
 
