@@ -16,6 +16,7 @@ from rtl_gen.nn.vector_layers import vector_node
 from rtl_gen.sim.job import MemoryTiming
 from rtl_gen.sim.programs import build_machine, run_programs
 from rtl_gen.sim.run import Simulation
+from rtl_gen.spec.design import KIB
 
 SEED = 11
 
@@ -89,19 +90,22 @@ def check_alone(machine, tell):
         assert abs(model - cycles) < 0.05 * cycles + 60, what
 
 
+def test_a_network_beside_two_dataflows():
+    """The depthwise one reads several words a step, of which the unit takes one."""
+    check(fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB), [everything(SEED + 1)])
+
+
+@pytest.mark.long
 def test_networks_and_layers_on_a_small_array():
     """3 x 5 PEs: pieces of 5 channels do not divide a word, 2 lanes do not divide a piece."""
     machine = small_machine("weight_stationary", 3, 5, vector_lanes=2, post_lanes=4)
-    check(machine, [everything(SEED)])
+    check(machine, [everything(SEED), everything(SEED + 2, batch=3, channels=16)])
     check_alone(machine, print)
 
 
 @pytest.mark.long
-def test_networks_and_layers_beside_two_dataflows():
-    """The depthwise one reads several words a step, of which the unit takes one."""
-    machine = fused_machine(10, 16, file=ADAPTIVE, image=2048)
-    check(machine, [everything(SEED + 1), everything(SEED + 2, batch=3, channels=16)])
-    check_alone(machine, print)
+def test_layers_alone_beside_two_dataflows():
+    check_alone(fused_machine(10, 16, file=ADAPTIVE, image=2 * KIB), print)
 
 
 @pytest.mark.long

@@ -15,7 +15,13 @@ from rtl_gen.isa.descriptors import VECTOR_FUNCTIONS
 from rtl_gen.mapping.vector_tables import average_table, exponential_table
 
 SEED = 7
-SHAPES = [(1, 5, 16, 1), (4, 16, 16, 1), (16, 16, 16, 1), (3, 5, 16, 2), (2, 3, 8, 3)]
+SHAPES = [
+    (3, 5, 16, 2),
+    *(
+        pytest.param(shape, marks=pytest.mark.long)
+        for shape in ((1, 5, 16, 1), (4, 16, 16, 1), (16, 16, 16, 1), (2, 3, 8, 3))
+    ),
+]
 """Lanes, width, block, phases of post-processing."""
 
 
