@@ -176,6 +176,8 @@ class Mapping:
         """Dimensions along which the weights change."""
         operation, repeats = self.machine.operation, self.layer.repeats
         own = frozenset().union(*(tensor.dimensions for tensor in operation.offline))
+        if self.placing.operand:  # which may have a batch
+            own |= frozenset(self.placing.operand.strides)
         return tuple(d for d in operation.dimensions if d in own and d not in repeats)
 
     @property
