@@ -224,6 +224,10 @@ def run(
     seed: Annotated[
         int | None, typer.Option(help="Of the random numbers.", min=0, show_default="1")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write a page of the run to this .html file.", show_default=False),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the network MODEL on the generated Verilog, as one program.
@@ -238,6 +242,10 @@ def run(
         done = run_model(_load(file), model, inputs=inputs, until=until, seed=seed, console=shown)
         if output:
             write_outputs(done, output)
+        if report:
+            from .report.network_page import write_network_page
+
+            write_network_page(report, done)
     if as_json:
         _print_json(plain_run(done))
     else:

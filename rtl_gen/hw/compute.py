@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import and_
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -251,16 +251,22 @@ class Compute(wiring.Component):
         params, machine = self._params, self._params.machine
         layout = params.issue.tag
         width = params.array.pe.psum_bits
-        delay = place(m, platform, "tags", DelayLine, layout.size, params.array.latency)
+        marks = self._marks_of_step()
+        size = layout.size + len(marks)
+        delay = place(m, platform, "tags", DelayLine, size, params.array.latency)
         sums = Signal(array.sums.shape(), name="sums")
-        tag_valid, tag_bits = Signal(), Signal(layout.size)
-        early = layout(delay.late_payload)
+        tag_valid, tag_bits = Signal(), Signal(size)
+        early = layout(delay.late_payload[: layout.size])
         # One register in front of the array, as for the operands, and one behind it.
-        m.d.sync += [tag_valid.eq(issue.tag_valid), tag_bits.eq(issue.tag), sums.eq(array.sums)]
+        m.d.sync += [
+            tag_valid.eq(issue.tag_valid),
+            tag_bits.eq(Cat(issue.tag, marks)),
+            sums.eq(array.sums),
+        ]
         m.d.comb += [delay.valid.eq(tag_valid), delay.payload.eq(tag_bits)]
         if not machine.accumulators:
             valid = delayed(m, delay.late_valid, 1, name="sums_valid")
-            tag = delayed(m, delay.late_payload, 1, name="sums_tag")
+            tag = delayed(m, delay.late_payload[: layout.size], 1, name="sums_tag")
             return valid & layout(tag).emit, sums, layout(tag)
         accumulators = place(
             m,
@@ -277,13 +283,21 @@ class Compute(wiring.Component):
             accumulators.first.eq(early.first),
             accumulators.emit.eq(early.emit),
             accumulators.address.eq(early.accumulator),
-            accumulators.sums.eq(sums),
+            accumulators.sums.eq(self._sums_of_step(sums, delay.late_payload[layout.size :])),
         ]
         valid = delayed(m, delay.late_valid & early.emit, 2, name="totals_valid")
-        tag = delayed(m, delay.late_payload, 2, name="totals_tag")
+        tag = delayed(m, delay.late_payload[: layout.size], 2, name="totals_tag")
         with m.If(accumulators.overflow):
             m.d.comb += self.overflow.eq(1)
         return valid, accumulators.totals, layout(tag)
+
+    def _marks_of_step(self):
+        """What else goes along with a step to its sums."""
+        return Const(0, 0)
+
+    def _sums_of_step(self, sums, marks):
+        """The sums, those of the exits that the step does not use 0."""
+        return sums
 
     def _elaborate_results(self, m, platform, issue, valid, sums, tag):
         """Sums to output words."""

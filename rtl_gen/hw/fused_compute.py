@@ -86,6 +86,19 @@ class FusedCompute(Compute):
         m.d.sync += getattr(array, f"a{number}").eq(lanes.o)
         return ticks.ready
 
+    def _marks_of_step(self):
+        """The mode, if not every mode uses all exits."""
+        counts = {len(mode.output_lanes) for mode in self._params.machine.modes}
+        return self.config.mode if len(counts) > 1 else super()._marks_of_step()
+
+    def _sums_of_step(self, sums, marks):
+        """What leaves where a mode has no exit is nobody's sum, and must not count as overflow."""
+        if not len(marks):
+            return sums
+        width = self._params.array.pe.psum_bits
+        used = [width * len(mode.output_lanes) for mode in self._params.machine.modes]
+        return by_mode(marks, tuple(used), lambda bits: sums[:bits])
+
     def _elaborate_weights(self, m, platform, issue, array):
         params, machine, modes = self._params, self._params.machine, self._params.machine.modes
         words = place(

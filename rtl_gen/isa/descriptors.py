@@ -18,6 +18,7 @@ __all__ = [
     "HEADER",
     "IDIOMS",
     "POST",
+    "PROGRAM_ORDER",
     "TICK_BITS",
     "UNFOLD_MASKS",
     "VERSION",
@@ -44,6 +45,21 @@ ENGINES = (
     "unfold_input",
 )
 """The engines in the order of their queues."""
+
+PROGRAM_ORDER = (
+    "load_input",
+    "unfold_input",
+    "load_weights",
+    "load_parameters",
+    "feed_input",
+    "feed_weights",
+    "compute",
+    "feed_parameters",
+    "load_residual",
+    "store",
+)
+"""The engines in the order in which a layer's descriptors lie in a program: as they begin, as
+the fetch shares the memory port with the loads that it has started."""
 
 IDIOMS = ("buffet", "fifo", "double_buffer", "scratchpad")
 """Storage idioms of the input and the weight buffer, in the order of their numbers."""

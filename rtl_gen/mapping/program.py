@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..isa.descriptors import ENGINES
+from ..isa.descriptors import PROGRAM_ORDER
 from ..isa.packets import program_image
 from .encode import AddedTensor, encode_layer
 from .images import (
@@ -278,7 +278,7 @@ class Program:
         """What the accelerator fetches where the host pushes no descriptors, layer by layer."""
         layers = self.descriptors()
         return program_image(
-            layer[engine] for layer in layers for engine in ENGINES if engine in layer
+            layer[engine] for layer in layers for engine in PROGRAM_ORDER if engine in layer
         )
 
 

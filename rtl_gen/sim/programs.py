@@ -224,6 +224,7 @@ def program_job(
     host_stall: int = 0,
     cycle_limit: int | None = None,
     reset: bool = True,
+    sample_every: int = 0,
 ) -> Job:
     """The job of a program: memory before, what the host does, memory to read back.
 
@@ -247,6 +248,7 @@ def program_job(
         timing=timing or MemoryTiming(),
         host_stall=host_stall,
         reset=reset,
+        sample_every=sample_every,
     )
 
 
@@ -260,6 +262,7 @@ def run_programs(
     fetched: Sequence[bool] = (False,),
     completions: bool = False,
     cycle_limit: int | None = None,
+    sample_every: int = 0,
     on_progress: Callable[[str, int], None] | None = None,
     on_result: Callable[[str, ProgramResult], None] | None = None,
 ) -> list[ProgramResult]:
@@ -278,6 +281,8 @@ def run_programs(
         As in :func:`host_script`.
     cycle_limit
         After which a program that did not end is given up; by default one that follows from MACs.
+    sample_every
+        As in :class:`Job`.
     """
     queue: list[tuple[str, Program]] = []
 
@@ -293,6 +298,7 @@ def run_programs(
                 fetched=fetched[n % len(fetched)],
                 completions=completions,
                 cycle_limit=cycle_limit,
+                sample_every=sample_every,
             )
 
     results = []
