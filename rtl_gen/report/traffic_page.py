@@ -40,8 +40,8 @@ but equal is expected. `make traffic` runs the simulations and writes this page;
 `rtl-gen traffic FILE LAYER --sim` does the same for any layer on any design.
 
 A word of a link counts in every step, load tick, drain tick or tick of a moving input, also where a
-ragged tile leaves the PE without work. Where words come on tagged buses, elements count on the bus and
-in each scratchpad that takes them.
+ragged tile leaves the PE without work. Where words come on tagged buses, elements count on the bus,
+and in each scratchpad that takes them.
 """
 
 SHAPES = ((4, 4), (9, 4), (10, 5))
