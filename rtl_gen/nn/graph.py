@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rtl_gen.golden.quantize import Rounding
-from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode
+from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
 from rtl_gen.spec.layer import Layer
 
 __all__ = [
@@ -129,7 +129,7 @@ class Node:
         return (sizes["n"], sizes["p"], sizes["q"], sizes["g"] * sizes["k"])
 
 
-GraphNode = Node | AdditionNode | PoolNode | SoftmaxNode
+GraphNode = Node | AdditionNode | PoolNode | SoftmaxNode | TableNode | LayerNormNode
 """All have a ``name``, the names of their ``inputs`` and of their ``output``."""
 
 
@@ -139,11 +139,18 @@ class Port:
 
     ``index`` says, for one image and in the target's shape, where in the source each value is: an
     input's source is the file's array and its target the activation; an output's the reverse.
+    ``shape`` is that of an image in the file; None: that of ``index``.
     """
 
     name: str
     tensor: str
     index: np.ndarray
+    shape: tuple[int, ...] | None = None
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of one image, as the file has it."""
+        return self.index.shape if self.shape is None else self.shape
 
     def convert(self, source: np.ndarray) -> np.ndarray:
         """The source (n, ...) in the order of the target, for any number n of images.
