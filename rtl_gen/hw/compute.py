@@ -1,9 +1,10 @@
 """The computing engine: operands in step, the array, accumulators, post-processing, collector."""
 
+from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,9 +24,18 @@ from .noc.word_set import WordSet
 from .place import place
 from .post.accumulators import Accumulators
 from .post.post import Post
+from .post.raw_words import RawWords
 from .post.residual_add import ResidualAdd
 
 __all__ = ["Compute"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Streams of output words, and of what is complete."""
+
+    write: wiring.PureInterface
+    commit: wiring.PureInterface
 
 
 class Compute(wiring.Component):
@@ -313,9 +323,13 @@ class Compute(wiring.Component):
             params.collector,
             tied={"outputs": post.outputs},
         )
-        self._elaborate_residual(m, platform, issue, collector)
-        written = params.collector.tag
-        out_tag = Signal(written, name="collector_tag")
+        written = collector
+        if params.raw:
+            written = self._elaborate_raw(
+                m, platform, valid, sums, tag, parameters.words, collector
+            )
+        self._elaborate_residual(m, platform, issue, written)
+        out_tag = Signal(params.collector.tag, name="collector_tag")
         m.d.comb += [
             out_tag.out.eq(tag.out),
             out_tag.channel.eq(tag.channel),
@@ -324,11 +338,14 @@ class Compute(wiring.Component):
             post.valid.eq(valid),
             post.channel.eq(tag.channel),
             post.last.eq(tag.parameters_done),
-            post.tag.eq(out_tag),
+            post.tag.eq(Cat(out_tag, tag.raw) if params.raw else out_tag),
             parameters.done.eq(post.used),
             issue.parameters_used.eq(post.used),
             issue.parameter_sets.eq(parameters.valid + parameters.waiting),
-            collector.valid.eq(post.out_valid),
+            # Of results that leave as sums nothing comes this way.
+            collector.valid.eq(
+                post.out_valid & ~post.out_tag[-1] if params.raw else post.out_valid
+            ),
             collector.phase.eq(post.phase),
             collector.tag.eq(post.out_tag),
             issue.committed.eq(Mux(self.commit.valid, self.commit.payload.count, 0)),
@@ -338,6 +355,32 @@ class Compute(wiring.Component):
             m.d.comb += self.overflow.eq(1)
         if params.collector.words > 1:
             m.d.comb += out_tag.strides.eq(tag.strides)
+
+    def _elaborate_raw(self, m, platform, valid, sums, tag, parameters, collector):
+        """Sums that leave as they are, or what the collector has: the issue of steps keeps them
+        apart. Returns the streams of both.
+        """
+        params, buffet = self._params, self._params.output_buffet
+        raw = place(m, platform, "raw_words", RawWords, params.raw, tied={"sums": sums})
+        m.d.comb += [
+            raw.valid.eq(valid & tag.raw),
+            raw.biases.eq(parameters[: len(raw.biases)]),
+            raw.tag.out.eq(tag.out),
+            raw.tag.stride.eq(tag.raw_stride),
+            raw.tag.channel.eq(tag.channel),
+            raw.tag.commit.eq(tag.commit),
+        ]
+        chosen = Results(
+            stream.Signature(buffet.write).create(path=("result_write",)),
+            stream.Signature(buffet.commit).create(path=("result_commit",)),
+        )
+        for name in ("write", "commit"):
+            both, own, other = (getattr(one, name) for one in (chosen, raw, collector))
+            m.d.comb += [
+                both.valid.eq(own.valid | other.valid),
+                both.payload.eq(Mux(raw.busy, own.payload, other.payload)),
+            ]
+        return chosen
 
     def _elaborate_residual(self, m, platform, issue, collector):
         """Output words to their buffer, past what is added to them."""

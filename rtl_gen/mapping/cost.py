@@ -134,6 +134,8 @@ def _compute(source: InputEngines) -> int:
     # Sums that are complete go on once post-processing and the collector are done with the last.
     complete = trips(mapping, [level for level in levels if not mapping.reduces(level)])
     each = max(machine.post_phases, machine.output_words)
+    if mapping.layer.quantization.raw:
+        each = max(each, machine.raw_words)
     if machine.drains:
         return steps + complete * (machine.drains * each + 1)
     return max(cycles, steps + complete * (each - 1))

@@ -163,7 +163,8 @@ def _output_writes(mapping: Mapping, result: OutputEngines) -> int:
     machine = mapping.machine
     ticks = machine.drains or 1
     if not machine.gathers:
-        return _sums(mapping, mapping.levels) * ticks * machine.post_phases
+        each = machine.raw_words if mapping.layer.quantization.raw else machine.post_phases
+        return _sums(mapping, mapping.levels) * ticks * each
     return _sums(mapping, mapping.levels[: result.words_kept]) * ticks * machine.output_words
 
 
@@ -214,7 +215,10 @@ def _inside(source: InputEngines, ranks: list[Rank], levels) -> int:
         else:
             factors = [rank.coefficient(dimension, symbols) for rank in ranks]
             values = _values(source, dimension, own)
-            moves = Counter({tuple(f * at for f in factors): n for at, n in values.items()})
+            moves = Counter()
+            for at, times in values.items():
+                place = source.mapping.layer.position(dimension, at)
+                moves[tuple(f * place for f in factors)] += times
         more: Counter = Counter()
         for at, times in found.items():
             for move, again in moves.items():

@@ -193,6 +193,9 @@ class Design:
     post_add
         Whether a residual, scaled, can be added to the outputs: three multipliers a channel of a
         block.
+    post_raw
+        Whether results can leave as the int32 sums that they are: an adder and a register of 32
+        bits for each sum of a step.
     multiplier_registers
         Pipeline registers behind each multiplier.
     levels
@@ -217,6 +220,7 @@ class Design:
     bus_bits: int = 128
     post_lanes: int = 16
     post_add: bool = False
+    post_raw: bool = False
     multiplier_registers: int = 0
     levels: int = 12
     queue_words: int = 256
@@ -331,8 +335,5 @@ class Design:
             for name in ("reach", "paces", "tagged"):
                 if not dataflow[name]:
                     del dataflow[name]
-        return {
-            name: fact
-            for name, fact in facts.items()
-            if (name != "others" or self.others) and (name != "scratchpads" or self.scratchpads)
-        }
+        lacked = ("others", "scratchpads", "post_raw")
+        return {name: fact for name, fact in facts.items() if name not in lacked or fact}

@@ -52,6 +52,7 @@ WIDTHS = {
     "weight_idiom": "fifo",
     "image_words": 512,
     "modes": 3,
+    "raw": True,
 }
 DESIGN = {
     "rows": 12,
