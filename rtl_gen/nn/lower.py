@@ -12,13 +12,21 @@ from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.nn.fuse import FusedAddition, fuse_additions
 from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node
-from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode
+from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
 from rtl_gen.nn.pooling import average_pool_node
 from rtl_gen.nn.to_program import OperationNode, diagonal, to_operation
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.spec.operation import Operation
 
 __all__ = ["LoweredNetwork", "lower"]
+
+WITHOUT_ARRAY = {
+    PoolNode: "a maximum pool",
+    SoftmaxNode: "softmax",
+    TableNode: "a table of a function",
+    LayerNormNode: "layer normalization",
+}
+"""Nodes that are no layers of the array, by what messages call them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +137,7 @@ def _lowered(
     if isinstance(node, PoolNode) and node.kind == "average":
         node = _as_layer(node, graph.tensors[graph.inputs[0].tensor].shape[0])
     if not isinstance(node, Node):
-        what = "softmax" if isinstance(node, SoftmaxNode) else "a maximum pool"
-        raise ModelError(f"{node.name}: no hardware for {what} yet")
+        raise ModelError(f"{node.name}: no hardware for {WITHOUT_ARRAY[type(node)]} yet")
     shape = shapes[node.input]
     if node.layer.operation != "matmul" and not of_network:
         _check_image(node.name, node.input_shape[1:], shape)
