@@ -156,8 +156,8 @@ class Port:
     ``index`` says, for one image and in the target's shape, where in the source each value is: an
     input's source is the file's array and its target the activation; an output's the reverse.
     ``unsigned``: the file has uint8 where the activation has int8, with its top bit flipped.
-    ``scale``, ``zero``: the file has real numbers, scale * (value - zero); an input is rounded (ties
-    to even, as ONNX does) and clamped. None: the file has the activation's own numbers.
+    ``scale``, ``zero``: the file has real numbers, scale * (value - zero); an input is rounded
+    (ties to even, as ONNX does) and clamped. None: the file has the activation's own numbers.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Reads an ONNX file of quantized layers into a graph.
 
-Supported are integer operators (QLinearConv, ConvInteger, ...) and operators of real numbers between
-DequantizeLinear and QuantizeLinear, of int8 and uint8, and what only says in which order values are
-read: see OPERATORS of :mod:`rtl_gen.nn.onnx_nodes`. Everything else is refused, in one message.
+Supported are integer operators (QLinearConv, ConvInteger, ...), operators of real numbers between
+DequantizeLinear and QuantizeLinear, of int8 and uint8, and what only says in which order values
+are read: see OPERATORS of :mod:`rtl_gen.nn.onnx_nodes`. Everything else is refused, in one message.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
 """Convolutions and matmuls of an ONNX file, whatever operators they are written with.
 
 Source: ONNX operator definitions of Conv, Gemm, MatMul, QLinearConv, QLinearMatMul, ConvInteger and
-MatMulInteger. ONNX rescales in floating point; here it is a multiplier of 31 bits and a shift, whose
-results differ from it by one unit at most, at ties.
+MatMulInteger. ONNX rescales in floating point; here it is a multiplier of 31 bits and a shift,
+whose results differ from it by one unit at most, at ties.
 """
 
 from collections.abc import Callable

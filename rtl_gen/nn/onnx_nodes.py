@@ -318,7 +318,8 @@ class NodeReader:
             if numbers.size != 1:
                 raise Refusal("adds a constant of several numbers to what no layer gives")
             if x is not None:
-                self._apply(proto, lambda x, by=float(numbers.item()): x + by)
+                by = float(numbers.item())
+                self._apply(proto, lambda x: x + by)
             return
         first, second = (self._real(name) for name in proto.input)
         if first is not None and second is not None:

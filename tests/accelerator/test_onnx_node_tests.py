@@ -46,7 +46,7 @@ def cases():
             inputs, outputs = case.data_sets[0]
             arrays = [plain(each) for each in inputs]
             model = onnx.ModelProto.FromString(case.model.SerializeToString())
-            first, *others = model.graph.input
+            _, *others = model.graph.input
             del model.graph.input[1:]
             for value, array in zip(others, arrays[1:]):
                 model.graph.initializer.append(numpy_helper.from_array(array, value.name))
