@@ -14,8 +14,9 @@ from onnx import TensorProto
 from rtl_gen.golden.quantize import Rounding
 from rtl_gen.nn.graph import Graph, ModelError, Port, Refusal, check_options
 from rtl_gen.nn.layout import inverse
-from rtl_gen.nn.onnx_nodes import OPERATORS, NodeReader, node_title
+from rtl_gen.nn.onnx_nodes import OPERATORS, node_title, read_node
 from rtl_gen.nn.onnx_operands import Meaning, array_of
+from rtl_gen.nn.onnx_reader import NodeReader
 from rtl_gen.nn.onnx_values import FloatInput, Pending, Real, Sums
 
 __all__ = ["read_onnx"]
@@ -53,7 +54,7 @@ def read_onnx(path: str | Path, *, batch: int = 1, rounding: Rounding = "double"
         problems += _add_input(reader, value)
     for node in model.graph.node:
         try:
-            reader.read(node)
+            read_node(reader, node)
         except Refusal as refusal:
             problems.append(f"{node_title(node)}: {refusal}")
     problems += _unmade_outputs(reader, model.graph)

@@ -19,7 +19,7 @@ from rtl_gen.nn.onnx_values import Pending, Real
 from rtl_gen.spec.layer import Layer, Quantization, conv2d, matmul
 
 if TYPE_CHECKING:
-    from rtl_gen.nn.onnx_nodes import NodeReader
+    from rtl_gen.nn.onnx_reader import NodeReader
 
 __all__ = ["Mac", "convolution", "product"]
 

@@ -18,6 +18,7 @@ __all__ = [
     "array_of",
     "attributes_of",
     "constant",
+    "name_of",
     "pads_of",
     "pair_of",
 ]
@@ -158,6 +159,11 @@ def attributes_of(proto: NodeProto) -> dict:
             kind = AttributeProto.AttributeType.Name(_ATTRIBUTE_TYPES[each.name])
             raise Refusal(f"the attribute {each.name} must be of type {kind}")
     return {each.name: helper.get_attribute_value(each) for each in proto.attribute}
+
+
+def name_of(proto: NodeProto) -> str:
+    """A layer's name: the node's, or what it makes."""
+    return proto.name or proto.output[0]
 
 
 def array_of(tensor: TensorProto) -> np.ndarray:

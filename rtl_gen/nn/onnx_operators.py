@@ -22,7 +22,7 @@ from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode, TableNode
 from rtl_gen.spec.layer import Quantization, conv2d
 
 if TYPE_CHECKING:
-    from rtl_gen.nn.onnx_nodes import NodeReader
+    from rtl_gen.nn.onnx_reader import NodeReader
 
 __all__ = ["Function", "Pool", "Softmax", "Sum", "global_pool", "pool", "unary"]
 

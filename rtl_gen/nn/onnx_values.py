@@ -11,7 +11,7 @@ from rtl_gen.nn.layout import View
 from rtl_gen.nn.onnx_operands import Meaning
 
 if TYPE_CHECKING:
-    from rtl_gen.nn.onnx_nodes import NodeReader
+    from rtl_gen.nn.onnx_reader import NodeReader
 
 __all__ = ["FloatInput", "Pending", "Real", "Sums", "Value"]
 

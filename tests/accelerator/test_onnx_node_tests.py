@@ -100,20 +100,20 @@ def run_all(cases, folder, tell, names):
     return passed
 
 
-def test_a_case_of_each_kind_passes(cases, tmp_path, capsys):
+def test_a_case_of_each_kind_passes(cases, tmp_path, tell):
     names = ["test_qlinearconv", "test_qlinearmatmul_3D_uint8_float32", "test_matmulinteger",
              "test_convinteger_with_padding"]  # fmt: skip
-    assert len(run_all(cases, tmp_path, print, names)) == len(names)
+    assert len(run_all(cases, tmp_path, tell, names)) == len(names)
 
 
 @pytest.mark.long
-def test_every_case_of_the_integer_operators_passes(cases, tmp_path):
+def test_every_case_of_the_integer_operators_passes(cases, tmp_path, tell):
     names = [name for name, case in cases.items() if case[0] in PASS]
     assert len(names) >= 8
-    assert len(run_all(cases, tmp_path, print, names)) == len(names)
+    assert len(run_all(cases, tmp_path, tell, names)) == len(names)
 
 
 @pytest.mark.long
-def test_other_cases_pass_or_are_refused_with_reasons(cases, tmp_path):
+def test_other_cases_pass_or_are_refused_with_reasons(cases, tmp_path, tell):
     names = [name for name, case in cases.items() if case[0] not in PASS]
-    run_all(cases, tmp_path, print, names)
+    run_all(cases, tmp_path, tell, names)

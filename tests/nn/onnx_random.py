@@ -117,6 +117,16 @@ class RandomGraph:
 
     # Operators
 
+    def residual(self) -> None:
+        """A convolution that leaves the shape as it is, and the sum with its input."""
+        x, axes = self.current, len(self.current.shape) - 1
+        c, kernel = x.shape[0], [int(self.rng.choice([1, 3]))] * axes
+        shape = (c, c, *kernel)
+        weight, scale, zero = self._weight(shape, c, 0, x, one_zero=True)
+        attributes = {"kernel_shape": kernel, "auto_pad": "SAME_UPPER"}
+        self._mac("Conv", x, weight, scale, zero, 0, int(np.prod(shape[1:])), c, attributes)
+        self.addition()
+
     def convolution(self) -> None:
         x = self.current
         axes = len(x.shape) - 1
@@ -201,11 +211,13 @@ class RandomGraph:
     def addition(self) -> None:
         others = [x for x in self.made if x.shape == self.current.shape and x != self.current]
         if not others:
-            return self.convolution() if len(self.current.shape) > 1 else self.product()
+            return self.convolution()
         x, other = self.current, others[int(self.rng.integers(len(others)))]
         scale = (x.spread + other.spread) / 90
         if self._chance(0.3) and x.dtype is other.dtype:
-            y = Stored(f"n{len(self.nodes)}_out", x.shape, float(np.float32(scale)), x.zero, x.dtype)
+            y = Stored(
+                f"n{len(self.nodes)}_out", x.shape, float(np.float32(scale)), x.zero, x.dtype
+            )
             inputs = [x.name, *self._of(x), other.name, *self._of(other), *self._of(y)]
             self._add("QLinearAdd", inputs, y.name, domain="com.microsoft")
             self.made.append(y)
@@ -219,8 +231,8 @@ class RandomGraph:
     def pool(self) -> None:
         x = self.current
         axes = len(x.shape) - 1
-        if axes < 1 or min(x.shape[1:]) < 2:
-            return self.product()
+        if min(x.shape[1:]) < 2:
+            return self.convolution()
         if self._chance(0.3):
             made = self._add("GlobalAveragePool", [self._real(x)])
             self.current = self._quantize(made, (x.shape[0], *[1] * axes), x.scale / 2)
@@ -258,7 +270,7 @@ class RandomGraph:
             for _ in range(int(self.rng.integers(1, 3))):  # rows times matrices
                 self.product()
         else:
-            kinds = [self.convolution, self.convolution, self.addition, self.pool]
+            kinds = [self.convolution, self.convolution, self.residual, self.addition, self.pool]
             kinds += [] if self.only_layers else [self.function]
             for _ in range(int(self.rng.integers(1, 5))):
                 kinds[int(self.rng.integers(len(kinds)))]()

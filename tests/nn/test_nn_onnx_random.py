@@ -71,19 +71,19 @@ def compare(seed, folder, seen) -> Counter:
     return found
 
 
-def run(seeds, folder) -> None:
+def run(seeds, folder, tell) -> None:
     total, seen = Counter(), Counter()
     for seed in seeds:
         total += compare(seed, folder, seen)
-    print(f"{len(seeds)} graphs: {total[0]} values equal, {total[1]} one unit away, none more")
-    print(", ".join(f"{count} {name}" for (name, _), count in sorted(seen.items())))
+    tell(f"{len(seeds)} graphs: {total[0]} values equal, {total[1]} one unit away, none more")
+    tell(", ".join(f"{n} {name} {away} away" for (name, away), n in sorted(seen.items())))
     assert total[0] > 50 * total[1]  # ties are rare
 
 
-def test_some_graphs(tmp_path):
-    run(range(15), tmp_path)
+def test_some_graphs(tmp_path, tell):
+    run(range(15), tmp_path, tell)
 
 
 @pytest.mark.long
-def test_two_hundred_graphs(tmp_path):
-    run(range(200), tmp_path)
+def test_two_hundred_graphs(tmp_path, tell):
+    run(range(200), tmp_path, tell)
