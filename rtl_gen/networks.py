@@ -5,19 +5,27 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .isa.descriptors import ENGINES
 from .mapping.chain import chain_layers
 from .mapping.cost import estimate
-from .mapping.program import Program, Step
+from .mapping.program import Program, Step, VectorData
 from .nn.golden_run import run_graph
 from .nn.graph import Graph
 from .nn.lower import LoweredNetwork, lower
 from .reuse.machine import Machine
+from .sim.activity import KINDS
 from .sim.explain_mismatch import explain
 from .sim.layers import LayerCheck, golden_output
 from .sim.programs import CYCLES_AT_LEAST, ProgramResult, run_programs
 from .sim.run import Simulation
 
 __all__ = ["LayerRun", "Network", "NetworkRun", "map_graph", "run_network"]
+
+
+SAMPLES, SAMPLE_AT_LEAST = 2000, 16
+"""Notes of what engines did in a run, and the fewest cycles from one to the next."""
+ON_BUS = ("load", "store")
+"""How the names of engines begin whose words cross the memory port."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +96,22 @@ class LayerRun:
     cycles
         From the completion of the layer before it (the first: from the start) to its own, as the
         host sees them, a few cycles late. Layers overlap, so a layer may have done much before.
+    end
+        The cycle of its completion, from the start.
     wrong
         Outputs that differ from numpy's.
+    counts
+        int64 (engines, ``sim.activity.KINDS``): what the engines did in its cycles, which in part
+        may be of its neighbours; None if the run did not come to its end.
     """
 
     name: str
     step: Step
     macs: int
     cycles: int
+    end: int
     wrong: int
+    counts: np.ndarray | None
 
     @property
     def mac_use(self) -> float:
@@ -108,6 +123,15 @@ class LayerRun:
     def estimate(self) -> int:
         """Cycles that the cost model gives it, alone."""
         return estimate(self.step.mapping).cycles
+
+    @property
+    def bytes_moved(self) -> int:
+        """Bytes over the memory port in its cycles, the fetch of the program apart."""
+        if self.counts is None:
+            return 0
+        moved = self.counts[:, KINDS.index("moved")]
+        beats = sum(moved[n] for n, engine in enumerate(ENGINES) if engine.startswith(ON_BUS))
+        return int(beats) * self.step.mapping.machine.design.bus_bits // 8
 
     @property
     def on_chip(self) -> bool:
@@ -154,8 +178,8 @@ class NetworkRun:
     def explain(self) -> str:
         """What the first wrong output is made of, step by step; empty if there is none.
 
-        It is that of the first wrong layer, whose input is still right. A sum of two layers is not
-        taken apart.
+        It is that of the first wrong layer, whose input is still right. A sum of two
+        layers, and what the vector unit gives, is not taken apart.
         """
         for n, layer in enumerate(self.layers):
             if layer.wrong and self.checked.outputs:
@@ -164,7 +188,7 @@ class NetworkRun:
 
     def _explain(self, number: int) -> str:
         step, node = self.checked.program.steps[number], self.network.lowered.nodes[number]
-        if step.added:
+        if step.added or isinstance(step.data, VectorData):
             return f"{self.layers[number].name}: {self.layers[number].wrong} outputs are wrong"
         inputs = run_graph(self.network.graph, self.network.inputs)[node.node.input]
         source, output = node.source(inputs), self.checked.outputs[number]
@@ -217,14 +241,18 @@ def run_network(
             completions=True,
             # What waits for a completion that is never seen does not wait for ever.
             cycle_limit=2 * checked.cycles + CYCLES_AT_LEAST,
+            sample_every=max(SAMPLE_AT_LEAST, checked.cycles // SAMPLES),
             on_progress=on_progress,
         )
     golden = run_graph(network.graph, network.inputs)
     lowered, layers = network.lowered, []
-    for n, (step, cycles) in enumerate(zip(network.program.steps, _cycles(network, done))):
+    for n, (step, span) in enumerate(zip(network.program.steps, _spans(network, done))):
         output = checked.outputs[n] if checked.outputs else None
         wrong = _wrong(lowered, n, output, golden[lowered.gives[n]])
-        layers.append(LayerRun(lowered.name(n), step, lowered.macs(n), cycles, wrong))
+        cycles, counts = span[1] - span[0], _counts(done, span)
+        layers.append(
+            LayerRun(lowered.name(n), step, lowered.macs(n), cycles, span[1], wrong, counts)
+        )
     outputs, right, wrong = {}, {}, 0
     for port in network.graph.outputs:
         n = lowered.gives.index(port.tensor)
@@ -247,11 +275,25 @@ def _wrong(
     return int((lowered.result(number, output) != golden).sum())
 
 
-def _cycles(network: Network, done: ProgramResult) -> list[int]:
-    """Cycles between the completions of layers; zeros if the run did not come to its end."""
-    count = len(network.program.steps)
-    if done.result.timed_out or len(done.result.stamps) != count + 1:
-        return [0] * count
+def _ended(network: Network, done: ProgramResult) -> bool:
+    return not done.result.timed_out and len(done.result.stamps) == len(network.program.steps) + 1
+
+
+def _spans(network: Network, done: ProgramResult) -> list[tuple[int, int]]:
+    """Of each layer the cycles, from the start, between which it was the next to complete; zeros if
+    the run did not come to its end."""
+    if not _ended(network, done):
+        return [(0, 0)] * len(network.program.steps)
     begun, *completed = done.result.stamps[1:]
-    ends = [*completed, begun + done.cycles]
-    return [end - before for before, end in zip([begun, *ends], ends)]
+    ends = [*(cycle - begun for cycle in completed), done.cycles]
+    return list(zip([0, *ends], ends))
+
+
+def _counts(done: ProgramResult, span: tuple[int, int]) -> np.ndarray | None:
+    """What the engines did between two cycles from the start."""
+    activity = done.result.activity
+    if activity is None or span == (0, 0):
+        return None
+    begun = done.result.stamps[1]
+    before, after = (activity.at(begun + cycle) for cycle in span)
+    return np.rint(after - before).astype(np.int64)

@@ -14,6 +14,7 @@ module bench #(
     input  wire [63:0] host_cycle_limit,
     input  wire [ 9:0] host_stall,
     input  wire [63:0] host_seed,
+    input  wire [31:0] host_sample_every,  // cycles; 0: never
     output wire        host_done,
     output wire [ 1:0] host_status,
     output wire [31:0] host_position,
@@ -53,7 +54,7 @@ module bench #(
     output wire [`LINK_COUNTS-1:0][31:0] memory_links
 );
 
-  logic aresetn, begins, interrupt;
+  logic aresetn, begins, interrupt, sample;
 
   logic [             3:0] m_axi_arid;
   logic [            63:0] m_axi_araddr;
@@ -156,6 +157,7 @@ module bench #(
       .s_axi_rready,
       .host_interrupt(interrupt),
       .clear(begins),
+      .sample,
       .memory_read_bursts,
       .memory_read_beats,
       .memory_write_bursts,
@@ -260,6 +262,14 @@ module bench #(
       .error_response(memory_error_response)
   );
 
+  activity activity (
+      .aclk,
+      .begins,
+      .every(host_sample_every),
+      .cycles(host_cycles),
+      .engines(memory_engines),
+      .sample
+  );
 
 endmodule
 

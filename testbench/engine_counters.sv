@@ -6,10 +6,11 @@
 // verilator lint_off DECLFILENAME
 
 // Cycles in which an engine is busy, waits for each thing (the first one named counts) or moves a
-// beat or a word, modulo 2^32. Shown while it is not busy: to join them in every cycle costs time.
+// beat or a word, modulo 2^32. Shown while it is not busy, and behind a sample: to join them in every cycle costs time.
 module engine_cycles (
     input  wire              aclk,
     input  wire              clear,
+    input  wire              sample,
     input  wire              busy,
     input  wire              moved,
     input  wire              room,
@@ -29,13 +30,14 @@ module engine_cycles (
       end
     end
     if (!clear) transfers <= transfers + transfer;
-    if (!busy) counts <= {transfers, for_bus, for_room, for_data, in_all};
+    if (!busy || sample) counts <= {transfers, for_bus, for_room, for_data, in_all};
   end
 endmodule
 
 module load_cycles (
     input  wire              aclk,
     input  wire              clear,
+    input  wire              sample,
     input  wire              reset,
     input  wire              busy,
     input  wire              asked,      // a burst
@@ -61,6 +63,7 @@ module load_cycles (
   engine_cycles cycles (
       .aclk,
       .clear,
+      .sample,
       .busy,
       .moved(beat),
       .room(stands && needs > available),
@@ -73,6 +76,7 @@ endmodule
 module feed_cycles (
     input  wire              aclk,
     input  wire              clear,
+    input  wire              sample,
     input  wire              busy,
     input  wire              asked,  // a word
     input  wire       [31:0] reads,  // words of it that are no padding
@@ -82,6 +86,7 @@ module feed_cycles (
   engine_cycles cycles (
       .aclk,
       .clear,
+      .sample,
       .busy,
       .moved(asked),
       .room(held),
@@ -94,6 +99,7 @@ endmodule
 module unfold_cycles (
     input  wire              aclk,
     input  wire              clear,
+    input  wire              sample,
     input  wire              busy,
     input  wire              made,   // a word stands before the region
     input  wire              taken,  // and goes
@@ -102,6 +108,7 @@ module unfold_cycles (
   engine_cycles cycles (
       .aclk,
       .clear,
+      .sample,
       .busy,
       .moved(made && taken),
       .room(made && !taken),
@@ -114,6 +121,7 @@ endmodule
 module compute_cycles (
     input  wire              aclk,
     input  wire              clear,
+    input  wire              sample,
     input  wire              reset,
     input  wire              busy,
     input  wire              step,
@@ -138,6 +146,7 @@ module compute_cycles (
   engine_cycles cycles (
       .aclk,
       .clear,
+      .sample,
       .busy,
       .moved(step || tick || writes),
       .room(supplied && !step && !tick),
@@ -150,6 +159,7 @@ endmodule
 module store_cycles (
     input  wire              aclk,
     input  wire              clear,
+    input  wire              sample,
     input  wire              reset,
     input  wire              busy,
     input  wire              asks,       // a word
@@ -171,6 +181,7 @@ module store_cycles (
   engine_cycles cycles (
       .aclk,
       .clear,
+      .sample,
       .busy,
       .moved(wvalid && wready || keeps),
       .room(1'b0),
@@ -184,12 +195,14 @@ endmodule
 module engine_counters (
     input  wire                   aclk,
     input  wire                   clear,
+    input  wire                   sample,
     output wire [9:0][4:0] [31:0] counts
 );
 `define LOAD(NUMBER, NAME) \
   load_cycles NAME ( \
       .aclk, \
       .clear, \
+      .sample, \
       .reset(watched.dut.rst), \
       .busy(watched.dut.NAME``_control.busy || watched.dut.NAME.working), \
       .asked(watched.dut.NAME.request__valid && watched.dut.NAME.request__ready), \
@@ -208,6 +221,7 @@ module engine_counters (
   feed_cycles NAME ( \
       .aclk, \
       .clear, \
+      .sample, \
       .busy(watched.dut.NAME``_control.busy), \
       .asked(watched.dut.NAME.request__valid && watched.dut.NAME.request__ready), \
       .reads($countones(watched.dut.NAME.\request__payload.read )), \
@@ -232,6 +246,7 @@ module engine_counters (
   unfold_cycles unfold_input (
       .aclk,
       .clear,
+      .sample,
       .busy(watched.dut.unfold_input_control.busy),
       .made(watched.dut.packed_input.unfolding && watched.dut.packed_input.write__valid),
       .taken(watched.dut.packed_input.write__ready),
@@ -244,6 +259,7 @@ module engine_counters (
   compute_cycles compute (
       .aclk,
       .clear,
+      .sample,
       .reset(watched.dut.rst),
       .busy(watched.dut.compute_control.busy || watched.dut.compute.working),
 `ifdef TAGGED_BUSES
@@ -280,6 +296,7 @@ module engine_counters (
   store_cycles store (
       .aclk,
       .clear,
+      .sample,
       .reset(watched.dut.rst),
       .busy(watched.dut.store_control.busy || watched.dut.store.working),
       .asks(watched.dut.store.request__valid),

@@ -12,6 +12,7 @@ from pathlib import Path
 import cocotb
 from cocotb.triggers import FallingEdge, RisingEdge
 
+from rtl_gen.sim.activity import read_notes
 from rtl_gen.sim.files import HostFile, MemoryFile
 from rtl_gen.sim.job import Job, MemoryTiming
 from rtl_gen.sim.result import COUNTERS, Observation, Result, engine_counts
@@ -48,6 +49,7 @@ class Bench:
         self.dut.memory_seed.value = seed
         self.dut.host_seed.value = seed ^ 0x5DEECE66D
         self.dut.host_stall.value = job.host_stall
+        self.dut.host_sample_every.value = job.sample_every
         self.dut.host_cycle_limit.value = job.cycle_limit
         self.dut.host_reset.value = job.reset or self.must_reset
         began = time.perf_counter()
@@ -90,6 +92,7 @@ class Bench:
             errors=(self.read("host_errors"), self.read("host_error_position")),
             seconds=seconds,
             links=self.read("memory_links"),
+            activity=read_notes(self.host.activity()),
         )
 
     def read(self, name: str) -> int:

@@ -1,9 +1,10 @@
 // What memory.sv and host.sv keep in files that Python maps too (little-endian machines only).
 //
 // The memory file is the DRAM, byte for byte from its base address on. The host file is made of
-// 64-bit words; its layout is written down once more, for Python, in rtl_gen/sim/files.py.
+// 64-bit words, in three parts; its layout is written down once more, for Python, in rtl_gen/sim/files.py.
 
 #include <fcntl.h>
+#include <svdpi.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,7 +22,8 @@ constexpr uint64_t kResults = 0;      // number of results
 constexpr uint64_t kCycles = 1;       // progress: cycles of this job
 constexpr uint64_t kPosition = 2;     // progress: entry of the script
 constexpr uint64_t kMaxWindows = 512;
-constexpr uint64_t kScript = 4096;    // entries; the results follow in the second half of the file
+constexpr uint64_t kActivity = 9;     // words of what engines did
+constexpr uint64_t kScript = 4096;    // entries; results and activity are the other thirds
 
 // Where windows stand, and what is noted of bytes outside them.
 struct Windows {
@@ -58,6 +60,8 @@ struct Mapped {
 Mapped memory;
 uint64_t memory_base = 0;
 Mapped host;
+
+uint64_t part() { return host.size / 24; }
 
 uint64_t* word(uint64_t index) { return reinterpret_cast<uint64_t*>(host.bytes) + index; }
 
@@ -129,20 +133,32 @@ void host_open(const char* path) { host.open(path); }
 
 void host_begin() {
     *word(kResults) = 0;
+    *word(kActivity) = 0;
     *word(may_write.strays) = 0;
     *word(may_read.strays) = 0;
 }
 
 long long host_entry(int position) {
     const uint64_t index = kScript + static_cast<uint32_t>(position);
-    return index < host.size / 16 ? static_cast<long long>(*word(index)) : 0;
+    return index < part() ? static_cast<long long>(*word(index)) : 0;
 }
 
 void host_result(long long value) {
-    const uint64_t index = host.size / 16 + *word(kResults);
-    if (index >= host.size / 8) return;
+    const uint64_t index = part() + *word(kResults);
+    if (index >= 2 * part()) return;
     *word(index) = static_cast<uint64_t>(value);
     ++*word(kResults);
+}
+
+// What engines did: a note is a cycle and their counts, two in a word; what finds no room is lost.
+void activity_note(long long cycle, const svBitVecVal* engines) {
+    constexpr uint64_t kWords = 25;
+    const uint64_t used = *word(kActivity);
+    if (used + 1 + kWords > part()) return;
+    uint64_t* const to = word(2 * part() + used);
+    to[0] = static_cast<uint64_t>(cycle);
+    std::memcpy(to + 1, engines, kWords * sizeof(uint64_t));
+    *word(kActivity) = used + 1 + kWords;
 }
 
 void host_progress(long long cycles, int position) {

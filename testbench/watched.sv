@@ -62,6 +62,7 @@ module watched #(
     input  wire        s_axi_rready,
 
     input  wire        clear,  // all that follows
+    input  wire        sample,  // show what engines have done so far
     output wire [63:0] memory_read_bursts,
     output wire [63:0] memory_read_beats,
     output wire [63:0] memory_write_bursts,
@@ -202,9 +203,11 @@ module watched #(
   engine_counters engines (
       .aclk,
       .clear,
+      .sample,
       .counts(memory_engines)
   );
 `else
+  wire unused_sample = sample;
   assign memory_engines = 0;
 `endif
 

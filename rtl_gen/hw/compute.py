@@ -1,41 +1,36 @@
 """The computing engine: operands in step, the array, accumulators, post-processing, collector."""
 
-from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..isa.descriptors import ADDITION
+from ..isa.descriptors import ADDITION, VECTOR
 from .array.array import PEArray
 from .compute_buffers import PAD_BITS
 from .compute_params import ComputeParams
+from .control.configure import fields_of
 from .control.delay_line import DelayLine
 from .control.issue import Issue
 from .delayed import delayed
 from .layouts import layout_of
 from .memory.streams import join
 from .noc.collector import Collector
+from .noc.drain_gather import DrainGather
 from .noc.lanes import ByteLanes, VectorLanes
 from .noc.load_ticks import LoadTicks
 from .noc.word_set import WordSet
 from .place import place
 from .post.accumulators import Accumulators
 from .post.post import Post
-from .post.raw_words import RawWords
 from .post.residual_add import ResidualAdd
+from .raw_results import either, place_raw
+from .vector.part import VectorPart
+from .vector.unit import STEP
 
 __all__ = ["Compute"]
-
-
-@dataclass(frozen=True)
-class Results:
-    """Streams of output words, and of what is complete."""
-
-    write: wiring.PureInterface
-    commit: wiring.PureInterface
 
 
 class Compute(wiring.Component):
@@ -81,18 +76,22 @@ class Compute(wiring.Component):
         params = self._params
         issue = place(m, platform, "issue", Issue, params.issue, tied={"config": self.config})
         array = self._place_array(m, platform)
+        vector = self._place_vector(m, platform, issue)
         m.d.comb += [
             issue.start.eq(self.start),
-            self.busy.eq(issue.busy),
+            self.busy.eq(issue.busy | vector.busy if vector else issue.busy),
             self.working.eq(issue.busy | issue.pending),
             issue.space.eq(self.space),
             self.step.eq(issue.go),
             self.waits_room.eq(issue.waits_room),
         ]
+        weights = vector.others if vector else self.weights
         ready = [
-            self._elaborate_input(m, platform, issue, array),
-            self._elaborate_weights(m, platform, issue, array),
+            self._elaborate_input(m, platform, issue, array, vector),
+            self._elaborate_weights(m, platform, issue, array, weights),
         ]
+        if vector:
+            ready[1] = Mux(vector.chosen, vector.ready, ready[1])
         if params.machine.moving:
             ready.append(issue.due)
             m.d.comb += issue.input_ready.eq(ready[0])
@@ -104,14 +103,63 @@ class Compute(wiring.Component):
             m.d.sync += array.control.sum_address.eq(issue.step.sum)
         if "drain" in params.array.control.members:
             m.d.sync += array.control.drain.eq(issue.drain)
-        sums_valid, sums, tag = self._elaborate_sums(m, platform, issue, array)
-        self._elaborate_results(m, platform, issue, sums_valid, sums, tag)
+        given = issue.tag_valid & ~vector.chosen if vector else issue.tag_valid
+        sums_valid, sums, tag = self._elaborate_sums(m, platform, issue, array, given)
+        if vector:
+            sums_valid, sums, tag = self._join_vector(vector, sums_valid, sums, tag)
+        self._elaborate_results(m, platform, issue, sums_valid, sums, tag, vector)
         return m
+
+    def _place_vector(self, m, platform, issue):
+        """The vector unit, if there is one: the input's words are still to come to it."""
+        params = self._params
+        if not params.machine.widths.vector:
+            return None
+        vector = place(
+            m,
+            platform,
+            "vector",
+            VectorPart,
+            params.vector,
+            tied={"words": self.weights, "config": fields_of(self.config, layout_of(VECTOR))},
+        )
+        m.d.comb += [
+            vector.start.eq(self.start),
+            vector.issuing.eq(issue.busy),
+            vector.pending.eq(issue.pending),
+            *(vector.step[name].eq(issue.step[name]) for name in STEP.members),
+            vector.channel.eq(issue.tag.channel),
+            vector.go.eq(issue.go),
+            vector.tag_valid.eq(issue.tag_valid),
+            vector.tag.eq(issue.tag),
+        ]
+        return vector
+
+    def _to_vector(self, m, vector, words, byte):
+        """The first word of the next step to the vector unit."""
+        if vector:
+            m.d.comb += [
+                vector.word.eq(words.words[: 8 * self._params.machine.block]),
+                vector.byte.eq(byte),
+                vector.inside.eq(words.inside),
+            ]
+
+    def _join_vector(self, vector, valid, sums, tag):
+        """Sums of the array or of the vector unit, which never come together."""
+        bits, own = self._params.post_sum_bits, len(sums) // len(self._params.post.channels)
+        parts = [sums[n : n + own].as_signed() for n in range(0, len(sums), own)]
+        wide = [Cat(part, part[-1].replicate(bits - own)) for part in parts]
+        layout = self._params.issue.tag
+        return (
+            valid | vector.valid,
+            Mux(vector.valid, vector.sums, Cat(wide)),
+            layout(Mux(vector.valid, vector.sums_tag, tag.as_value())),
+        )
 
     def _place_array(self, m, platform):
         return place(m, platform, "array", PEArray, self._params.array)
 
-    def _elaborate_input(self, m, platform, issue, array):
+    def _elaborate_input(self, m, platform, issue, array, vector):
         """Words to input lanes; returns whether the next step's input is there."""
         params, machine = self._params, self._params.machine
         words = place(
@@ -123,6 +171,7 @@ class Compute(wiring.Component):
             machine.input_words,
             fill_bits=PAD_BITS,
             name="input_words",
+            tells_inside=machine.widths.vector,
             tied={"response": self.input},
         )
         lanes = place(
@@ -146,6 +195,7 @@ class Compute(wiring.Component):
                 words.done.eq(issue.go & issue.step.input_done),
             ]
             self._stream(m, array, number, lanes.o, issue.go)
+            self._to_vector(m, vector, words, issue.step.byte)
             return words.valid
         byte_bits = dict(params.forms("feed_input"))["byte"]
         m.d.comb += lanes.byte.eq(words.tag[PAD_BITS:][:byte_bits])
@@ -170,7 +220,7 @@ class Compute(wiring.Component):
         if self._params.array.pe.gated:
             m.d.sync += control.step.eq(issue.go)
 
-    def _elaborate_weights(self, m, platform, issue, array):
+    def _elaborate_weights(self, m, platform, issue, array, source):
         """Words to weight lanes; returns whether the next step's weights are there."""
         params, machine = self._params, self._params.machine
         words = place(
@@ -181,7 +231,7 @@ class Compute(wiring.Component):
             params.weight_buffet,
             machine.weight_words,
             name="weight_words",
-            tied={"response": self.weights},
+            tied={"response": source},
         )
         lanes = place(
             m,
@@ -255,21 +305,27 @@ class Compute(wiring.Component):
             array.control[f"read_address{number}"].eq(register),
         ]
 
-    def _elaborate_sums(self, m, platform, issue, array):
-        """Complete sums, with the tag of their step."""
+    def _elaborate_sums(self, m, platform, issue, array, given):
+        """Complete sums, with the tag of their step, which is ``given`` with it."""
         params, machine = self._params, self._params.machine
         layout = params.issue.tag
         width = params.array.pe.psum_bits
-        delay = place(m, platform, "tags", DelayLine, layout.size, params.array.latency)
+        marks = self._marks_of_step()
+        size = layout.size + len(marks)
+        delay = place(m, platform, "tags", DelayLine, size, params.array.latency)
         sums = Signal(array.sums.shape(), name="sums")
-        tag_valid, tag_bits = Signal(), Signal(layout.size)
-        early = layout(delay.late_payload)
+        tag_valid, tag_bits = Signal(), Signal(size)
+        early = layout(delay.late_payload[: layout.size])
         # One register in front of the array, as for the operands, and one behind it.
-        m.d.sync += [tag_valid.eq(issue.tag_valid), tag_bits.eq(issue.tag), sums.eq(array.sums)]
+        m.d.sync += [
+            tag_valid.eq(given),
+            tag_bits.eq(Cat(issue.tag, marks)),
+            sums.eq(array.sums),
+        ]
         m.d.comb += [delay.valid.eq(tag_valid), delay.payload.eq(tag_bits)]
         if not machine.accumulators:
             valid = delayed(m, delay.late_valid, 1, name="sums_valid")
-            tag = delayed(m, delay.late_payload, 1, name="sums_tag")
+            tag = delayed(m, delay.late_payload[: layout.size], 1, name="sums_tag")
             return valid & layout(tag).emit, sums, layout(tag)
         accumulators = place(
             m,
@@ -286,15 +342,23 @@ class Compute(wiring.Component):
             accumulators.first.eq(early.first),
             accumulators.emit.eq(early.emit),
             accumulators.address.eq(early.accumulator),
-            accumulators.sums.eq(sums),
+            accumulators.sums.eq(self._sums_of_step(sums, delay.late_payload[layout.size :])),
         ]
         valid = delayed(m, delay.late_valid & early.emit, 2, name="totals_valid")
-        tag = delayed(m, delay.late_payload, 2, name="totals_tag")
+        tag = delayed(m, delay.late_payload[: layout.size], 2, name="totals_tag")
         with m.If(accumulators.overflow):
             m.d.comb += self.overflow.eq(1)
         return valid, accumulators.totals, layout(tag)
 
-    def _elaborate_results(self, m, platform, issue, valid, sums, tag):
+    def _marks_of_step(self):
+        """What else goes along with a step to its sums."""
+        return Const(0, 0)
+
+    def _sums_of_step(self, sums, marks):
+        """The sums, those of the exits that the step does not use 0."""
+        return sums
+
+    def _elaborate_results(self, m, platform, issue, valid, sums, tag, vector):
         """Sums to output words."""
         params, machine = self._params, self._params.machine
         parameters = place(
@@ -319,15 +383,14 @@ class Compute(wiring.Component):
             m,
             platform,
             "collector",
-            Collector,
+            DrainGather if params.collector.ticks else Collector,
             params.collector,
             tied={"outputs": post.outputs},
         )
         written = collector
         if params.raw:
-            written = self._elaborate_raw(
-                m, platform, valid, sums, tag, parameters.words, collector
-            )
+            words = place_raw(m, platform, params, valid, sums, tag, parameters.words)
+            written = either(m, params.output_buffet, words, collector)
         self._elaborate_residual(m, platform, issue, written)
         out_tag = Signal(params.collector.tag, name="collector_tag")
         m.d.comb += [
@@ -351,36 +414,12 @@ class Compute(wiring.Component):
             issue.committed.eq(Mux(self.commit.valid, self.commit.payload.count, 0)),
             self.moved.eq(issue.go | issue.drain | self.write.valid),
         ]
+        for name in ("scaled", "multiplier", "shift") if vector else ():
+            m.d.comb += getattr(post, name).eq(getattr(vector, name))
         with m.If(post.overflow):
             m.d.comb += self.overflow.eq(1)
         if params.collector.words > 1:
             m.d.comb += out_tag.strides.eq(tag.strides)
-
-    def _elaborate_raw(self, m, platform, valid, sums, tag, parameters, collector):
-        """Sums that leave as they are, or what the collector has: the issue of steps keeps them
-        apart. Returns the streams of both.
-        """
-        params, buffet = self._params, self._params.output_buffet
-        raw = place(m, platform, "raw_words", RawWords, params.raw, tied={"sums": sums})
-        m.d.comb += [
-            raw.valid.eq(valid & tag.raw),
-            raw.biases.eq(parameters[: len(raw.biases)]),
-            raw.tag.out.eq(tag.out),
-            raw.tag.stride.eq(tag.raw_stride),
-            raw.tag.channel.eq(tag.channel),
-            raw.tag.commit.eq(tag.commit),
-        ]
-        chosen = Results(
-            stream.Signature(buffet.write).create(path=("result_write",)),
-            stream.Signature(buffet.commit).create(path=("result_commit",)),
-        )
-        for name in ("write", "commit"):
-            both, own, other = (getattr(one, name) for one in (chosen, raw, collector))
-            m.d.comb += [
-                both.valid.eq(own.valid | other.valid),
-                both.payload.eq(Mux(raw.busy, own.payload, other.payload)),
-            ]
-        return chosen
 
     def _elaborate_residual(self, m, platform, issue, collector):
         """Output words to their buffer, past what is added to them."""

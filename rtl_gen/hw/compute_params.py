@@ -11,6 +11,9 @@ from .noc.collector import CollectorParams
 from .post.post import PostParams
 from .post.raw_words import RawParams
 from .post.requantize import RequantizeParams
+from .vector.params import SUM_BITS as VECTOR_BITS
+from .vector.params import VectorParams
+from .vector.part import VectorPartParams
 
 __all__ = ["ComputeParams"]
 
@@ -26,7 +29,7 @@ class ComputeParams(ComputeBuffers):
 
     @property
     def weight_tag_bits(self) -> int:
-        return index_bits(self.machine.weight_depth)
+        return index_bits(self.machine.weight_depth) + self.machine.widths.vector
 
     @cached_property
     def array(self) -> ArrayParams:
@@ -37,22 +40,23 @@ class ComputeParams(ComputeBuffers):
 
     @cached_property
     def issue(self) -> IssueParams:
-        machine, sizes = self.machine, self.machine.reuse.placement.sizes
+        machine = self.machine
         return IssueParams(
             record=machine.records["compute"],
             levels=machine.design.levels,
             forms=self.forms("compute"),
             amount_bits=self.output_buffet.amount.width,
             accumulators=bool(machine.accumulators),
-            drain_sizes=tuple(sizes[n] for n in machine.output_tick_loops),
+            drain_sizes=machine.output_tick_sizes,
             post_phases=machine.post_phases,
-            gathered_words=machine.output_words,
+            gathered_words=machine.gathered_words,
             gather_loops=len(machine.output_word_loops) if machine.gathers else 0,
             adds=bool(machine.residual_checks),
             taps=machine.moving.size if machine.moving else 0,
             pieces=machine.sums_pieces,
             tick_steps=machine.widths.tick_steps,
             checks=machine.widths.output_checks,
+            vector=machine.widths.vector,
             **self.raw_issue,
         )
 
@@ -95,6 +99,7 @@ class ComputeParams(ComputeBuffers):
             buffet=self.output_buffet,
             out_bits=dict(self.forms("compute"))["out"],
             word_sizes=tuple(sizes[n] for n in machine.output_word_loops),
+            tick_sizes=machine.output_tick_sizes if machine.gathers else (),
         )
 
     @cached_property
@@ -105,6 +110,25 @@ class ComputeParams(ComputeBuffers):
             block=machine.block,
             channel_moves=machine.channel_moves,
             lanes=machine.post_lanes,
-            acc_bits=machine.sum_bits,
+            acc_bits=self.post_sum_bits,
             tag_bits=self.collector.tag.size + machine.widths.raw,
+            scales=machine.widths.vector,
         )
+
+    @property
+    def post_sum_bits(self) -> int:
+        """Bits of a sum that post-processing takes: of the array, or of a vector unit."""
+        own = self.machine.sum_bits
+        return max(own, VECTOR_BITS) if self.machine.widths.vector else own
+
+    @property
+    def vector(self) -> VectorPartParams:
+        """The vector unit, where there is one."""
+        machine = self.machine
+        unit = VectorParams(
+            lanes=machine.design.vector_lanes,
+            width=len(machine.output_lanes),
+            block=machine.block,
+            post_phases=self.issue.post_phases,
+        )
+        return VectorPartParams(unit=unit, weights=self.weight_buffet, tag=self.issue.tag)

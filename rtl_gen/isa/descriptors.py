@@ -18,8 +18,11 @@ __all__ = [
     "HEADER",
     "IDIOMS",
     "POST",
+    "PROGRAM_ORDER",
     "TICK_BITS",
     "UNFOLD_MASKS",
+    "VECTOR",
+    "VECTOR_FUNCTIONS",
     "VERSION",
     "Widths",
     "compute_masks",
@@ -44,6 +47,21 @@ ENGINES = (
     "unfold_input",
 )
 """The engines in the order of their queues."""
+
+PROGRAM_ORDER = (
+    "load_input",
+    "unfold_input",
+    "load_weights",
+    "load_parameters",
+    "feed_input",
+    "feed_weights",
+    "compute",
+    "feed_parameters",
+    "load_residual",
+    "store",
+)
+"""The engines in the order in which a layer's descriptors lie in a program: as they begin, as
+the fetch shares the memory port with the loads that it has started."""
 
 IDIOMS = ("buffet", "fifo", "double_buffer", "scratchpad")
 """Storage idioms of the input and the weight buffer, in the order of their numbers."""
@@ -114,6 +132,8 @@ class Widths:
         Dataflows of which a layer takes one.
     raw
         Whether results can leave as the int32 sums that they are.
+    vector
+        Whether a vector unit stands beside the array.
     """
 
     levels: int
@@ -143,6 +163,7 @@ class Widths:
     image_words: int = 0
     modes: int = 1
     raw: bool = False
+    vector: bool = False
 
     def __post_init__(self):
         for name in (self.input_idiom, self.weight_idiom):
@@ -299,6 +320,7 @@ def _compute(widths: Widths) -> Record:
         *(TICKS if widths.input_taps else ()),
         *_mode(widths),
         *((Field("raw", 1), Field("raw_stride", out)) if widths.raw else ()),
+        *(VECTOR if widths.vector else ()),
         Field("tile_words", _amount_bits(words)),
         Field("start", out, signed=True),
     ]
@@ -307,7 +329,9 @@ def _compute(widths: Widths) -> Record:
         levels=widths.levels,
         forms=forms,
         events={"commit": _amount_bits(words)},
-        masks=compute_masks(widths.input_taps > 0, widths.sums_pieces, widths.tick_steps),
+        masks=compute_masks(
+            widths.input_taps > 0, widths.sums_pieces, widths.tick_steps, widths.vector
+        ),
     )
     return Record("compute", (*head, *nest))
 
@@ -331,13 +355,29 @@ run of the inner loop, before any other; what stands in for a tap outside the te
 of a step lies at ``x + n x_tap`` and the tensor from 0 to below ``x_limit``."""
 
 
-def compute_masks(moves: bool, pieces: bool, tick_steps: bool) -> tuple[str, ...]:
+VECTOR_FUNCTIONS = ("array", "max_pool", "average_pool", "table", "softmax", "layer_norm")
+"""What makes a layer's sums, in the order of their numbers: the array, or the vector unit."""
+
+VECTOR = (
+    Field("function", 3),
+    Field("row_length", 12),
+    Field("row_last", 7),
+    Field("row_constant", 38),
+)
+"""Of designs with a vector unit: which of :data:`VECTOR_FUNCTIONS`; elements of a row, how many of
+them a row's last step has, what is added to its variance (golden.layer_norm)."""
+
+
+def compute_masks(
+    moves: bool, pieces: bool, tick_steps: bool, vector: bool = False
+) -> tuple[str, ...]:
     """The sets of the computing nest.
 
     Where inputs move also the runs of the loop whose trips are ticks, and the levels inside it;
-    where sums leave the PEs in pieces the levels of these, which are not in ``reduce``.
+    where sums leave the PEs in pieces the levels of these, which are not in ``reduce``; where there
+    is a vector unit those over the elements of a row.
     """
-    asked = (("run", moves), ("piece", pieces), ("tick", tick_steps))
+    asked = (("run", moves), ("piece", pieces), ("tick", tick_steps), ("row", vector))
     return (*COMPUTE_MASKS, *(name for name, there in asked if there))
 
 
@@ -399,6 +439,8 @@ def records(widths: Widths) -> dict[str, Record]:
         feed_input += (Field("flush", TICK_BITS),)
     feed_input += _registers(widths.input_depth)
     feed_weights = (*_mode(widths), *_registers(widths.weight_depth))
+    if widths.vector:
+        feed_weights += (Field("table", 1),)
     checks, input_tile = widths.load_checks, _tile(widths.input_idiom, widths.activation_words)
     if widths.image_words:
         input_tile += (Field("packed", 1),)

@@ -92,7 +92,7 @@ def _add_lanes(machine: Machine, operand, index: dict[str, np.ndarray], ticks: i
     placement = machine.reuse.placement
     shift = operand.shift if machine.weights_held else None
     lanes = [placement.indices(operand.lanes[operand.keys.index(e)]) for e in operand.elements]
-    backward = shift is not None and machine.reuse.paces[shift].direction > 0
+    backward = shift is not None and machine.shifts_backwards(shift)
     for n, (loop, unit) in enumerate(zip(placement.dataflow.spatial, placement.units)):
         if loop.dimension not in index:
             continue
@@ -110,7 +110,8 @@ def _add_levels(index: dict[str, np.ndarray], levels: list[Level], shape: list[i
     valid = np.ones(shape, dtype=bool)
     for axis in range(len(levels) - 1, -1, -1):  # from the innermost outwards
         level = levels[axis]
-        valid &= index[level.dimension] < level.unit
+        if not level.phase:
+            valid &= index[level.dimension] < level.unit
         counter = np.arange(level.bound).reshape(-1, *[1] * (len(shape) - axis - 1))
         index[level.dimension] += counter * level.unit
     return valid
@@ -159,8 +160,9 @@ def parameter_image(
     Parameters
     ----------
     bias, multiplier, shift
-        int32, 31-bit unsigned and -31..30; over the output dimensions that index the weights, in
-        the order of the output's ranks (groups, then channels, for a convolution).
+        int32, 31-bit unsigned (of the vector unit 32-bit signed) and -31..30; over the output
+        dimensions that index the weights, in the order of the output's ranks (groups, then
+        channels, for a convolution).
     """
     machine, layer = mapping.machine, mapping.layer
     engines = parameter_engines(mapping)

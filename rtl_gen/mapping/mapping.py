@@ -185,6 +185,10 @@ class Mapping:
         inside = [x for x in self.levels[outside:] if x.dimension == dimension]
         if not inside or inside[0].in_word:
             return self.machine.spatial_size(dimension)
+        if inside[0].phase and len(inside) > 1:
+            # All phases but the last go as far as the one before it.
+            inner = inside[1]
+            return inner.unit * inner.bound - (inner.bound != inner.last)
         return inside[0].unit * inside[0].bound
 
     @property
@@ -192,6 +196,8 @@ class Mapping:
         """Dimensions along which the weights change."""
         operation, repeats = self.machine.operation, self.layer.repeats
         own = frozenset().union(*(tensor.dimensions for tensor in operation.offline))
+        if self.placing.operand:  # which may have a batch
+            own |= frozenset(self.placing.operand.strides)
         return tuple(d for d in operation.dimensions if d in own and d not in repeats)
 
     @property
@@ -199,6 +205,16 @@ class Mapping:
         """Of arrays that take weights pass by pass: the levels whose trips bring new ones, and
         words of a pass; None where steps take them.
         """
+        return None
+
+    @property
+    def compute_fields(self) -> dict[str, int]:
+        """What the computing engine is told beside its nest."""
+        return {}
+
+    @property
+    def row_dimension(self) -> str | None:
+        """The dimension along which rows of a function of rows lie."""
         return None
 
     # Which levels matter to whom

@@ -1,6 +1,6 @@
 """Where outputs lie in the output buffer, and how they are stored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..reuse.machine import Machine
@@ -29,7 +29,8 @@ class OutputEngines:
     @cached_property
     def tensor(self) -> BlockedTensor:
         mapping = self.mapping
-        return BlockedTensor(mapping.machine, mapping.layer, mapping.machine.operation.output)
+        output, images = mapping.machine.operation.output, mapping.placing.output_images
+        return BlockedTensor(mapping.machine, mapping.layer, output, images)
 
     @property
     def _levels(self):
@@ -224,7 +225,7 @@ class OutputEngines:
             values[f"z{k}_limit"] = 1  # of a dataflow whose outputs are not compared
         for k, rank in enumerate(machine.operation.scattered):
             values[f"z{k}_limit"] = self.tensor.count(rank.name)
-        return values | self._piece_strides() | moved
+        return values | self._piece_strides() | moved | mapping.compute_fields
 
     @property
     def _in_pe(self) -> dict[str, dict[int, int]]:
@@ -278,11 +279,13 @@ class OutputEngines:
 
     def _piece_strides(self) -> dict[str, int]:
         """How the words of one step, or of one drain, are spread over the tile."""
-        machine, values, start = self.mapping.machine, {}, 0
+        machine, start = self.mapping.machine, 0
         spatial, sizes = machine.design.dataflow.spatial, machine.reuse.placement.sizes
-        loops = [(n, True) for n in machine.output_tick_loops]
+        back = bool(machine.drains) and machine.shifts_backwards(machine.reuse.output.drain)
+        loops = [(n, back) for n in machine.output_tick_loops]
         loops += [(n, False) for n in machine.output_word_loops]
-        for k, (n, backwards) in enumerate(loops):
+        values = {f"stride{k}": 0 for k in range(len(machine.output_tick_sizes))}
+        for k, (n, backwards) in enumerate(loops, len(values) - len(machine.output_tick_loops)):
             step = self._index(spatial[n].dimension, machine.reuse.placement.units[n])
             if backwards:
                 start += step * (sizes[n] - 1)
@@ -310,6 +313,8 @@ class OutputEngines:
             masks.append("parameters")
         if not mapping.reduces(level) and n >= self.words_kept:
             masks.append("word")
+        if level.dimension == mapping.row_dimension:
+            masks.append("row")
         return tuple(masks)
 
     @cached_property
@@ -355,7 +360,8 @@ class OutputEngines:
     def _residual_forms(self, moved: dict[str, int]) -> dict[str, int]:
         """What a move along some ranks adds to the forms of the engine that loads a residual."""
         *outer, run = self.tensor.order
-        words = sum(self.tensor.strides[name] * by for name, by in moved.items())
+        strides = replace(self.tensor, image_words=self.mapping.placing.residual_images).strides
+        words = sum(strides[name] * by for name, by in moved.items())
         forms = {"offset": words * self.mapping.machine.block, "x": moved.get(run, 0)}
         return forms | {f"y{n}": moved.get(name, 0) for n, name in enumerate(outer)}
 

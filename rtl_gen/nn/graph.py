@@ -158,6 +158,7 @@ class Port:
     ``unsigned``: the file has uint8 where the activation has int8, with its top bit flipped.
     ``scale``, ``zero``: the file has real numbers, scale * (value - zero); an input is rounded
     (ties to even, as ONNX does) and clamped. None: the file has the activation's own numbers.
+    ``shape`` is that of an image in the file; None: that of ``index``.
     """
 
     name: str
@@ -166,12 +167,18 @@ class Port:
     unsigned: bool = False
     scale: float | None = None
     zero: int = 0
+    shape: tuple[int, ...] | None = None
 
     @property
     def dtype(self) -> np.dtype:
         """Of an input's array."""
         own = np.uint8 if self.unsigned else np.int8
         return np.dtype(own if self.scale is None else np.float32)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of one image, as the file has it."""
+        return self.index.shape if self.shape is None else self.shape
 
     def convert(self, source: np.ndarray) -> np.ndarray:
         """The source (n, ...) in the order of the target, for any number n of images.

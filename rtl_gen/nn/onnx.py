@@ -173,6 +173,7 @@ def _input(reader: NodeReader, name: str) -> Port:
         name=name,
         tensor=tensor,
         index=reader.orders[tensor],
+        shape=reader.shapes[tensor],
         unsigned=meaning is None and reader.unsigned[tensor],
         scale=meaning.scale if meaning else None,
         zero=meaning.zero if meaning else 0,

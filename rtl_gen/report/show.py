@@ -24,6 +24,7 @@ from ..sim.run import Simulation
 from ..sim.verilator import Build
 from .digits import SHOWN, Digits, Show, read_digits
 from .layer_result import LayerResult
+from .network_page import write_network_page
 from .page import write_page
 from .pictures import colored, side_by_side
 from .run_model import network_run_table, run_shown
@@ -141,6 +142,7 @@ def main() -> int:
         print_show(console, show)
         began = time.perf_counter()
         page = write_page(FOLDER / "report.md", show)
+        network = write_network_page(FOLDER / "network.html", show.run)
     except Exception as error:
         found = explain_error(error)
         if found is None:
@@ -148,7 +150,7 @@ def main() -> int:
         message, code = found
         print(f"make run: {message}", file=sys.stderr)
         return code
-    _line(console, "Report", str(page), began)
+    _line(console, "Report", f"{page}; engines over time, roofline: {network}", began)
     return 0 if show.exact else 1
 
 

@@ -29,8 +29,11 @@ def machine_of(design: Design) -> Machine:
         If the design cannot be built.
     """
     if design.others:
-        return FusedMachine(design)
-    return (TaggedMachine if design.dataflow.tagged else Machine)(design)
+        machine = FusedMachine(design)
+    else:
+        machine = (TaggedMachine if design.dataflow.tagged else Machine)(design)
+    _ = machine.vectors  # refuses what cannot be beside this array
+    return machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,11 @@ class ModeMachine(Machine):
     @property
     def all_modes(self) -> tuple[Machine, ...]:
         return self.together
+
+    @property
+    def vectors(self) -> tuple[Machine, ...]:
+        """Those of the whole design are its own."""
+        return ()
 
     @cached_property
     def widest(self) -> Machine:
@@ -153,8 +161,10 @@ class FusedMachine(Machine):
         lanes = sorted((first.output_lanes, other.output_lanes), key=len)
         if lanes[1][: len(lanes[0])] != lanes[0]:
             why.append("outputs of a step lie otherwise among their words")
-        if first.drains and other.drains and _drain_sizes(first) != _drain_sizes(other):
+        if first.drains and other.drains and first.output_tick_sizes != other.output_tick_sizes:
             why.append("sums are shifted out in another number of ticks")
+        if (first.gathers or other.gathers) and first.gathered_words != other.gathered_words:
+            why.append("output bytes gather in another number of words")
         if why:
             raise SpecError(
                 f"{first.design.dataflow.name} and {other.design.dataflow.name} do not go together "
@@ -186,8 +196,7 @@ class FusedMachine(Machine):
         return self.modes
 
     def operation_of(self, layer: Layer) -> Operation:
-        found = [x for x in self.design.operations if x.name == layer.operation]
-        return found[0] if found else self.operation
+        return self._operation_of(layer, self.design.operations)
 
     # What the hardware of all modes needs
 
@@ -248,7 +257,3 @@ class FusedMachine(Machine):
     def smallest_tiles(self) -> dict[str, int]:
         tiles = [machine.smallest_tiles for machine in self.modes]
         return {name: max(tile[name] for tile in tiles) for name in tiles[0]}
-
-
-def _drain_sizes(machine: Machine) -> tuple[int, ...]:
-    return tuple(machine.reuse.placement.sizes[n] for n in machine.output_tick_loops)

@@ -100,13 +100,6 @@ class Machine(ArrayWords):
                 else f"a word of {self.block} bytes does not hold a sum of {RAW_BYTES}",
                 key="post.raw",
             )
-        if self.drains and self.gathers:
-            raise SpecError(
-                f"sums are shifted out, a byte to each of {self.output_words} words in a tick; in "
-                f"an accelerator those that leave together lie along "
-                f"{self.blocked_dimension(self.operation.output)!r}, in one word",
-                key=f"links.shift.{self.operation.output.name}",
-            )
         if self.design.full_rate:
             check_rate(self)
         for name, tile in self.smallest_tiles.items():
@@ -126,6 +119,25 @@ class Machine(ArrayWords):
         return {}
 
     @property
+    def weight_fields(self) -> dict[str, int]:
+        """What the feeder of the weights says of its words."""
+        return self.mode_fields
+
+    @cached_property
+    def vectors(self) -> "tuple[Machine, ...]":
+        """A machine for each function of the vector unit; none without one."""
+        from .vector_machine import vector_machines  # these are machines themselves
+
+        return vector_machines(self)
+
+    @property
+    def uncut(self) -> tuple[str, ...]:
+        """Dimensions of which a tile has all: that the ranks of a scattered output follow, since
+        their tiles would share outputs.
+        """
+        return tuple(rank.lead for rank in self.operation.scattered)
+
+    @property
     def alone(self) -> tuple["Machine", ...]:
         """A machine for each dataflow of the design."""
         return (self,)
@@ -137,7 +149,11 @@ class Machine(ArrayWords):
 
     def operation_of(self, layer: Layer) -> Operation:
         """The operation that a layer runs as; where it is none of the design's, any of those."""
-        return self.operation
+        return self._operation_of(layer, (self.operation,))
+
+    def _operation_of(self, layer: Layer, own: tuple[Operation, ...]) -> Operation:
+        operations = (*own, *(machine.operation for machine in self.vectors))
+        return next((x for x in operations if x.name == layer.operation), self.operation)
 
     # Memory
 
@@ -225,7 +241,7 @@ class Machine(ArrayWords):
             load_checks=len(self.loaded_ranks),
             feed_checks=len(self.checked_ranks),
             input_held=self.input_held,
-            groups=len(self.output_tick_loops) + len(self.output_word_loops),
+            groups=len(self.output_tick_sizes) + len(self.output_word_loops),
             input_words=self.buffer_words("input"),
             weight_words=self.buffer_words("weights"),
             parameter_words=self.buffer_words("parameters"),
@@ -246,6 +262,7 @@ class Machine(ArrayWords):
             raw=self.design.post_raw,
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
+            vector=self.design.vector_lanes > 0,
         )
 
     @property

@@ -16,8 +16,10 @@ __all__ = ["HostFile", "MemoryFile"]
 RESULTS, CYCLES, POSITION = range(3)
 WRITABLE, READABLE = 3, 6
 """Of windows: bytes moved outside them, the address of the first, how many windows there are."""
+ACTIVITY = 9
 BOUNDS = {WRITABLE: 16, READABLE: 16 + 2 * MAX_WINDOWS}
 SCRIPT = 4096
+NOTE_WORDS = 26
 assert BOUNDS[READABLE] + 2 * MAX_WINDOWS <= SCRIPT
 
 
@@ -64,22 +66,25 @@ class MemoryFile:
 
 
 class HostFile:
-    """Script, results and progress of the bench's host."""
+    """Script, results and progress of the bench's host; what engines did.
+
+    The file has three parts of one size: head and script, results, activity.
+    """
 
     def __init__(self, path: Path):
         self.words = np.memmap(path, np.uint64, "r+")
 
     @classmethod
     def create(cls, path: Path, entries: int) -> "HostFile":
-        """Make a file with room for a script of ``entries`` words, and as many results."""
-        half = -(-(entries + SCRIPT) * 8 // 4096) * 4096
-        _create(path, 2 * half)
+        """Make a file with room for ``entries`` words of script, of results and of activity."""
+        part = -(-(entries + SCRIPT) * 8 // 4096) * 4096
+        _create(path, 3 * part)
         return cls(path)
 
     @property
     def capacity(self) -> int:
         """Words a script may have."""
-        return len(self.words) // 2 - SCRIPT
+        return self._part - SCRIPT
 
     def load(
         self,
@@ -98,8 +103,16 @@ class HostFile:
 
     def results(self) -> list[int]:
         """What the host noted in this job, in order."""
-        half = len(self.words) // 2
-        return [int(value) for value in self.words[half:][: int(self.words[RESULTS])]]
+        return [int(value) for value in self.words[self._part :][: int(self.words[RESULTS])]]
+
+    def activity(self) -> np.ndarray:
+        """A row for each note: the cycle, and the counts of all engines, two in a word; uint64."""
+        words = self.words[2 * self._part :][: int(self.words[ACTIVITY])]
+        return np.array(words).reshape(-1, NOTE_WORDS)
+
+    @property
+    def _part(self) -> int:
+        return len(self.words) // 3
 
     def strays(self) -> tuple[int, int]:
         """Bytes written outside the windows, and the address of the first."""

@@ -114,6 +114,8 @@ class Job:
         Reset the accelerator first. The first job, and one after a time-out, always do.
     seed
         Of the stalls; by default the simulation's seed and the job's number make one.
+    sample_every
+        Cycles from one note of what the engines have done to the next; 0: none.
 
     Raises
     ------
@@ -132,12 +134,15 @@ class Job:
     host_stall: int = 0
     reset: bool = False
     seed: int | None = None
+    sample_every: int = 0
 
     def __post_init__(self):
         if not 1 <= self.cycle_limit < 1 << 63:
             raise ValueError(f"cycle_limit must be at least 1 cycle, not {self.cycle_limit!r}")
         if not 0 <= self.host_stall <= MAX_STALL:
             raise ValueError(f"host_stall must be 0..{MAX_STALL} per mille, not {self.host_stall}")
+        if not 0 <= self.sample_every < 1 << 32:
+            raise ValueError(f"sample_every must be 0..2**32 - 1 cycles, not {self.sample_every!r}")
         if self.seed is not None and not 0 <= self.seed < 1 << 64:
             raise ValueError(f"seed must be an unsigned 64-bit value, not {self.seed!r}")
         for name in ("windows", "readable"):

@@ -8,8 +8,8 @@ import numpy as np
 from ..flow.design import accelerator_verilog
 from ..isa import counters
 from ..isa.descriptors import ENGINES
-from ..isa.errors import explain
-from ..isa.registers import BY_NAME, FETCH, engine_register
+from ..isa.registers import BY_NAME, engine_register
+from ..isa.status import describe_error
 from ..mapping.program import Program, Step
 from ..reuse.machine import Machine
 from .job import Job, MemoryTiming
@@ -66,7 +66,7 @@ class ProgramResult:
             return self.result.problems
         status = BY_NAME["STATUS"].unpack(self.counters["STATUS"])
         if status["error"]:
-            return (*self.result.problems, f"the accelerator reports: {_error(status)}")
+            return (*self.result.problems, f"the accelerator reports: {describe_error(status)}")
         overflow = ["a total, or one with its bias, overflowed"] if status["overflow"] else []
         return (*self.result.problems, *overflow, *self._miscounted())
 
@@ -108,15 +108,6 @@ class ProgramResult:
         machine = self.program.steps[0].mapping.machine
         macs = sum(step.mapping.layer.macs for step in self.program.steps)
         return macs / (machine.design.rows * machine.design.columns * self.cycles)
-
-
-def _error(status: dict[str, int]) -> str:
-    """What the fields of STATUS say of an error."""
-    engine, number = status["error_engine"], status["error_descriptor"]
-    where = f"{ENGINES[engine]}, descriptor {number}: " if engine < len(ENGINES) else ""
-    if engine == FETCH:
-        where = f"fetch, packet {number}: "
-    return where + explain(status["error_code"])
 
 
 def build_machine(
@@ -224,6 +215,7 @@ def program_job(
     host_stall: int = 0,
     cycle_limit: int | None = None,
     reset: bool = True,
+    sample_every: int = 0,
 ) -> Job:
     """The job of a program: memory before, what the host does, memory to read back.
 
@@ -247,6 +239,7 @@ def program_job(
         timing=timing or MemoryTiming(),
         host_stall=host_stall,
         reset=reset,
+        sample_every=sample_every,
     )
 
 
@@ -260,6 +253,7 @@ def run_programs(
     fetched: Sequence[bool] = (False,),
     completions: bool = False,
     cycle_limit: int | None = None,
+    sample_every: int = 0,
     on_progress: Callable[[str, int], None] | None = None,
     on_result: Callable[[str, ProgramResult], None] | None = None,
 ) -> list[ProgramResult]:
@@ -278,6 +272,8 @@ def run_programs(
         As in :func:`host_script`.
     cycle_limit
         After which a program that did not end is given up; by default one that follows from MACs.
+    sample_every
+        As in :class:`Job`.
     """
     queue: list[tuple[str, Program]] = []
 
@@ -293,6 +289,7 @@ def run_programs(
                 fetched=fetched[n % len(fetched)],
                 completions=completions,
                 cycle_limit=cycle_limit,
+                sample_every=sample_every,
             )
 
     results = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..isa.descriptors import ENGINES
+from .activity import Activity
 from .files import MemoryFile
 from .job import Job
 from .script import describe, sort_results
@@ -98,6 +99,8 @@ class Result:
         Of real time, from start to end of the script.
     links
         The output of ``link_counters``, where the build has it.
+    activity
+        What the engines had done every so many cycles, where the job asked for it.
     """
 
     name: str
@@ -115,6 +118,7 @@ class Result:
     problems: tuple[str, ...]
     seconds: float
     links: int = 0
+    activity: Activity | None = None
 
     def __str__(self) -> str:
         how = "; ".join(self.problems) if self.problems else "done"
@@ -127,7 +131,7 @@ class Observation:
 
     Attributes
     ----------
-    index, seed, timed_out, cycles, counters, engines, seconds, links
+    index, seed, timed_out, cycles, counters, engines, seconds, links, activity
         As in :class:`Result`.
     position
         Word of the script that was being played at the end.
@@ -159,6 +163,7 @@ class Observation:
     errors: tuple[int, int]
     seconds: float
     links: int = 0
+    activity: Activity | None = None
 
     def result(self, job: Job, memory: MemoryFile) -> Result:
         """The job's result, with its regions read from ``memory``."""
@@ -180,6 +185,7 @@ class Observation:
             problems=tuple(self._problems(job)),
             seconds=self.seconds,
             links=self.links,
+            activity=self.activity,
         )
 
     def _problems(self, job: Job) -> list[str]:

@@ -49,6 +49,7 @@ BENCHES = {
             "axi_check.sv",
             "axi_counters.sv",
             "engine_counters.sv",
+            "activity.sv",
             "storage.cpp",
             "main.cpp",
         ),

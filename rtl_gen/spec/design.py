@@ -36,6 +36,7 @@ LIMITS = {
     "scratchpads.weights": Limit(range(8, 1021), "words"),
     "bus.width": Limit((64, 128, 256), "bits"),
     "post.lanes": Limit((1, 2, 4, 8, 16, 32, 64), "lanes"),
+    "vector.lanes": Limit((1, 2, 4, 8, 16, 32, 64), "lanes"),
     "multiplier_registers": Limit(range(5), "registers"),
     "block": Limit((8, 16, 32, 64), "channels"),
     "levels": Limit(range(6, 21), "levels"),
@@ -196,6 +197,9 @@ class Design:
     post_raw
         Whether results can leave as the int32 sums that they are: an adder and a register of 32
         bits for each sum of a step.
+    vector_lanes
+        Elements that the vector unit beside the array (pools, tables, softmax, layer normalization)
+        looks up a cycle; 0: there is none.
     multiplier_registers
         Pipeline registers behind each multiplier.
     levels
@@ -228,6 +232,7 @@ class Design:
     others: tuple[Dataflow, ...] = ()
     full_rate: bool = False
     scratchpads: Scratchpads | None = None
+    vector_lanes: int = 0
 
     def __post_init__(self):
         for key, value in (
@@ -246,6 +251,8 @@ class Design:
                 f"must be at most the block of {self.block} channels, not {self.post_lanes}",
                 key="post.lanes",
             )
+        if self.vector_lanes:
+            LIMITS["vector.lanes"].check(self.vector_lanes, "vector.lanes")
         if self.memories not in MEMORIES:
             raise SpecError(
                 f"must be {either(MEMORIES)}, not {shown(self.memories)}", key="memories"
@@ -335,5 +342,5 @@ class Design:
             for name in ("reach", "paces", "tagged"):
                 if not dataflow[name]:
                     del dataflow[name]
-        lacked = ("others", "scratchpads", "post_raw")
+        lacked = ("others", "scratchpads", "post_raw", "vector_lanes")
         return {name: fact for name, fact in facts.items() if name not in lacked or fact}

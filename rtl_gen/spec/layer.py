@@ -72,6 +72,8 @@ class Layer:
         Dimensions of which several values in a row meet the same inputs, and how many: with
         ``{"r": 2}`` rows 2 r and 2 r + 1 of the filter both lie over row r of the window. So a
         weight of more than 8 bits is the sum of such parts.
+    constant
+        Of a layer normalization: what is added to N^2 times a row's variance.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Layer:
     quantization: Quantization = field(default_factory=Quantization)
     repeats: tuple[str, ...] = ()
     parts: dict[str, int] = field(default_factory=dict)
+    constant: int = 0
 
     def __post_init__(self):
         for name, count in self.parts.items():

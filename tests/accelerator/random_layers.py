@@ -167,7 +167,7 @@ def draw_einsum(rng: random.Random, machine: Machine, name: str, limits: Limits)
     if len(operation.operands) > 2:  # a bias takes the input's zero point out of the largest sums
         *first, last = operation.summed
         for d in first:
-            sizes[d] = max(1, min(sizes[d], 256 // sizes[last]))
+            sizes[d] = max(1, min(sizes[d], 64 // sizes[last]))
     symbols, extents = {}, {}
     quantization = draw_quantization(rng)
     for rank in others:  # w - q, of an output or a filter: w is as long as all products take

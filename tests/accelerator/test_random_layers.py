@@ -26,7 +26,7 @@ PRODUCTS = {
     },
     "matmul_input_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
 }
-OTHERS = ("tpu",)  # of the rest of what ships, the first of each kind in every run
+OTHERS = ("tpu", "shidiannao")  # of the rest of what ships, the first of each kind in every run
 LONG_OTHERS = tuple(
     name
     for name in sorted(path.stem for path in DATAFLOWS.glob("*.yaml"))
@@ -135,10 +135,11 @@ def test_other_dataflows_on_an_odd_array(dataflow, tell):
 def test_other_dataflows_on_two_arrays(dataflow, array, tell):
     if array == "odd":
         machine = odd_machine(dataflow, buffers=4 * KIB)
+        limits = Limits(pixels=10, channels=50, macs=300_000)
     else:
         design = load_design(DATAFLOWS / f"{dataflow}.yaml")
         machine = small_machine(dataflow, *design.shape, buffers=16 * KIB)
-    limits = Limits(pixels=10, channels=50, macs=300_000)
+        limits = Limits(pixels=24, channels=50, macs=1_000_000)  # two tiles where q lies on 16 PEs
     run_modes(machine, 100, limits, tell, seed=2, ragged=30)
 
 

@@ -1,6 +1,7 @@
 """`rtl-gen run`: a network's file in, checked results out."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def test_digits_from_their_file(tmp_path, monkeypatch, capsys):
     """Two images through the whole network: what comes out is what numpy says."""
     given, made = tmp_path / "x.npz", tmp_path / "made" / "y.npz"
     np.savez(given, images(2))  # one array: its name does not count
-    words = (TINY, DIGITS, "--input", given, "--output", made, "--json")
+    page = tmp_path / "pages" / "run.html"
+    words = (TINY, DIGITS, "--input", given, "--output", made, "--report", page, "--json")
     code, out, _ = command(monkeypatch, capsys, *words)
     run = json.loads(out)
     assert code == 0 and run["exact"] and not run["problems"]
@@ -51,6 +53,24 @@ def test_digits_from_their_file(tmp_path, monkeypatch, capsys):
         np.testing.assert_array_equal(file[port.name], port.convert(golden[port.tensor]))
     macs = sum(node.layer.macs for node in graph.nodes)
     assert run["mac_use"] == pytest.approx(macs / (16 * run["cycles"]))
+    check_page(page, run)
+
+
+def check_page(page: Path, run: dict) -> None:
+    """The page needs nothing beside it, and has the numbers of the run."""
+    text = page.read_text()
+    assert [path.name for path in page.parent.iterdir()] == [page.name]
+    assert "every tensor is bit-exact" in text and f"{run['cycles']:,} from start" in text
+    assert text.count("<svg") == 2 and not re.search(r"(src|href)=\"(?!#)", text)
+    for layer in run["layers"]:
+        row = re.search(rf"<tr><td>{layer['name']}</td>.*?</tr>", text, re.S)[0]
+        cells = [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", row, re.S)]
+        numbers = [int(cell.replace(",", "")) for cell in (*cells[2:5], *cells[7:11])]
+        assert numbers[:3] == [layer["macs"], layer["cycles"], layer["estimated_cycles"]]
+        no_data, no_room, idle = numbers[4:]
+        steps = layer["macs"] / 16  # at least: a step has at most a MAC a PE
+        assert 0 < steps <= layer["cycles"] - no_data - no_room - idle
+    assert "<td>load_weights</td>" in text and ">the network</tspan>" not in text
 
 
 def test_table_and_part_of_a_network():

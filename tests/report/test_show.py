@@ -147,3 +147,4 @@ def test_a_wrong_tensor_ends_the_show_badly(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(show, "wide_console", lambda: Console(file=io.StringIO(), width=200))
     assert show.main() == 1
     assert not json.loads(Path("build/show/report.json").read_text())["bit_exact"]
+    assert "NOT every tensor is bit-exact" in Path("build/show/network.html").read_text()

@@ -21,6 +21,8 @@ __all__ = ["IN_PE", "Issue", "IssueParams"]
 IN_PE = ("input_register", "weight_register", "sum")
 """Forms that say which word, or which sum, of several PEs take in a step."""
 
+VECTOR_STEP = ("last", "row_first", "row_last")
+
 HAZARD_CYCLES = RETURN_CYCLES - 1
 """Steps after one of an accumulator that may not be of the same."""
 
@@ -46,10 +48,12 @@ class IssueParams:
     post_phases
         Cycles that post-processing takes for the sums of a step.
     gathered_words
-        Output words gathered together; 1 where a step gives whole words or parts of one.
+        Output words gathered together, in a step or in all ticks of a drain; 1 where a step gives
+        whole words or parts of one.
     gather_loops
-        Loops over those words, whose strides go with each step: the next layer may have begun
-        before they are written. 0 where nothing is gathered.
+        Loops over the words of a step, or tick; their strides, behind those of a drain's ticks, go
+        with each: the next layer may have begun before words are written. 0 where nothing is
+        gathered.
     adds
         Whether a residual may be added.
     taps
@@ -61,6 +65,9 @@ class IssueParams:
     checks
         Coordinates of the output that a step must have inside the tensor, else its products belong
         nowhere.
+    vector
+        Whether a vector unit takes the steps of some layers: it keeps their sums, and no weights
+        are used up.
     drain_modes
         Of a design of several dataflows, in which of them sums are shifted out.
     raw_cycles, settle_cycles
@@ -86,6 +93,12 @@ class IssueParams:
     drain_modes: tuple[bool, ...] = ()
     raw_cycles: int = 0
     settle_cycles: int = 0
+    vector: bool = False
+
+    @property
+    def groups(self) -> int:
+        """Loops over the words of all ticks of a drain, or of a step."""
+        return len(self.drain_sizes) + self.gather_loops
 
     @property
     def nest(self) -> NestParams:
@@ -93,7 +106,7 @@ class IssueParams:
             levels=self.levels,
             forms=self.forms,
             events=(("commit", self.amount_bits),),
-            masks=compute_masks(self.taps > 0, self.pieces, self.tick_steps),
+            masks=compute_masks(self.taps > 0, self.pieces, self.tick_steps, self.vector),
         )
 
     @property
@@ -112,7 +125,7 @@ class IssueParams:
         if self.accumulators:
             members["accumulator"] = signed(forms["accumulator"])
         if self.gather_loops:
-            members["strides"] = unsigned(forms["out"] * self.gather_loops)
+            members["strides"] = unsigned(forms["out"] * self.groups)
         if self.raw_cycles:
             members |= {"raw": 1, "raw_stride": unsigned(forms["out"])}
         return data.StructLayout(members)
@@ -123,14 +136,16 @@ class IssueParams:
 
         ``first``: the PEs' sums start anew; ``byte``: of the input lanes; for input and weights
         whether they are used up; ``weight_align``: the next weights begin a word; ``outside``: for
-        each tap whether it lies outside the tensor; ``input_register``, ``weight_register``,
-        ``sum``: what a PE takes of several words or sums that it keeps.
+        each tap whether it lies outside the tensor; ``last``, ``row_first``, ``row_last``: with
+        ``first``, what a step of a vector unit begins and ends; ``input_register``,
+        ``weight_register``, ``sum``: what a PE takes of several words or sums that it keeps.
         """
         forms = dict(self.forms)
         names = [name for name in ("byte", *IN_PE) if name in forms]
         byte = {name: signed(forms[name]) for name in names}
         members = {"first": 1, "input_done": 1, "weights_done": 1, "weight_align": 1}
         outside = {"outside": unsigned(self.taps)} if self.taps else {}
+        outside |= dict.fromkeys(VECTOR_STEP, 1) if self.vector else {}
         return data.StructLayout(members | byte | outside)
 
 
@@ -240,12 +255,18 @@ class Issue(wiring.Component):
             nest.item.ready.eq(self.go),
             self.step.first.eq(item.piece_first if params.pieces else item.reduce_first),
             self.step.input_done.eq(item.input_last),
-            self.step.weights_done.eq(item.weights_last),
+            self.step.weights_done.eq(self._of_array(item.weights_last)),
             self.step.weight_align.eq(item.weight_run_last),
         ]
         for name in ("byte", *IN_PE):
             if name in dict(params.forms):
                 m.d.comb += self.step[name].eq(item[name])
+        if params.vector:
+            m.d.comb += [
+                self.step.last.eq(item.reduce_last),
+                self.step.row_first.eq(item.row_first),
+                self.step.row_last.eq(item.row_last),
+            ]
         if params.taps:
             self._elaborate_ticks(m, nest.item, draining)
         self._elaborate_tag(m, item)
@@ -292,6 +313,10 @@ class Issue(wiring.Component):
             at = x + config.x_tap * tap
             m.d.comb += self.step.outside[tap].eq((at < 0) | (at >= config.x_limit))
 
+    def _of_array(self, value):
+        """A bit of steps of the array; low in those of a vector unit."""
+        return value & (self.config.function == 0) if self._params.vector else value
+
     @property
     def _shifts(self):
         """Whether sums of the present dataflow are shifted out; only where others' are not."""
@@ -332,9 +357,8 @@ class Issue(wiring.Component):
                 self.tag.raw_stride.eq(self.config.raw_stride),
             ]
         if self._params.gather_loops:
-            first = len(self._params.drain_sizes)
-            loops = range(first, first + self._params.gather_loops)
-            m.d.comb += self.tag.strides.eq(Cat(self.config[f"stride{n}"] for n in loops))
+            strides = Cat(self.config[f"stride{n}"] for n in range(self._params.groups))
+            m.d.comb += self.tag.strides.eq(strides)
 
     def _elaborate_drain(self, m, platform, item, draining, may_emit):
         """Ticks that shift complete sums out, each with the tag of the step that completed them."""
@@ -366,6 +390,7 @@ class Issue(wiring.Component):
             m.d.comb += [
                 self.tag.eq(kept),
                 self.tag.out.eq(walk.index),
+                self.tag.word_done.eq(kept.word_done & walk.last),
                 self.tag.parameters_done.eq(kept.parameters_done & walk.last),
                 self.tag.commit.eq(Mux(walk.last, kept.commit, 0)),
             ]
@@ -446,4 +471,4 @@ class Issue(wiring.Component):
             clash = clash & ~self._shifts
         if self._params.pieces:
             clash = clash & item.piece_last
-        m.d.comb += hazard.eq(clash & ~item.reduce_first)
+        m.d.comb += hazard.eq(self._of_array(clash & ~item.reduce_first))
