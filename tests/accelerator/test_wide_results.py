@@ -9,10 +9,10 @@ from designs import small_machine
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.mapping.placing import OWN_INPUT
-from rtl_gen.mapping.program import LayerData
+from rtl_gen.mapping.program import LayerData, Program
 from rtl_gen.sim.job import MemoryTiming
-from rtl_gen.sim.layers import check_layers, random_data
-from rtl_gen.sim.programs import build_machine
+from rtl_gen.sim.layers import check_layers, golden_output, random_data
+from rtl_gen.sim.programs import build_machine, run_programs
 from rtl_gen.sim.run import Simulation
 from rtl_gen.sim.traffic import compare_traffic
 from rtl_gen.spec.design import KIB
@@ -69,6 +69,25 @@ def test_layers_of_both_kinds_follow_each_other(dataflow, rows, columns, others)
             assert check.exact, f"{check.mapping.layer}: {check.wrong}, first {check.first}"
             rows = compare_traffic(check.mapping, check)
             assert all(row.exact for row in rows), [str(row) for row in rows if not row.exact]
+    follow_each_other(machine, simulation)
+
+
+def follow_each_other(machine, simulation):
+    """In one program, where outputs of one layer are under way while sums of the next come."""
+    small = [
+        drawn(machine, conv2d(name=f"short {n}", k=k, c=c, h=1, w=w, r=1, s=1,
+                              quantization=quantization), n)
+        for n, (k, c, w) in enumerate([(5, 3, 4), (4, 1, 7), (3, 2, 1), (16, 3, 2), (9, 5, 3)])
+        for quantization in (INT8, RAW)
+    ]  # fmt: skip
+    program = Program()
+    for layer, source, data in small:
+        program.add(choose_mapping(machine, layer, OWN_INPUT), data, source=source)
+    (done,) = run_programs(simulation, [("both kinds", program)], fetched=(True,))
+    assert not done.problems
+    for (layer, source, data), output in zip(small, done.outputs, strict=True):
+        golden = golden_output(machine.operation_of(layer), layer, source, data)
+        np.testing.assert_array_equal(output, golden, err_msg=str(layer))
 
 
 def test_a_design_without_them_refuses():
