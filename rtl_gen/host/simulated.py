@@ -26,7 +26,8 @@ class SimulatedDevice:
     memory_bytes
         Of memory: whole pages; only what is written takes space.
     address
-        Where the host's memory begins on the bus, of a page: what lies before it nobody may touch.
+        Where the host's part of it begins on the bus, of a page. It reaches up to the next multiple
+        of ``memory_bytes``; the part before it nobody may touch.
     cycles
         That a wait for the interrupt may take.
     timing
@@ -50,15 +51,16 @@ class SimulatedDevice:
         timing: MemoryTiming | None = None,
         seed: int | None = None,
     ):
+        base = address // memory_bytes * memory_bytes
         self.address = address
-        self.memory_bytes = memory_bytes - address
+        self.memory_bytes = base + memory_bytes - address
         self.cycles = cycles
         self.timing = timing or MemoryTiming()
         self.interrupts = 0
         self._open = ExitStack()
-        simulation = Simulation(build, memory_bytes=memory_bytes, seed=seed)
+        simulation = Simulation(build, memory_bytes=memory_bytes, memory_base=base, seed=seed)
         self._session = self._open.enter_context(simulation.session())
-        self.memory = self._session.memory.bytes[address:]
+        self.memory = self._session.memory.bytes[address - base :]
 
     def read32(self, offset: int) -> int:
         return self._run(Read(offset), ACCESS_CYCLES).reads[0]

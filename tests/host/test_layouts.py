@@ -102,6 +102,4 @@ def test_the_file_says_how_the_program_packs(file, make, tmp_path):
             compiled.lowered.result(number, step.output.tensor.unpack(memory))
         ).reshape(tensor.shape)
         first = tensor.offset - (step.output_address - program.base)
-        np.testing.assert_array_equal(
-            gather(memory[first:], tensor.layout, tensor.shape), expected
-        )
+        np.testing.assert_array_equal(gather(memory[first:], tensor.layout, tensor.shape), expected)

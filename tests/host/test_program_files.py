@@ -133,7 +133,7 @@ def test_addresses_must_be_pages(compiled):
 def test_other_versions(compiled):
     file = compiled.file
     file.check_design(file.design_hash, file.descriptor_version, file.registers_version)
-    with pytest.raises(ProgramFileError, match="design 0*1, not for"):
+    with pytest.raises(ProgramFileError, match=r"design 0*1, not for"):
         replace(file, design_hash=1).check_design(file.design_hash, 0, 0)
     with pytest.raises(ProgramFileError, match="descriptors of version 1 and registers of"):
         replace(file, descriptor_version=1).check_design(
