@@ -6,7 +6,7 @@ from ..isa.program_format import PAGE
 from ..sim.job import Job, MemoryTiming
 from ..sim.result import Result
 from ..sim.run import Simulation
-from ..sim.script import Entry, Read, WaitInterrupt, Write
+from ..sim.script import Entry, Idle, Read, WaitInterrupt, Write
 from ..sim.verilator import Build
 from .backend import DeviceError
 
@@ -30,6 +30,8 @@ class SimulatedDevice:
         of ``memory_bytes``; the part before it nobody may touch.
     cycles
         That a wait for the interrupt may take.
+    pause
+        Cycles that pass before each register access: how slow the host is.
     timing
         Of the memory.
     seed
@@ -48,6 +50,7 @@ class SimulatedDevice:
         memory_bytes: int = 1 << 28,
         address: int = PAGE,
         cycles: int = 1 << 40,
+        pause: int = 0,
         timing: MemoryTiming | None = None,
         seed: int | None = None,
     ):
@@ -55,6 +58,7 @@ class SimulatedDevice:
         self.address = address
         self.memory_bytes = base + memory_bytes - address
         self.cycles = cycles
+        self.pause = pause
         self.timing = timing or MemoryTiming()
         self.interrupts = 0
         self._open = ExitStack()
@@ -92,8 +96,8 @@ class SimulatedDevice:
         result = self._session.run(
             Job(
                 name=str(entry),
-                script=[entry],
-                cycle_limit=cycles,
+                script=[*([Idle(self.pause)] if self.pause else []), entry],
+                cycle_limit=self.pause + cycles,
                 windows=space,
                 readable=space,
                 timing=self.timing,

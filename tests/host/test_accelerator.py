@@ -61,7 +61,8 @@ def device_with(build, *, address: int = 0x1000, seed: int = 5, **others) -> Sim
 def test_python_and_c_run_the_same_file(design, build, file, library, address, interrupt):
     """The same bytes as numpy's from both, run after run; memory stalls, and held anything."""
     stalling = MemoryTiming.stalling(200)
-    with device_with(build, address=address, timing=stalling) as device:
+    pause = 0 if interrupt else 500  # who polls the simulation all the time has it wait for him
+    with device_with(build, address=address, timing=stalling, pause=pause) as device:
         accelerator = rtl_gen.Accelerator(design, device)
         accelerator.load(file.to_bytes())
         assert accelerator.inputs == {"image": (BATCH, 1, 8, 8)}
