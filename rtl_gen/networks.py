@@ -8,7 +8,7 @@ import numpy as np
 from .isa.descriptors import ENGINES
 from .mapping.chain import chain_layers
 from .mapping.cost import estimate
-from .mapping.program import Program, Step
+from .mapping.program import Program, Step, VectorData
 from .nn.golden_run import run_graph
 from .nn.graph import Graph
 from .nn.lower import LoweredNetwork, lower
@@ -178,8 +178,8 @@ class NetworkRun:
     def explain(self) -> str:
         """What the first wrong output is made of, step by step; empty if there is none.
 
-        It is that of the first wrong layer, whose input is still right. A sum of two layers is not
-        taken apart.
+        It is that of the first wrong layer, whose input is still right. A sum of two
+        layers, and what the vector unit gives, is not taken apart.
         """
         for n, layer in enumerate(self.layers):
             if layer.wrong and self.checked.outputs:
@@ -188,7 +188,7 @@ class NetworkRun:
 
     def _explain(self, number: int) -> str:
         step, node = self.checked.program.steps[number], self.network.lowered.nodes[number]
-        if step.added:
+        if step.added or isinstance(step.data, VectorData):
             return f"{self.layers[number].name}: {self.layers[number].wrong} outputs are wrong"
         inputs = run_graph(self.network.graph, self.network.inputs)[node.node.input]
         source, output = node.source(inputs), self.checked.outputs[number]

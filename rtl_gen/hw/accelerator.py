@@ -257,7 +257,14 @@ class Accelerator(wiring.Component):
                 *astuple(buffet),
                 tied=ties | {"response": getattr(compute, name)},
             )
-            self._start(m, load, control, ~unfinished)
+            if name == "weights":  # which may be what a layer before stored
+                fence = self._fence(m, platform, "weights_fence", control, host)
+                m.d.comb += [
+                    load.start.eq(fence.pass_on),
+                    control.idle.eq(~load.busy & ~fence.waiting & ~unfinished),
+                ]
+            else:
+                self._start(m, load, control, ~unfinished)
             self._start(m, feed, feeding)
         return arbiter, loads
 

@@ -95,6 +95,7 @@ class AcceleratorParams:
             "weights": (
                 *mode,
                 *(["registers"] if self.machine.widths.weight_depth > 1 else []),
+                *(["table"] if self.machine.widths.vector else []),
             ),
             "parameters": tuple(field.name for field in POST),
         }

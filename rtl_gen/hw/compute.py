@@ -7,10 +7,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..isa.descriptors import ADDITION
+from ..isa.descriptors import ADDITION, VECTOR
 from .array.array import PEArray
 from .compute_buffers import PAD_BITS
 from .compute_params import ComputeParams
+from .control.configure import fields_of
 from .control.delay_line import DelayLine
 from .control.issue import Issue
 from .delayed import delayed
@@ -25,6 +26,8 @@ from .place import place
 from .post.accumulators import Accumulators
 from .post.post import Post
 from .post.residual_add import ResidualAdd
+from .vector.part import VectorPart
+from .vector.unit import STEP
 
 __all__ = ["Compute"]
 
@@ -72,18 +75,22 @@ class Compute(wiring.Component):
         params = self._params
         issue = place(m, platform, "issue", Issue, params.issue, tied={"config": self.config})
         array = self._place_array(m, platform)
+        vector = self._place_vector(m, platform, issue)
         m.d.comb += [
             issue.start.eq(self.start),
-            self.busy.eq(issue.busy),
+            self.busy.eq(issue.busy | vector.busy if vector else issue.busy),
             self.working.eq(issue.busy | issue.pending),
             issue.space.eq(self.space),
             self.step.eq(issue.go),
             self.waits_room.eq(issue.waits_room),
         ]
+        weights = vector.others if vector else self.weights
         ready = [
-            self._elaborate_input(m, platform, issue, array),
-            self._elaborate_weights(m, platform, issue, array),
+            self._elaborate_input(m, platform, issue, array, vector),
+            self._elaborate_weights(m, platform, issue, array, weights),
         ]
+        if vector:
+            ready[1] = Mux(vector.chosen, vector.ready, ready[1])
         if params.machine.moving:
             ready.append(issue.due)
             m.d.comb += issue.input_ready.eq(ready[0])
@@ -95,14 +102,63 @@ class Compute(wiring.Component):
             m.d.sync += array.control.sum_address.eq(issue.step.sum)
         if "drain" in params.array.control.members:
             m.d.sync += array.control.drain.eq(issue.drain)
-        sums_valid, sums, tag = self._elaborate_sums(m, platform, issue, array)
-        self._elaborate_results(m, platform, issue, sums_valid, sums, tag)
+        given = issue.tag_valid & ~vector.chosen if vector else issue.tag_valid
+        sums_valid, sums, tag = self._elaborate_sums(m, platform, issue, array, given)
+        if vector:
+            sums_valid, sums, tag = self._join_vector(vector, sums_valid, sums, tag)
+        self._elaborate_results(m, platform, issue, sums_valid, sums, tag, vector)
         return m
+
+    def _place_vector(self, m, platform, issue):
+        """The vector unit, if there is one: the input's words are still to come to it."""
+        params = self._params
+        if not params.machine.widths.vector:
+            return None
+        vector = place(
+            m,
+            platform,
+            "vector",
+            VectorPart,
+            params.vector,
+            tied={"words": self.weights, "config": fields_of(self.config, layout_of(VECTOR))},
+        )
+        m.d.comb += [
+            vector.start.eq(self.start),
+            vector.issuing.eq(issue.busy),
+            vector.pending.eq(issue.pending),
+            *(vector.step[name].eq(issue.step[name]) for name in STEP.members),
+            vector.channel.eq(issue.tag.channel),
+            vector.go.eq(issue.go),
+            vector.tag_valid.eq(issue.tag_valid),
+            vector.tag.eq(issue.tag),
+        ]
+        return vector
+
+    def _to_vector(self, m, vector, words, byte):
+        """The first word of the next step to the vector unit."""
+        if vector:
+            m.d.comb += [
+                vector.word.eq(words.words[: 8 * self._params.machine.block]),
+                vector.byte.eq(byte),
+                vector.inside.eq(words.inside),
+            ]
+
+    def _join_vector(self, vector, valid, sums, tag):
+        """Sums of the array or of the vector unit, which never come together."""
+        bits, own = self._params.post_sum_bits, len(sums) // len(self._params.post.channels)
+        parts = [sums[n : n + own].as_signed() for n in range(0, len(sums), own)]
+        wide = [Cat(part, part[-1].replicate(bits - own)) for part in parts]
+        layout = self._params.issue.tag
+        return (
+            valid | vector.valid,
+            Mux(vector.valid, vector.sums, Cat(wide)),
+            layout(Mux(vector.valid, vector.sums_tag, tag.as_value())),
+        )
 
     def _place_array(self, m, platform):
         return place(m, platform, "array", PEArray, self._params.array)
 
-    def _elaborate_input(self, m, platform, issue, array):
+    def _elaborate_input(self, m, platform, issue, array, vector):
         """Words to input lanes; returns whether the next step's input is there."""
         params, machine = self._params, self._params.machine
         words = place(
@@ -114,6 +170,7 @@ class Compute(wiring.Component):
             machine.input_words,
             fill_bits=PAD_BITS,
             name="input_words",
+            tells_inside=machine.widths.vector,
             tied={"response": self.input},
         )
         lanes = place(
@@ -137,6 +194,7 @@ class Compute(wiring.Component):
                 words.done.eq(issue.go & issue.step.input_done),
             ]
             self._stream(m, array, number, lanes.o, issue.go)
+            self._to_vector(m, vector, words, issue.step.byte)
             return words.valid
         byte_bits = dict(params.forms("feed_input"))["byte"]
         m.d.comb += lanes.byte.eq(words.tag[PAD_BITS:][:byte_bits])
@@ -161,7 +219,7 @@ class Compute(wiring.Component):
         if self._params.array.pe.gated:
             m.d.sync += control.step.eq(issue.go)
 
-    def _elaborate_weights(self, m, platform, issue, array):
+    def _elaborate_weights(self, m, platform, issue, array, source):
         """Words to weight lanes; returns whether the next step's weights are there."""
         params, machine = self._params, self._params.machine
         words = place(
@@ -172,7 +230,7 @@ class Compute(wiring.Component):
             params.weight_buffet,
             machine.weight_words,
             name="weight_words",
-            tied={"response": self.weights},
+            tied={"response": source},
         )
         lanes = place(
             m,
@@ -246,8 +304,8 @@ class Compute(wiring.Component):
             array.control[f"read_address{number}"].eq(register),
         ]
 
-    def _elaborate_sums(self, m, platform, issue, array):
-        """Complete sums, with the tag of their step."""
+    def _elaborate_sums(self, m, platform, issue, array, given):
+        """Complete sums, with the tag of their step, which is ``given`` with it."""
         params, machine = self._params, self._params.machine
         layout = params.issue.tag
         width = params.array.pe.psum_bits
@@ -259,7 +317,7 @@ class Compute(wiring.Component):
         early = layout(delay.late_payload[: layout.size])
         # One register in front of the array, as for the operands, and one behind it.
         m.d.sync += [
-            tag_valid.eq(issue.tag_valid),
+            tag_valid.eq(given),
             tag_bits.eq(Cat(issue.tag, marks)),
             sums.eq(array.sums),
         ]
@@ -299,7 +357,7 @@ class Compute(wiring.Component):
         """The sums, those of the exits that the step does not use 0."""
         return sums
 
-    def _elaborate_results(self, m, platform, issue, valid, sums, tag):
+    def _elaborate_results(self, m, platform, issue, valid, sums, tag, vector):
         """Sums to output words."""
         params, machine = self._params, self._params.machine
         parameters = place(
@@ -349,6 +407,8 @@ class Compute(wiring.Component):
             issue.committed.eq(Mux(self.commit.valid, self.commit.payload.count, 0)),
             self.moved.eq(issue.go | issue.drain | self.write.valid),
         ]
+        for name in ("scaled", "multiplier", "shift") if vector else ():
+            m.d.comb += getattr(post, name).eq(getattr(vector, name))
         with m.If(post.overflow):
             m.d.comb += self.overflow.eq(1)
         if params.collector.words > 1:

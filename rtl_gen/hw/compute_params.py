@@ -9,6 +9,9 @@ from .compute_buffers import PAD_BITS, ComputeBuffers
 from .control.issue import IssueParams
 from .noc.collector import CollectorParams
 from .post.post import PostParams
+from .vector.params import SUM_BITS as VECTOR_BITS
+from .vector.params import VectorParams
+from .vector.part import VectorPartParams
 
 __all__ = ["ComputeParams"]
 
@@ -24,7 +27,7 @@ class ComputeParams(ComputeBuffers):
 
     @property
     def weight_tag_bits(self) -> int:
-        return index_bits(self.machine.weight_depth)
+        return index_bits(self.machine.weight_depth) + self.machine.widths.vector
 
     @cached_property
     def array(self) -> ArrayParams:
@@ -51,6 +54,7 @@ class ComputeParams(ComputeBuffers):
             pieces=machine.sums_pieces,
             tick_steps=machine.widths.tick_steps,
             checks=machine.widths.output_checks,
+            vector=machine.widths.vector,
         )
 
     @cached_property
@@ -75,6 +79,25 @@ class ComputeParams(ComputeBuffers):
             block=machine.block,
             channel_moves=machine.channel_moves,
             lanes=machine.post_lanes,
-            acc_bits=machine.sum_bits,
+            acc_bits=self.post_sum_bits,
             tag_bits=self.collector.tag.size,
+            scales=machine.widths.vector,
         )
+
+    @property
+    def post_sum_bits(self) -> int:
+        """Bits of a sum that post-processing takes: of the array, or of a vector unit."""
+        own = self.machine.sum_bits
+        return max(own, VECTOR_BITS) if self.machine.widths.vector else own
+
+    @property
+    def vector(self) -> VectorPartParams:
+        """The vector unit, where there is one."""
+        machine = self.machine
+        unit = VectorParams(
+            lanes=machine.design.vector_lanes,
+            width=len(machine.output_lanes),
+            block=machine.block,
+            post_phases=self.issue.post_phases,
+        )
+        return VectorPartParams(unit=unit, weights=self.weight_buffet, tag=self.issue.tag)

@@ -31,7 +31,7 @@ class FusedCompute(Compute):
         ]
         return array
 
-    def _elaborate_input(self, m, platform, issue, array):
+    def _elaborate_input(self, m, platform, issue, array, vector):
         params, machine = self._params, self._params.machine
         modes = machine.modes
         words = place(
@@ -44,6 +44,7 @@ class FusedCompute(Compute):
             PAD_BITS,
             PAD_BITS,
             "input_words",
+            machine.widths.vector,
             tied={"response": self.input},
         )
         lanes = place(
@@ -66,6 +67,7 @@ class FusedCompute(Compute):
                 words.done.eq(Mux(moves, issue.tick, used)),
             ]
             self._stream(m, array, number, lanes.o, issue.tick)
+            self._to_vector(m, vector, words, words.tag[PAD_BITS + params.mode_bits :])
             return words.valid
         if not machine.input_held:
             m.d.comb += [
@@ -73,6 +75,7 @@ class FusedCompute(Compute):
                 words.done.eq(issue.go & issue.step.input_done),
             ]
             self._stream(m, array, number, lanes.o, issue.go)
+            self._to_vector(m, vector, words, issue.step.byte)
             return words.valid
         m.d.comb += lanes.byte.eq(words.tag[PAD_BITS + params.mode_bits :])
         of_words = words.tag[PAD_BITS:][: params.mode_bits]
@@ -99,7 +102,7 @@ class FusedCompute(Compute):
         used = [width * len(mode.output_lanes) for mode in self._params.machine.modes]
         return by_mode(marks, tuple(used), lambda bits: sums[:bits])
 
-    def _elaborate_weights(self, m, platform, issue, array):
+    def _elaborate_weights(self, m, platform, issue, array, source):
         params, machine, modes = self._params, self._params.machine, self._params.machine.modes
         words = place(
             m,
@@ -111,9 +114,13 @@ class FusedCompute(Compute):
             0,
             0,
             "weight_words",
-            tied={"response": self.weights},
+            tied={"response": source},
         )
-        number, of_words, mode = modes[0].weight_number, words.tag, self.config.mode
+        number, of_words, mode = (
+            modes[0].weight_number,
+            words.tag[: params.mode_bits],
+            self.config.mode,
+        )
         held = tuple(own.weights_held for own in modes)
         holds, for_load = Signal(), Signal()  # the steps' mode; that of the words at hand
         m.d.comb += [
@@ -154,6 +161,7 @@ class FusedCompute(Compute):
             count = len(mode.weight_operand.elements)
             kinds.append((count, mode.weight_vectors, mode.weight_words))
         widest, placed = max(count for count, _, _ in kinds), {}
+        of_words = words.tag[: self._params.mode_bits]
         for kind in kinds:
             if kind in placed:
                 continue
@@ -172,12 +180,14 @@ class FusedCompute(Compute):
                 name,
                 tied={"words": used},
             )
-            here = by_mode(words.tag, tuple(other == kind for other in kinds), Const)
+            here = by_mode(
+                words.tag[: self._params.mode_bits], tuple(other == kind for other in kinds), Const
+            )
             m.d.comb += [lanes.advance.eq(advance & here), lanes.align.eq(align)]
             placed[kind] = lanes
-        m.d.comb += done.eq(by_mode(words.tag, kinds, lambda kind: placed[kind].done))
+        m.d.comb += done.eq(by_mode(of_words, kinds, lambda kind: placed[kind].done))
         chosen = Signal(8 * widest, name="weights_of_mode")
-        m.d.comb += chosen.eq(by_mode(words.tag, kinds, lambda kind: placed[kind].o))
+        m.d.comb += chosen.eq(by_mode(of_words, kinds, lambda kind: placed[kind].o))
         return chosen
 
     def _load_of_mode(self, m, platform, array, number, counts, mode):

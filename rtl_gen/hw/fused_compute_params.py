@@ -42,7 +42,7 @@ class FusedComputeParams(ComputeParams):
 
     @property
     def weight_tag_bits(self) -> int:
-        return self.mode_bits
+        return self.mode_bits + self.machine.widths.vector
 
     @cached_property
     def issue(self) -> IssueParams:
@@ -73,6 +73,7 @@ class FusedComputeParams(ComputeParams):
             block=machine.block,
             channel_moves=machine.channel_moves,
             lanes=machine.modes[0].post_lanes,
-            acc_bits=machine.sum_bits,
+            acc_bits=self.post_sum_bits,
             tag_bits=self.collector.tag.size,
+            scales=machine.widths.vector,
         )

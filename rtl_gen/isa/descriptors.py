@@ -21,6 +21,8 @@ __all__ = [
     "PROGRAM_ORDER",
     "TICK_BITS",
     "UNFOLD_MASKS",
+    "VECTOR",
+    "VECTOR_FUNCTIONS",
     "VERSION",
     "Widths",
     "compute_masks",
@@ -125,6 +127,8 @@ class Widths:
         Words of rows of a packed image; 0: images are not unfolded.
     modes
         Dataflows of which a layer takes one.
+    vector
+        Whether a vector unit stands beside the array.
     """
 
     levels: int
@@ -153,6 +157,7 @@ class Widths:
     weight_idiom: str = "buffet"
     image_words: int = 0
     modes: int = 1
+    vector: bool = False
 
     def __post_init__(self):
         for name in (self.input_idiom, self.weight_idiom):
@@ -308,6 +313,7 @@ def _compute(widths: Widths) -> Record:
         *(ADDITION if widths.adds else ()),
         *(TICKS if widths.input_taps else ()),
         *_mode(widths),
+        *(VECTOR if widths.vector else ()),
         Field("tile_words", _amount_bits(words)),
         Field("start", out, signed=True),
     ]
@@ -316,7 +322,9 @@ def _compute(widths: Widths) -> Record:
         levels=widths.levels,
         forms=forms,
         events={"commit": _amount_bits(words)},
-        masks=compute_masks(widths.input_taps > 0, widths.sums_pieces, widths.tick_steps),
+        masks=compute_masks(
+            widths.input_taps > 0, widths.sums_pieces, widths.tick_steps, widths.vector
+        ),
     )
     return Record("compute", (*head, *nest))
 
@@ -340,13 +348,29 @@ run of the inner loop, before any other; what stands in for a tap outside the te
 of a step lies at ``x + n x_tap`` and the tensor from 0 to below ``x_limit``."""
 
 
-def compute_masks(moves: bool, pieces: bool, tick_steps: bool) -> tuple[str, ...]:
+VECTOR_FUNCTIONS = ("array", "max_pool", "average_pool", "table", "softmax", "layer_norm")
+"""What makes a layer's sums, in the order of their numbers: the array, or the vector unit."""
+
+VECTOR = (
+    Field("function", 3),
+    Field("row_length", 12),
+    Field("row_last", 7),
+    Field("row_constant", 38),
+)
+"""Of designs with a vector unit: which of :data:`VECTOR_FUNCTIONS`; elements of a row, how many of
+them a row's last step has, what is added to its variance (golden.layer_norm)."""
+
+
+def compute_masks(
+    moves: bool, pieces: bool, tick_steps: bool, vector: bool = False
+) -> tuple[str, ...]:
     """The sets of the computing nest.
 
     Where inputs move also the runs of the loop whose trips are ticks, and the levels inside it;
-    where sums leave the PEs in pieces the levels of these, which are not in ``reduce``.
+    where sums leave the PEs in pieces the levels of these, which are not in ``reduce``; where there
+    is a vector unit those over the elements of a row.
     """
-    asked = (("run", moves), ("piece", pieces), ("tick", tick_steps))
+    asked = (("run", moves), ("piece", pieces), ("tick", tick_steps), ("row", vector))
     return (*COMPUTE_MASKS, *(name for name, there in asked if there))
 
 
@@ -408,6 +432,8 @@ def records(widths: Widths) -> dict[str, Record]:
         feed_input += (Field("flush", TICK_BITS),)
     feed_input += _registers(widths.input_depth)
     feed_weights = (*_mode(widths), *_registers(widths.weight_depth))
+    if widths.vector:
+        feed_weights += (Field("table", 1),)
     checks, input_tile = widths.load_checks, _tile(widths.input_idiom, widths.activation_words)
     if widths.image_words:
         input_tile += (Field("packed", 1),)

@@ -1,87 +1,34 @@
 """Chaining layers on chip: outputs stay in the activation memories until their last reader."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
-from .addition import Addition
+from .chained import (
+    ChainedLayer,
+    Operand,
+    check_layer,
+    joined_of,
+    modes_of,
+    output_of,
+    reads_of,
+)
 from .encode import AddedTensor
 from .mapper import choose_mapping
 from .mapping import Mapping, MappingError
+from .operand import operand_tensor, zero_passes
 from .output_engines import OutputEngines
 from .pitches import rounded
-from .placing import Place, Placing, whole_memory
-from .program import LayerData, Program, Step
-from .tensors import BlockedTensor
+from .placing import Place, PlacedOperand, Placing, Resident, whole_memory
+from .program import Program, Step, Stored, times
+from .views import Joined, Part, Source, View, check_joined, layers_of, view
 
-__all__ = ["ChainedLayer", "chain_layers"]
+__all__ = ["ChainedLayer", "Joined", "Operand", "Part", "chain_layers"]
 
 MEMORIES = range(2)
-
-
-@dataclass(frozen=True, eq=False)
-class ChainedLayer:
-    """A layer at its place in a network.
-
-    Parameters
-    ----------
-    layer, data
-        What it computes.
-    source
-        Its input: an array, or the number of the earlier layer whose output it reads.
-    residual
-        What is added to its output: an array, or the number of an earlier layer; None: nothing.
-    addition
-        How it is added.
-    stored
-        Whether its output is written to main memory even if it stays on chip for a later layer.
-    """
-
-    layer: Layer
-    data: LayerData
-    source: int | np.ndarray
-    residual: int | np.ndarray | None = None
-    addition: Addition | None = None
-    stored: bool = False
-
-
-def _check(machine: Machine, before: list[ChainedLayer], chained: ChainedLayer) -> None:
-    """Raise MappingError unless what a layer reads is an array or comes from one before it."""
-    name = chained.layer.name
-    for what, read in (("source", chained.source), ("residual", chained.residual)):
-        if isinstance(read, int) and read not in range(len(before)):
-            raise MappingError(f"{name}: its {what} must be a layer before it, not number {read}")
-    if chained.residual is None:
-        return
-    if not machine.residual_checks:
-        raise MappingError(
-            f"{name}: adds a residual, which the design cannot; post.add: true is needed"
-        )
-    if chained.addition is None:
-        raise MappingError(f"{name}: how its residual is added must be given")
-    if isinstance(chained.residual, int):
-        other = before[chained.residual].layer
-        mine, its = (_output_of(machine, layer) for layer in (chained.layer, other))
-        if not mine.lies_like(its):
-            raise MappingError(
-                f"{name}: its residual must be {mine.shape} like its output, not {its.shape} as "
-                f"{other.name} gives"
-            )
-
-
-def _output_of(machine: Machine, layer: Layer) -> BlockedTensor:
-    """The output of a layer, on any of the dataflows that run it."""
-    mode = _modes(machine, layer)[0]
-    return BlockedTensor(mode, layer, mode.operation.output)
-
-
-def _modes(machine: Machine, layer: Layer) -> list[Machine]:
-    """The dataflows of a design that compute a layer's operation."""
-    name = machine.operation_of(layer).name
-    return [one for one in machine.alone if one.operation.name == name]
 
 
 class _DoesNotFit(Exception):
@@ -112,7 +59,9 @@ def chain_layers(
     """
     layers = list(layers)
     for n, layer in enumerate(layers):
-        _check(machine, layers[:n], layer)
+        check_layer(machine, layers[:n], layer)
+    reads = [read for one in layers for read in reads_of(one)]
+    check_joined(joined_of(reads), lambda n: layers[n].layer.name)
     spilled = _too_large(machine, layers)
     while True:
         try:
@@ -132,7 +81,7 @@ def _too_large(machine: Machine, layers: list[ChainedLayer]) -> set[int]:
 def _whole_words(machine: Machine, layer: Layer) -> int:
     """Words of a whole output, the same whichever of the design's dataflows the layer takes."""
     reasons = []
-    for one in _modes(machine, layer):
+    for one in modes_of(machine, layer):
         try:
             return OutputEngines(Mapping(one, layer, placing=Placing(whole=True))).tile_words
         except MappingError as error:
@@ -149,8 +98,14 @@ class _Chain:
         self.last_reader = {}
         for n, layer in enumerate(layers):
             for read in (layer.source, layer.residual):
-                if isinstance(read, int):
-                    self.last_reader[read] = n
+                self.last_reader |= dict.fromkeys(layers_of(read), n)
+        # What is read as weights comes from main memory.
+        operands = [layer.operand.source for layer in layers if layer.operand]
+        self.loaded_as_weights = {n for read in operands for n in layers_of(read)}
+        # So does what lies beside others; the first of these to run has memory for all.
+        joined = joined_of([read for layer in layers for read in reads_of(layer)])
+        self.joined = {n: group for group in joined for n in group.sources}
+        self.joined_at: dict[Joined, int] = {}
         self.result = Program()
         self.steps: list[Step] = []
         # By each layer, of what lies on chip: what it loads, by what loads it; and all else.
@@ -164,14 +119,64 @@ class _Chain:
 
     def _kept(self, n: int) -> bool:
         """Whether the output of a layer stays on chip."""
-        return self.machine.reads_on_chip and n in self.last_reader and n not in self.spilled
+        read = n in self.last_reader and n not in self.joined
+        return self.machine.reads_on_chip and read and n not in self.spilled
 
     def _stored(self, n: int) -> bool:
         """Whether the output of a layer is written to main memory."""
-        return self.store_all or self.layers[n].stored or not self._kept(n)
+        asked = self.store_all or self.layers[n].stored or n in self.loaded_as_weights
+        return asked or not self._kept(n)
 
     def _on_chip(self, read) -> bool:
-        return isinstance(read, int) and self._kept(read)
+        return bool(layers_of(read)) and all(map(self._kept, layers_of(read)))
+
+    def _view(self, n: int, read: Source) -> View:
+        return view(read, lambda k: self.steps[k].output.tensor, self.layers[n].layer.name)
+
+    def _stored_at(self, n: int, read) -> "Stored | np.ndarray":
+        """Where what a layer reads lies in main memory; an array as it is."""
+        if not layers_of(read):
+            return read
+        seen = self._view(n, read)
+        step, block = self.steps[seen.number], self.machine.block
+        address = (step.output_address or 0) + seen.offset * block
+        after = max(layers_of(read)) + 1
+        return Stored(address, seen.tensor, after, step.mapping.layer.name)
+
+    def _resident(self, n: int, read) -> Resident:
+        """Where what a layer reads lies on chip."""
+        seen = self._view(n, read)
+        whole = self.steps[seen.number].resident
+        if seen.tensor is whole.tensor:
+            return whole
+        ranks, tensor = whole.tensor.order, whole.tensor
+        groups = [x for x in ranks[: ranks.index(tensor.tensor.blocked)] if x not in tensor.images]
+        pitch = words = whole.pitches[tensor.tensor.blocked]
+        for name in (tensor.tensor.blocked, *reversed(groups)):
+            if tensor.count(name) > 1 and whole.pitches[name] != words:
+                raise _DoesNotFit(seen.number)  # blocks of groups do not follow each other
+            words = pitch * tensor.count(name) if name == tensor.tensor.blocked else words
+        place = whole.place
+        at = seen.blocks * pitch
+        return Resident(
+            Place(place.memory, place.first + at, place.words - at), seen.tensor, whole.pitches
+        )
+
+    def _joined_address(self, n: int) -> tuple[int | None, int]:
+        """Where the output of a layer is stored beside others, and words from image to image."""
+        group = self.joined.get(n)
+        if group is None:
+            return None, 0
+        name = self.layers[n].layer.name
+        tensors = {k: output_of(self.machine, self.layers[k].layer) for k in group.sources}
+        whole = view(group, tensors.__getitem__, name).tensor
+        if group not in self.joined_at:
+            self.joined_at[group] = self.result.allocate(whole.bytes)
+        before = group.sources[: group.sources.index(n)]
+        blocks = sum(tensors[k].channels for k in before) // self.machine.block
+        image = whole.strides[whole.images[-1]] if whole.images else 0
+        offset = blocks * whole.strides[whole.tensor.blocked] * self.machine.block
+        return self.joined_at[group] + offset, image
 
     def _live(self, n: int) -> list[Place]:
         """Places of outputs that this layer or a later one reads."""
@@ -183,7 +188,9 @@ class _Chain:
 
     def _add(self, n: int) -> None:
         chained, taken = self.layers[n], self._live(n)
-        source = self.steps[chained.source].resident if self._on_chip(chained.source) else None
+        on_chip = self._on_chip(chained.source)
+        source = self._resident(n, chained.source) if on_chip else None
+        read = self._stored_at(n, chained.source)
         whole = self._kept(n) or self._on_chip(chained.residual)
         read_from = source.place.memory if source else 0
         output_place = self._output_place(n, chained.layer, whole, 1 - read_from, taken)
@@ -199,30 +206,36 @@ class _Chain:
         # Not a word more, so that tensors of one shape lie alike, and a residual as its output.
         own_words = _whole_words(self.machine, chained.layer) if whole else output_place.words
         tile_words = min(own_words, added.place.words if loads else own_words)
+        layer, operand = self._operand(n, chained)
+        address, images = self._joined_address(n)
         placing = Placing(
+            operand=operand,
             source=source,
             whole=whole,
             stored=self._stored(n),
             adds=loads,
-            free_input=not isinstance(chained.source, int),
+            free_input=not layers_of(chained.source) and operand is None,
+            input_images=0 if source else getattr(read, "images", 0),
+            output_images=images,
+            residual_images=added.images if added else 0,
             input_words=input_place.words if input_place else None,
             output_words=tile_words,
         )
-        mapping = self._mapping(n, placing)
+        mapping = self._mapping(n, layer, placing)
         if added and added.address is None:
             # The words of both are walked together.
-            result, other = OutputEngines(mapping), self.steps[chained.residual].resident
+            result, other = OutputEngines(mapping), self._resident(n, chained.residual)
             written, ranks = other.pitches_for(result.tensor), result.tensor.order
             walked = [name for name in ranks if result.tensor.count(name) > 1]
             if written is None or any(written[name] != result.pitches[name] for name in walked):
-                raise _DoesNotFit(chained.residual)
-        read = self.steps[chained.source] if isinstance(chained.source, int) else chained.source
+                raise _DoesNotFit(layers_of(chained.residual)[0])
         step = self.result.add(
             mapping,
             chained.data,
             source=read,
             after=self._after(n, "input", input_place) if input_place else 0,
             stored=self._stored(n),
+            output_address=address,
             input_place=input_place,
             output_place=output_place,
             added=added,
@@ -237,9 +250,37 @@ class _Chain:
         self.loaded.append(loaded)
         self.used.append(others)
 
-    def _mapping(self, n: int, placing: Placing) -> Mapping:
+    def _operand(self, n: int, chained: ChainedLayer) -> tuple[Layer, PlacedOperand | None]:
+        """What a layer reads as weights, and the layer with the taps that its zero points need."""
+        layer, read = chained.layer, chained.operand
+        if read is None:
+            return layer, None
+        machine = modes_of(self.machine, layer)[0]
+        tensor = operand_tensor(machine, layer, read.along)
+        stored, after = self._stored_at(n, read.source), 0
+        if isinstance(stored, Stored):
+            if not tensor.lies_like(stored.tensor):
+                raise MappingError(
+                    f"{layer.name}: its operand must be {times(tensor.shape)}, not "
+                    f"{times(stored.tensor.shape)} as {stored.name} gives"
+                )
+            tensor = replace(tensor, image_words=stored.images)
+            address, after = stored.address, stored.after
+        else:
+            address = self.result.place_array(tensor, stored)
+        passes = zero_passes(machine.operation, layer, layer.quantization.input_zero, read.zero)
+        strides = {rank.name: tensor.strides[rank.name] for rank in tensor.tensor.ranks}
+        if passes.constant:
+            tap, value = passes.constant
+            apart = self.result.place_constant(
+                tensor.bytes, value, after=address, times=passes.layer.sizes[tap] - 1
+            )
+            strides[tap] = apart // machine.block
+        return passes.layer, PlacedOperand(address, read.along, strides, after)
+
+    def _mapping(self, n: int, layer: Layer, placing: Placing) -> Mapping:
         try:
-            return choose_mapping(self.machine, self.layers[n].layer, placing)
+            return choose_mapping(self.machine, layer, placing)
         except MappingError:
             # The layer may fit if it need not be whole, or finds more room.
             if placing.whole and self._kept(n):
@@ -268,7 +309,7 @@ class _Chain:
                     return Place(at, free.first, words)
         if self._kept(n):
             raise _DoesNotFit(n)
-        raise _DoesNotFit(self.layers[n].residual)
+        raise _DoesNotFit(layers_of(self.layers[n].residual)[0])
 
     def _added(self, n: int, taken: list[Place], words: int) -> AddedTensor | None:
         """The residual of a layer; ``words``: of a tile, if that is known."""
@@ -276,16 +317,15 @@ class _Chain:
         if chained.residual is None:
             return None
         if self._on_chip(chained.residual):
-            place = self.steps[chained.residual].output_place
-            return AddedTensor(chained.addition, place)
+            return AddedTensor(chained.addition, self._resident(n, chained.residual).place)
         place = self._largest(n, taken, 1, words)
-        tensor = _output_of(self.machine, chained.layer)
+        tensor = output_of(self.machine, chained.layer)
         after = self._after(n, "residual", place)
-        if isinstance(chained.residual, int):
-            after = max(after, chained.residual + 1)
-            address = self.steps[chained.residual].output_address
-        else:
-            address = self.result.place_array(tensor, chained.residual)
+        stored = self._stored_at(n, chained.residual)
+        if isinstance(stored, Stored):
+            after, images = max(after, stored.after), stored.images
+            return AddedTensor(chained.addition, place, stored.address, after, images)
+        address = self.result.place_array(tensor, stored)
         return AddedTensor(chained.addition, place, address, after)
 
     def _after(self, n: int, kind: str, place: Place) -> int:

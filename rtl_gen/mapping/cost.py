@@ -9,6 +9,7 @@ from .mapping import Mapping
 from .nest import product
 from .output_engines import OutputEngines
 from .tagged_mapping import TaggedMapping
+from .vector_mapping import VectorMapping, vector_cycles
 
 __all__ = [
     "Cost",
@@ -130,6 +131,8 @@ def trips(mapping: Mapping, chosen) -> int:
 
 def _compute(source: InputEngines) -> int:
     mapping = source.mapping
+    if isinstance(mapping, VectorMapping):
+        return vector_cycles(mapping, trips)
     machine, levels = mapping.machine, mapping.levels
     cycles = steps = trips(mapping, levels)
     if source.ticks:

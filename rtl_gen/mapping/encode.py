@@ -30,12 +30,16 @@ class AddedTensor:
         Where it is loaded from; None: it is on chip.
     after
         How many layers of the program must be complete before it is loaded.
+    images
+        Words from one image to the next where it is a part of another tensor in main memory; 0:
+        its own.
     """
 
     addition: Addition
     place: Place
     address: int | None = None
     after: int = 0
+    images: int = 0
 
 
 def encode_layer(
@@ -86,11 +90,12 @@ def encode_layer(
         values["load_input"] = source.loader.load() | fence | place | {"base": input_address}
     if source.image:
         values["unfold_input"] = source.loader.unfold()
+    if weights.image_words or mapping.placing.operand:
+        values["load_weights"] = weights.load() | _weights_at(mapping, weight_address)
+        values["feed_weights"] = weights.feed() | mapping.machine.weight_fields
     values |= {
-        "load_weights": weights.load() | {"base": weight_address},
         "load_parameters": parameters.load() | {"base": parameter_address},
         "feed_input": source.feed() | feed,
-        "feed_weights": weights.feed() | mode,
         "feed_parameters": parameters.feed()
         | {
             "output_zero": quantization.output_zero,
@@ -136,6 +141,14 @@ def engines_of(mapping: Mapping) -> tuple[InputEngines, OutputEngines]:
 
 def _fence(after: int) -> dict[str, int]:
     return {"fence": after, "fenced": int(after > 0)}
+
+
+def _weights_at(mapping: Mapping, address: int) -> dict[str, int]:
+    """Where the weights lie, and, of an activation in their place, what it waits for."""
+    operand = mapping.placing.operand
+    if operand is None:
+        return {"base": address}
+    return _fence(operand.after) | {"base": operand.address}
 
 
 def _region(place: Place) -> dict[str, int]:

@@ -160,8 +160,9 @@ def parameter_image(
     Parameters
     ----------
     bias, multiplier, shift
-        int32, 31-bit unsigned and -31..30; over the output dimensions that index the weights, in
-        the order of the output's ranks (groups, then channels, for a convolution).
+        int32, 31-bit unsigned (of the vector unit 32-bit signed) and -31..30; over the output
+        dimensions that index the weights, in the order of the output's ranks (groups, then
+        channels, for a convolution).
     """
     machine, layer = mapping.machine, mapping.layer
     engines = parameter_engines(mapping)

@@ -50,7 +50,8 @@ class InputEngines:
     @cached_property
     def tensor(self) -> BlockedTensor:
         mapping = self.mapping
-        return BlockedTensor(mapping.machine, mapping.layer, mapping.machine.operation.activation)
+        activation, images = mapping.machine.operation.activation, mapping.placing.input_images
+        return BlockedTensor(mapping.machine, mapping.layer, activation, images)
 
     @property
     def resident(self) -> Resident | None:

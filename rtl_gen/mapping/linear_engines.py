@@ -203,6 +203,10 @@ class LinearEngines:
 
 def weight_engines(mapping: Mapping) -> LinearEngines:
     """The weights: a set for each tile held, or for each run of steps along the innermost loop."""
+    if mapping.placing.operand:
+        from .operand_engines import operand_engines  # which are such engines, too
+
+        return operand_engines(mapping)
     machine = mapping.machine
     dimensions = mapping.weight_dimensions
     if mapping.weight_sets:

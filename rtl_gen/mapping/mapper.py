@@ -7,6 +7,7 @@ from dataclasses import replace
 from ..reuse.fused_machine import FusedMachine
 from ..reuse.machine import Machine
 from ..reuse.tagged_machine import TaggedMachine
+from ..reuse.vector_machine import VectorMachine
 from ..spec.layer import Layer
 from .cost import estimate
 from .encode import encode_layer
@@ -15,6 +16,7 @@ from .mapping import Mapping, MappingError
 from .packed_image import packed_image
 from .placing import Placing
 from .tagged_mapper import choose_folding
+from .vector_mapping import VectorMapping
 
 __all__ = ["choose_mapping", "loop_orders", "tile_choices"]
 
@@ -51,6 +53,9 @@ def choose_mapping(machine: Machine, layer: Layer, placing: Placing = ANYWHERE) 
     MappingError
         If no mapping tried fits the design; the message is that of the smallest tiles.
     """
+    for vector in machine.vectors:
+        if vector.operation.name == layer.operation:
+            return _choose(vector, layer, placing)
     if isinstance(machine, FusedMachine):
         return _choose_mode(machine, layer, placing)
     if isinstance(machine, TaggedMachine):
@@ -70,7 +75,9 @@ def choose_mapping(machine: Machine, layer: Layer, placing: Placing = ANYWHERE) 
 
 
 def _choose(machine: Machine, layer: Layer, placing: Placing) -> Mapping:
-    Mapping(machine, layer, placing=placing)  # refuses what does not belong to this design at all
+    _mapping_kind(machine)(
+        machine, layer, placing=placing
+    )  # refuses what does not belong to this design at all
     reduced = set(machine.operation.summed)
     window = reduced - blocked_dimensions(machine)
     for whole in ({*_along(machine), *reduced}, reduced, window):
@@ -111,7 +118,7 @@ def _extreme_choices(machine: Machine, layer: Layer) -> dict[str, list[int]]:
     found = {}
     for dimension, tiles in tile_choices(machine, layer).items():
         least = min(layer.sizes[dimension], tile_step(machine, dimension))
-        if dimension in _uncut(machine):
+        if dimension in machine.uncut:
             least = tiles[0]
         found[dimension] = sorted({tiles[0], tiles[-1], least}, reverse=True)
     return found
@@ -120,10 +127,11 @@ def _extreme_choices(machine: Machine, layer: Layer) -> dict[str, list[int]]:
 def _best(machine, layer, choices, placing) -> tuple[Mapping | None, MappingError | None]:
     """The cheapest of some tile sizes that can be encoded, or why the last of them cannot be."""
     best, least, reason = None, 0, None
+    kind = _mapping_kind(machine)
     for order in loop_orders(machine):
         for tiles in itertools.product(*choices.values()):
             try:
-                mapping = Mapping(machine, layer, dict(zip(choices, tiles)), order, placing)
+                mapping = kind(machine, layer, dict(zip(choices, tiles)), order, placing)
                 cycles = estimate(mapping).cycles
                 if best is not None and cycles >= GAIN * least:
                     continue
@@ -133,6 +141,10 @@ def _best(machine, layer, choices, placing) -> tuple[Mapping | None, MappingErro
                 continue
             best, least = mapping, cycles
     return best, reason
+
+
+def _mapping_kind(machine: Machine) -> type[Mapping]:
+    return VectorMapping if isinstance(machine, VectorMachine) else Mapping
 
 
 def tile_choices(
@@ -150,7 +162,7 @@ def tile_choices(
         size = layer.sizes[dimension]
         step = tile_step(machine, dimension)
         tiles = {size}
-        kept = dimension in whole or dimension in _uncut(machine)
+        kept = dimension in whole or dimension in machine.uncut
         if dimension not in operation.batch and not kept:
             cuts = CUTS_ALONG if dimension in _along(machine) else CUTS
             for parts in (n for n in cuts if n <= size):
@@ -180,11 +192,6 @@ def loop_orders(machine: Machine) -> list[tuple[str, ...]]:
     image.sort(key=lambda dimension: dimension not in along)
     orders = ((*own,), (*image, *others, *reduced), (*others, *image, *reduced))
     return list(dict.fromkeys(orders))
-
-
-def _uncut(machine: Machine) -> tuple[str, ...]:
-    """Dimensions that the ranks of a scattered output follow: their tiles would share outputs."""
-    return tuple(rank.lead for rank in machine.operation.scattered)
 
 
 def _along(machine: Machine) -> tuple[str, ...]:

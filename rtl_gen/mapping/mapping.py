@@ -176,6 +176,8 @@ class Mapping:
         """Dimensions along which the weights change."""
         operation, repeats = self.machine.operation, self.layer.repeats
         own = frozenset().union(*(tensor.dimensions for tensor in operation.offline))
+        if self.placing.operand:  # which may have a batch
+            own |= frozenset(self.placing.operand.strides)
         return tuple(d for d in operation.dimensions if d in own and d not in repeats)
 
     @property
@@ -183,6 +185,16 @@ class Mapping:
         """Of arrays that take weights pass by pass: the levels whose trips bring new ones, and
         words of a pass; None where steps take them.
         """
+        return None
+
+    @property
+    def compute_fields(self) -> dict[str, int]:
+        """What the computing engine is told beside its nest."""
+        return {}
+
+    @property
+    def row_dimension(self) -> str | None:
+        """The dimension along which rows of a function of rows lie."""
         return None
 
     # Which levels matter to whom

@@ -1,6 +1,6 @@
 """Where outputs lie in the output buffer, and how they are stored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..reuse.machine import Machine
@@ -29,7 +29,8 @@ class OutputEngines:
     @cached_property
     def tensor(self) -> BlockedTensor:
         mapping = self.mapping
-        return BlockedTensor(mapping.machine, mapping.layer, mapping.machine.operation.output)
+        output, images = mapping.machine.operation.output, mapping.placing.output_images
+        return BlockedTensor(mapping.machine, mapping.layer, output, images)
 
     @property
     def _levels(self):
@@ -212,7 +213,7 @@ class OutputEngines:
             values[f"z{k}_limit"] = 1  # of a dataflow whose outputs are not compared
         for k, rank in enumerate(machine.operation.scattered):
             values[f"z{k}_limit"] = self.tensor.count(rank.name)
-        return values | self._piece_strides() | moved
+        return values | self._piece_strides() | moved | mapping.compute_fields
 
     @property
     def _in_pe(self) -> dict[str, dict[int, int]]:
@@ -300,6 +301,8 @@ class OutputEngines:
             masks.append("parameters")
         if not mapping.reduces(level) and n >= self.words_kept:
             masks.append("word")
+        if level.dimension == mapping.row_dimension:
+            masks.append("row")
         return tuple(masks)
 
     @cached_property
@@ -345,7 +348,8 @@ class OutputEngines:
     def _residual_forms(self, moved: dict[str, int]) -> dict[str, int]:
         """What a move along some ranks adds to the forms of the engine that loads a residual."""
         *outer, run = self.tensor.order
-        words = sum(self.tensor.strides[name] * by for name, by in moved.items())
+        strides = replace(self.tensor, image_words=self.mapping.placing.residual_images).strides
+        words = sum(strides[name] * by for name, by in moved.items())
         forms = {"offset": words * self.mapping.machine.block, "x": moved.get(run, 0)}
         return forms | {f"y{n}": moved.get(name, 0) for n, name in enumerate(outer)}
 

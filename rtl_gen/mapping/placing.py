@@ -6,7 +6,7 @@ from ..reuse.machine import Machine
 from .packed_image import PackedImage
 from .tensors import BlockedTensor
 
-__all__ = ["OWN_INPUT", "Place", "Placing", "Resident", "whole_memory"]
+__all__ = ["OWN_INPUT", "Place", "PlacedOperand", "Placing", "Resident", "whole_memory"]
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,55 @@ class Resident:
         """The pitches by the ranks of another tensor; None if it cannot be read as that."""
         if not reader.lies_like(self.tensor):
             return None
-        if self.pitches == self.tensor.strides:
+        if self.pitches == self.tensor.strides and not self.tensor.image_words:
             return reader.strides
-        written = [name for name in self.tensor.order if self.tensor.count(name) > 1]
-        read = [name for name in reader.order if reader.count(name) > 1]
-        if [self.tensor.count(n) for n in written] != [reader.count(n) for n in read]:
-            return None
+        written = [(self.tensor.count(name), self.pitches[name]) for name in self.tensor.order]
+        written = [(count, pitch) for count, pitch in written if count > 1]
         pitches = dict.fromkeys(reader.order, 0)
-        return pitches | {mine: self.pitches[theirs] for mine, theirs in zip(read, written)}
+        for name in reversed(reader.order):
+            if (count := reader.count(name)) > 1:
+                pitch = _take(written, count)
+                if pitch is None:
+                    return None
+                pitches[name] = pitch
+        return pitches
+
+
+def _take(ranks: list[tuple[int, int]], count: int) -> int | None:
+    """Take so many positions from the end of ranks of (positions, pitch), which are split, or
+    joined where no gap lies between them; the pitch of what is taken, None if there is none.
+    """
+    have, pitch = ranks.pop()
+    while have < count and ranks and ranks[-1][1] == have * pitch:
+        have *= ranks.pop()[0]
+    if have % count:
+        return None
+    if have > count:
+        ranks.append((have // count, count * pitch))
+    return pitch
+
+
+@dataclass(frozen=True)
+class PlacedOperand:
+    """A tensor that is read as weights, as it lies in main memory.
+
+    Parameters
+    ----------
+    address
+        Of its first byte.
+    along
+        The dimension of the weights along which its words lie.
+    strides
+        Words from one value of a dimension to the next, of ``along`` from one block to the next;
+        of a dimension that is not named, 0.
+    after
+        How many layers of the program must be complete before it is loaded.
+    """
+
+    address: int
+    along: str
+    strides: dict[str, int]
+    after: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,6 +118,11 @@ class Placing:
         Its input as a packed image whose windows are folded; the layer is then the folded one.
     free_input
         Whether the input may lie in main memory as the mapping likes: a network's own input.
+    operand
+        What it reads in the place of weights, if that is an activation.
+    input_images, output_images, residual_images
+        Words from one image to the next in main memory, where the tensor is a part of another; 0:
+        they lie one behind the other.
     input_words, output_words
         Words for tiles of the input and of the output; None: the whole memory.
     """
@@ -87,6 +133,10 @@ class Placing:
     adds: bool = False
     image: PackedImage | None = None
     free_input: bool = False
+    operand: PlacedOperand | None = None
+    input_images: int = 0
+    output_images: int = 0
+    residual_images: int = 0
     input_words: int | None = None
     output_words: int | None = None
 

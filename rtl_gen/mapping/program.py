@@ -24,8 +24,10 @@ from .nest import product
 from .output_engines import OutputEngines
 from .placing import Place, Resident
 from .tensors import BlockedTensor
+from .vector_mapping import VectorMapping
+from .vector_tables import TABLE_ENTRIES
 
-__all__ = ["RANGES", "LayerData", "PlacedArray", "Program", "Step"]
+__all__ = ["RANGES", "LayerData", "PlacedArray", "Program", "Step", "Stored", "VectorData", "times"]
 
 
 RANGES = {
@@ -34,13 +36,15 @@ RANGES = {
     "bias": (-(1 << 31), (1 << 31) - 1),
     "multiplier": (0, (1 << 31) - 1),
     "shift": (-31, 30),
+    "table": (-(1 << 31), (1 << 31) - 1),
+    "signed multiplier": (1 - (1 << 31), (1 << 31) - 1),
 }
 """Of the numbers of a layer."""
 
 
-def _check_range(name: str, values) -> None:
+def _check_range(name: str, values, kind: str = "") -> None:
     """Raise ValueError unless an array holds integers that its place has bits for."""
-    array, (low, high) = np.asarray(values), RANGES[name]
+    array, (low, high) = np.asarray(values), RANGES[kind or name]
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name} must be integers, not {array.dtype}")
     if array.size and not low <= int(array.min()) <= int(array.max()) <= high:
@@ -57,7 +61,7 @@ class LayerData:
     ----------
     weights
         int8, of the shape of the operation's weight operand (conv2d: g r s c k); of several
-        operands that are laid out offline an array each.
+        operands that are laid out offline an array each. None: an earlier layer gives them.
     bias, multiplier, shift
         Per output channel: int32; 0 to 2^31 - 1; -31 to 30.
 
@@ -67,16 +71,45 @@ class LayerData:
         If one holds other numbers.
     """
 
-    weights: Weights
+    weights: Weights | None
     bias: np.ndarray
     multiplier: np.ndarray
     shift: np.ndarray
 
     def __post_init__(self):
-        for array in self.weights if isinstance(self.weights, tuple) else (self.weights,):
+        arrays = self.weights if isinstance(self.weights, tuple) else (self.weights,)
+        for array in arrays if self.weights is not None else ():
             _check_range("weights", array)
         for name in ("bias", "multiplier", "shift"):
             _check_range(name, getattr(self, name))
+
+
+@dataclass(frozen=True, eq=False)
+class VectorData(LayerData):
+    """The numbers of a layer of the vector unit.
+
+    Parameters
+    ----------
+    weights
+        int32 (256,): its table; empty where it has none.
+    bias, multiplier, shift
+        Per channel; multipliers may be negative.
+
+    Raises
+    ------
+    ValueError
+        If one holds other numbers.
+    """
+
+    weights: np.ndarray
+
+    def __post_init__(self):
+        if np.size(self.weights) not in (0, TABLE_ENTRIES):
+            raise ValueError(f"a table has 256 entries, not {np.size(self.weights)}")
+        _check_range("table", self.weights)
+        _check_range("bias", self.bias)
+        _check_range("multiplier", self.multiplier, "signed multiplier")
+        _check_range("shift", self.shift)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +155,15 @@ class Step:
     def images(self) -> dict[int, bytes]:
         """Weights and parameters, by address."""
         data = self.data
+        if self.mapping.placing.operand:
+            image = parameter_image(self.mapping, data.bias, data.multiplier, data.shift)
+            return {self.parameter_address: image}
+        if isinstance(data, VectorData):
+            parameters = (data.bias, data.multiplier, data.shift)
+            return {
+                self.weight_address: np.asarray(data.weights, "<i4").tobytes(),
+                self.parameter_address: parameter_image(self.mapping, *parameters),
+            }
         bias = fold_input_zero(self.mapping, data.weights, data.bias)
         return {
             self.weight_address: weight_image(self.mapping, data.weights),
@@ -150,6 +192,33 @@ class Step:
             output_place=self.output_place,
             added=self.added,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What earlier layers left in main memory.
+
+    Parameters
+    ----------
+    address
+        Of its first byte.
+    tensor
+        How it lies.
+    after
+        How many layers must be complete before it is there.
+    name
+        Of a layer that gives it, for messages.
+    """
+
+    address: int
+    tensor: BlockedTensor
+    after: int
+    name: str
+
+    @property
+    def images(self) -> int:
+        """Words from one image to the next, where it is a part of another tensor; else 0."""
+        return self.tensor.image_words
 
 
 ALIGNMENT = 4096
@@ -190,9 +259,10 @@ class Program:
         mapping: Mapping,
         data: LayerData,
         *,
-        source: "Step | np.ndarray",
+        source: "Step | Stored | np.ndarray",
         after: int = 0,
         stored: bool = True,
+        output_address: int | None = None,
         input_place: Place | None = None,
         output_place: Place | None = None,
         added: AddedTensor | None = None,
@@ -206,6 +276,8 @@ class Program:
             on them: what is loaded would lie over something of theirs.
         stored
             Whether the output is written to memory; else it stays on chip only.
+        output_address
+            Where, if that is given out already.
         input_place, output_place, added
             See :class:`Step`.
 
@@ -220,23 +292,31 @@ class Program:
         engines, address, image = InputEngines(mapping), None, mapping.placing.image
         layer = image.layer if image else mapping.layer
         operation = mapping.machine.operation
-        for tensor, array in zip(operation.offline, offline_arrays(operation, data.weights)):
+        if isinstance(data, VectorData) != isinstance(mapping, VectorMapping):
+            raise MappingError(f"{layer.name}: its numbers are not those of {layer.operation}")
+        given = isinstance(data, VectorData) or mapping.placing.operand
+        offline = () if given else operation.offline
+        for tensor, array in zip(offline, offline_arrays(operation, data.weights)):
             weights = BlockedTensor(mapping.machine, layer, tensor)
             _check_shape(weights, "weights", array)
         _check_channels(mapping, data)
         if image:
             address, data = self._place(image.tensor, image.pack, source), image.fold(data)
-        elif isinstance(source, Step):
+        elif isinstance(source, Step | Stored):
+            if isinstance(source, Step):
+                source = self._stored(source)
             _check_chain(source, mapping.layer.name, engines.tensor)
-            address, after = source.output_address, max(after, self.steps.index(source) + 1)
+            address, after = source.address, max(after, source.after)
         else:
             address = self.place_array(engines.tensor, source)
         block = mapping.machine.block
+        if stored and output_address is None:
+            output_address = self.allocate(OutputEngines(mapping).tensor.bytes)
         step = Step(
             mapping,
             data,
             address,
-            self.allocate(OutputEngines(mapping).tensor.bytes) if stored else None,
+            output_address if stored else None,
             self.allocate(weight_engines(mapping).image_words * block),
             self.allocate(parameter_engines(mapping).image_words * block),
             after,
@@ -246,6 +326,10 @@ class Program:
         )
         self.steps.append(step)
         return step
+
+    def _stored(self, step: Step) -> Stored:
+        after, name = self.steps.index(step) + 1, step.mapping.layer.name
+        return Stored(step.output_address, step.output.tensor, after, name)
 
     def place_array(self, tensor: BlockedTensor, array: np.ndarray) -> int:
         """Put an array into memory, where a layer reads it; returns its address.
@@ -258,6 +342,18 @@ class Program:
             If it holds other numbers than int8 does.
         """
         return self._place(tensor, tensor.pack, array)
+
+    def place_constant(self, size: int, value: int, *, after: int, times: int = 1) -> int:
+        """Put so many bytes of one value into memory, ``times`` over.
+
+        The first lie as far behind the address ``after`` as each of the others behind the one
+        before it; returns that distance.
+        """
+        apart = self.end - after
+        first = self.allocate(apart * (times - 1) + size)
+        for n in range(times):
+            self.inputs[first + n * apart] = np.full(size, value, np.int8).tobytes()
+        return apart
 
     def _place(self, tensor: BlockedTensor, pack: Callable, array: np.ndarray) -> int:
         _check_shape(tensor, "input", array)
@@ -298,8 +394,8 @@ def _check_shape(tensor: BlockedTensor, name: str, array: np.ndarray):
     """Raise MappingError unless an array has the shape of a tensor of a layer."""
     if np.shape(array) != tensor.shape:
         raise MappingError(
-            f"{tensor.layer.name}: {name} must be {_times(tensor.shape)}, not "
-            f"{_times(np.shape(array))}"
+            f"{tensor.layer.name}: {name} must be {times(tensor.shape)}, not "
+            f"{times(np.shape(array))}"
         )
 
 
@@ -314,15 +410,16 @@ def _check_channels(mapping: Mapping, data: LayerData):
             )
 
 
-def _check_chain(source: Step, name: str, tensor: BlockedTensor):
+def _check_chain(source: Stored, name: str, tensor: BlockedTensor):
     """Raise MappingError unless a layer can read what an earlier one writes."""
-    written = source.output.tensor
+    written = source.tensor
     if not tensor.lies_like(written):
         raise MappingError(
-            f"{name}: reads the output of {source.mapping.layer.name}, which is "
-            f"{_times(written.shape)}, not its input of {_times(tensor.shape)}"
+            f"{name}: reads the output of {source.name}, which is "
+            f"{times(written.shape)}, not its input of {times(tensor.shape)}"
         )
 
 
-def _times(shape: tuple[int, ...]) -> str:
+def times(shape: tuple[int, ...]) -> str:
+    """A shape as messages have it."""
     return "x".join(map(str, shape))

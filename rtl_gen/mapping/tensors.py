@@ -1,7 +1,8 @@
 """The layout of activations: channel blocks of L elements, words along the last rank."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
@@ -27,11 +28,17 @@ class BlockedTensor:
 
     Elements that fill up the last block are 0 when written by :meth:`pack` and of no meaning when
     written by the hardware.
+
+    Parameters
+    ----------
+    image_words
+        Words from one image to the next where it is a part of another tensor; 0: its own.
     """
 
     machine: Machine
     layer: Layer
     tensor: Tensor
+    image_words: int = 0
 
     def extent(self, rank: Rank) -> int:
         """Elements along a rank."""
@@ -57,11 +64,19 @@ class BlockedTensor:
     @cached_property
     def strides(self) -> dict[str, int]:
         """Words from one position of a rank (or one block) to the next."""
-        strides, step = {}, 1
+        strides, step, images = {}, 1, self.images
         for name in reversed(self.order):
+            if name in images and not strides.keys() & set(images):
+                step = max(step, self.image_words)
             strides[name] = step
             step *= self.count(name)
         return strides
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Ranks of the batch that have no channels of their own; the others are one image."""
+        operation = self.machine.operation
+        return tuple(d for d in self.order if d in operation.batch and d not in operation.channels)
 
     @property
     def words(self) -> int:
@@ -72,7 +87,58 @@ class BlockedTensor:
 
     @property
     def bytes(self) -> int:
-        return self.words * self.machine.block
+        """From the first to the last, with what lies between its images."""
+        last = sum(stride * (self.count(name) - 1) for name, stride in self.strides.items())
+        return (last + 1) * self.machine.block
+
+    @property
+    def channels(self) -> int:
+        """Of all groups."""
+        count = self.extent(self.tensor.rank(self.tensor.blocked))
+        return count * prod(self.count(name) for name in self._groups)
+
+    @property
+    def _groups(self) -> list[str]:
+        """Ranks between images and blocks."""
+        outside = self.order[: self.order.index(self.tensor.blocked)]
+        return [name for name in outside if name not in self.images]
+
+    def with_channels(self, channels: int, image_words: int = 0) -> "BlockedTensor":
+        """A tensor that lies alike with so many channels, in groups as large as its own if there
+        are several and they are full.
+
+        Raises
+        ------
+        ValueError
+            If groups would have to be cut.
+        """
+        blocked = self.tensor.rank(self.tensor.blocked)
+        own, sizes = self.extent(blocked), dict.fromkeys(self._groups, 1)
+        if channels == self.channels:
+            return replace(self, image_words=image_words)
+        if own % self.machine.block:
+            several = [name for name in self._groups if self.count(name) > 1]
+            if several and channels % own:
+                raise ValueError(f"{channels} channels are no whole groups of {own}")
+            if several:
+                sizes[several[-1]], channels = channels // own, own
+        sizes[blocked.terms[0].dimension] = channels
+        layer = replace(self.layer, sizes=self.layer.sizes | sizes)
+        return replace(self, layer=layer, image_words=image_words)
+
+    def blocks_before(self, channel: int) -> int:
+        """Blocks in front of one that begins with a channel.
+
+        Raises
+        ------
+        ValueError
+            If no block begins there.
+        """
+        own, block = self.extent(self.tensor.rank(self.tensor.blocked)), self.machine.block
+        groups, inside = divmod(channel, own)
+        if inside % block:
+            raise ValueError(f"no block of {block} begins with channel {channel}")
+        return groups * self.blocks + inside // block
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,11 +149,20 @@ class BlockedTensor:
         """Whether the elements of another tensor lie in memory as this one's do."""
         if self.shape == other.shape:
             return True
-        # Blocks without pad elements may belong to any of the ranks outside them.
-        counts = [[n for n in map(t.count, t.order) if n > 1] for t in (self, other)]
+        # Blocks without pad elements may belong to any of the ranks outside them: the channels of
+        # one tensor are the groups and channels of another.
         channels = [t.extent(t.tensor.rank(t.tensor.blocked)) for t in (self, other)]
         full = all(count % self.machine.block == 0 for count in channels)
-        return counts[0] == counts[1] and (full or channels[0] == channels[1])
+        if full:
+            return self._inner_counts == other._inner_counts and self.words == other.words
+        counts = [[n for n in map(t.count, t.order) if n > 1] for t in (self, other)]
+        return counts[0] == counts[1] and channels[0] == channels[1]
+
+    @property
+    def _inner_counts(self) -> list[int]:
+        """Positions of the ranks inside the blocks, those of one position left out."""
+        inside = self.order[self.order.index(self.tensor.blocked) + 1 :]
+        return [n for n in map(self.count, inside) if n > 1]
 
     def pack(self, array: np.ndarray) -> bytes:
         """An int8 array of :attr:`shape`, laid out for the hardware."""
@@ -105,7 +180,10 @@ class BlockedTensor:
         block = self.machine.block
         axis = [r.name for r in self.tensor.ranks].index(self.tensor.blocked)
         counts = [self.count(name) for name in self.order]
-        stored = np.frombuffer(data, dtype=np.int8).reshape(*counts, block)
+        words = np.zeros(counts, dtype=np.int64)
+        for name, at in zip(self.order, np.indices(counts, sparse=True)):
+            words = words + at * self.strides[name]
+        stored = np.frombuffer(data, dtype=np.int8).reshape(-1, block)[words]
         split = stored.transpose(*np.argsort(self._axes(axis)))
         merged = split.reshape(*split.shape[:axis], self.blocks * block, *split.shape[axis + 2 :])
         return np.take(merged, range(self.shape[axis]), axis=axis)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rtl_gen.golden.quantize import Rounding
-from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode
+from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
 from rtl_gen.spec.layer import Layer
 
 __all__ = [
@@ -129,7 +129,7 @@ class Node:
         return (sizes["n"], sizes["p"], sizes["q"], sizes["g"] * sizes["k"])
 
 
-GraphNode = Node | AdditionNode | PoolNode | SoftmaxNode
+GraphNode = Node | AdditionNode | PoolNode | SoftmaxNode | TableNode | LayerNormNode
 """All have a ``name``, the names of their ``inputs`` and of their ``output``."""
 
 

@@ -10,15 +10,25 @@ from rtl_gen.mapping.chain import ChainedLayer
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
+from rtl_gen.mapping.vector_tables import MOST_TAPS
 from rtl_gen.nn.fuse import FusedAddition, fuse_additions
 from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node
-from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode
+from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
 from rtl_gen.nn.pooling import average_pool_node
 from rtl_gen.nn.to_program import OperationNode, diagonal, to_operation
+from rtl_gen.nn.vector_layers import vector_node
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.spec.operation import Operation
 
 __all__ = ["LoweredNetwork", "lower"]
+
+WITHOUT_ARRAY = {
+    PoolNode: "a maximum pool",
+    SoftmaxNode: "softmax",
+    TableNode: "a table of a function",
+    LayerNormNode: "layer normalization",
+}
+"""Nodes that are no layers of the array, by what messages call them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +98,8 @@ class LoweredNetwork:
 def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
     """A network's layers as a design runs them; additions go where outputs leave.
 
-    An average pool is a depthwise convolution with weights of 1; a depthwise convolution runs as
+    What is no sum of products runs on the vector unit, if there is one. Else an average pool
+    without padding is a depthwise convolution with weights of 1; a depthwise convolution runs as
     one, or with diagonal weights, whichever is estimated to take fewer cycles.
 
     Raises
@@ -106,7 +117,7 @@ def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
                 shapes[node.output] = _added_shape(node, shapes)
                 continue
             nodes.append(_lowered(graph, node, machine, shapes, node.input in inputs))
-            shapes[node.output] = nodes[-1].node.output_shape[1:]
+            shapes[node.output] = nodes[-1].image_shape
         except ModelError as error:
             problems.append(str(error))
             shapes[node.output] = graph.tensors[node.output].shape[1:]
@@ -126,12 +137,21 @@ def _lowered(
     graph: Graph, node: GraphNode, machine: Machine, shapes: dict, of_network: bool
 ) -> OperationNode:
     """A layer; ``shapes`` are those in which activations lie in memory, images apart."""
+    shape, batch = shapes[node.input], graph.tensors[graph.inputs[0].tensor].shape[0]
     if isinstance(node, PoolNode) and node.kind == "average":
-        node = _as_layer(node, graph.tensors[graph.inputs[0].tensor].shape[0])
+        # On the unit a tap takes a cycle; on the array a sum that comes back at once waits.
+        small = node.kernel[0] * node.kernel[1] <= MOST_TAPS
+        if not (machine.vectors and (small or any(node.pad))):
+            node = _as_layer(node, batch)
     if not isinstance(node, Node):
-        what = "softmax" if isinstance(node, SoftmaxNode) else "a maximum pool"
-        raise ModelError(f"{node.name}: no hardware for {what} yet")
-    shape = shapes[node.input]
+        if not machine.vectors:
+            raise ModelError(
+                f"{node.name}: {WITHOUT_ARRAY[type(node)]} needs a vector unit, which the design "
+                f"has not (vector: {{lanes: 4}})"
+            )
+        if isinstance(node, PoolNode) and not of_network:
+            _check_image(node.name, node.image, shape)
+        return vector_node(node, batch, shape)
     if node.layer.operation != "matmul" and not of_network:
         _check_image(node.name, node.input_shape[1:], shape)
     return _cheapest(node, machine, shape[:2] if len(shape) == 3 else (1, 1))

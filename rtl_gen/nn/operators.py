@@ -8,11 +8,14 @@ from typing import Literal
 
 import numpy as np
 
+from rtl_gen.golden.layer_norm import layer_norm
 from rtl_gen.golden.pooling import average_pool, max_pool
+from rtl_gen.golden.quantize import Rounding
 from rtl_gen.golden.softmax import softmax
+from rtl_gen.golden.table import apply_table
 from rtl_gen.mapping.addition import Addition
 
-__all__ = ["AdditionNode", "PoolNode", "SoftmaxNode"]
+__all__ = ["AdditionNode", "LayerNormNode", "PoolNode", "SoftmaxNode", "TableNode"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,4 +115,82 @@ class SoftmaxNode:
             multiplier=self.multiplier,
             left_shift=self.left_shift,
             diff_min=self.diff_min,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TableNode:
+    """A unary function, element by element; :mod:`rtl_gen.golden.table` makes tables.
+
+    Parameters
+    ----------
+    table
+        int8 (256,), indexed by value + 128.
+
+    Raises
+    ------
+    ValueError
+        If the table is of another type or shape.
+    """
+
+    name: str
+    input: str
+    output: str
+    table: np.ndarray
+
+    def __post_init__(self):
+        apply_table(np.int8(0), self.table)
+
+    @property
+    def inputs(self) -> tuple[str]:
+        return (self.input,)
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """int8, of the shape of ``x``."""
+        return apply_table(x, self.table)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerNormNode:
+    """Layer normalization over the last dimension (golden.layer_norm).
+
+    Parameters
+    ----------
+    shape
+        Of the input; its last dimension is a row.
+    constant, bias, multiplier, shift
+        From :func:`~rtl_gen.golden.layer_norm.layer_norm_factors`.
+    output_zero, act_min, act_max
+        Zero point and clamp of the output.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    constant: int
+    bias: np.ndarray
+    multiplier: np.ndarray
+    shift: np.ndarray
+    input: str
+    output: str
+    output_zero: int = 0
+    act_min: int = -128
+    act_max: int = 127
+    rounding: Rounding = "double"
+
+    @property
+    def inputs(self) -> tuple[str]:
+        return (self.input,)
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """int8 (n, *shape)."""
+        return layer_norm(
+            x.reshape(-1, *self.shape),
+            constant=self.constant,
+            bias=self.bias,
+            multiplier=self.multiplier,
+            shift=self.shift,
+            output_zero=self.output_zero,
+            act_min=self.act_min,
+            act_max=self.act_max,
+            rounding=self.rounding,
         )

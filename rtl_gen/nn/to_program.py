@@ -37,6 +37,11 @@ class OperationNode:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of an image of its output, as it lies in memory."""
+        return self.node.output_shape[1:]
+
     def source(self, x: np.ndarray) -> np.ndarray:
         """The node's input (n, h, w, c) or (m, k), as the operation's activation."""
         x = np.asarray(x, dtype=np.int8)

@@ -29,8 +29,11 @@ def machine_of(design: Design) -> Machine:
         If the design cannot be built.
     """
     if design.others:
-        return FusedMachine(design)
-    return (TaggedMachine if design.dataflow.tagged else Machine)(design)
+        machine = FusedMachine(design)
+    else:
+        machine = (TaggedMachine if design.dataflow.tagged else Machine)(design)
+    _ = machine.vectors  # refuses what cannot be beside this array
+    return machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,11 @@ class ModeMachine(Machine):
     @property
     def all_modes(self) -> tuple[Machine, ...]:
         return self.together
+
+    @property
+    def vectors(self) -> tuple[Machine, ...]:
+        """Those of the whole design are its own."""
+        return ()
 
     @cached_property
     def widest(self) -> Machine:
@@ -188,8 +196,7 @@ class FusedMachine(Machine):
         return self.modes
 
     def operation_of(self, layer: Layer) -> Operation:
-        found = [x for x in self.design.operations if x.name == layer.operation]
-        return found[0] if found else self.operation
+        return self._operation_of(layer, self.design.operations)
 
     # What the hardware of all modes needs
 

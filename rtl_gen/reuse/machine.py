@@ -111,6 +111,25 @@ class Machine(ArrayWords):
         return {}
 
     @property
+    def weight_fields(self) -> dict[str, int]:
+        """What the feeder of the weights says of its words."""
+        return self.mode_fields
+
+    @cached_property
+    def vectors(self) -> "tuple[Machine, ...]":
+        """A machine for each function of the vector unit; none without one."""
+        from .vector_machine import vector_machines  # these are machines themselves
+
+        return vector_machines(self)
+
+    @property
+    def uncut(self) -> tuple[str, ...]:
+        """Dimensions of which a tile has all: that the ranks of a scattered output follow, since
+        their tiles would share outputs.
+        """
+        return tuple(rank.lead for rank in self.operation.scattered)
+
+    @property
     def alone(self) -> tuple["Machine", ...]:
         """A machine for each dataflow of the design."""
         return (self,)
@@ -122,7 +141,11 @@ class Machine(ArrayWords):
 
     def operation_of(self, layer: Layer) -> Operation:
         """The operation that a layer runs as; where it is none of the design's, any of those."""
-        return self.operation
+        return self._operation_of(layer, (self.operation,))
+
+    def _operation_of(self, layer: Layer, own: tuple[Operation, ...]) -> Operation:
+        operations = (*own, *(machine.operation for machine in self.vectors))
+        return next((x for x in operations if x.name == layer.operation), self.operation)
 
     # Memory
 
@@ -230,6 +253,7 @@ class Machine(ArrayWords):
             output_checks=len(self.operation.scattered),
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
+            vector=self.design.vector_lanes > 0,
         )
 
     @property

@@ -36,6 +36,7 @@ LIMITS = {
     "scratchpads.weights": Limit(range(8, 1021), "words"),
     "bus.width": Limit((64, 128, 256), "bits"),
     "post.lanes": Limit((1, 2, 4, 8, 16, 32, 64), "lanes"),
+    "vector.lanes": Limit((1, 2, 4, 8, 16, 32, 64), "lanes"),
     "multiplier_registers": Limit(range(5), "registers"),
     "block": Limit((8, 16, 32, 64), "channels"),
     "levels": Limit(range(6, 21), "levels"),
@@ -193,6 +194,9 @@ class Design:
     post_add
         Whether a residual, scaled, can be added to the outputs: three multipliers a channel of a
         block.
+    vector_lanes
+        Elements that the vector unit beside the array (pools, tables, softmax, layer normalization)
+        looks up a cycle; 0: there is none.
     multiplier_registers
         Pipeline registers behind each multiplier.
     levels
@@ -224,6 +228,7 @@ class Design:
     others: tuple[Dataflow, ...] = ()
     full_rate: bool = False
     scratchpads: Scratchpads | None = None
+    vector_lanes: int = 0
 
     def __post_init__(self):
         for key, value in (
@@ -242,6 +247,8 @@ class Design:
                 f"must be at most the block of {self.block} channels, not {self.post_lanes}",
                 key="post.lanes",
             )
+        if self.vector_lanes:
+            LIMITS["vector.lanes"].check(self.vector_lanes, "vector.lanes")
         if self.memories not in MEMORIES:
             raise SpecError(
                 f"must be {either(MEMORIES)}, not {shown(self.memories)}", key="memories"
@@ -334,5 +341,5 @@ class Design:
         return {
             name: fact
             for name, fact in facts.items()
-            if (name != "others" or self.others) and (name != "scratchpads" or self.scratchpads)
+            if name not in ("others", "scratchpads", "vector_lanes") or fact
         }

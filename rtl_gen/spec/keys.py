@@ -207,6 +207,20 @@ HARDWARE = {
         ),
         "requantization, clamp, residual addition",
     ),
+    "vector": Key(
+        Table(
+            "the vector unit",
+            {
+                "lanes": Key(
+                    Integer(LIMITS["vector.lanes"]),
+                    "elements that are looked up in a table, or multiplied, a cycle",
+                    required=True,
+                )
+            },
+        ),
+        "a unit beside the array for pools, tables of functions, softmax and layer normalization "
+        "(default: none)",
+    ),
     "multiplier_registers": Key(
         Integer(LIMITS["multiplier_registers"]),
         "pipeline registers behind each multiplier",

@@ -65,6 +65,8 @@ class Layer:
         Zero points, clamp and rounding.
     repeats
         Dimensions along which the weights do not change: they are laid out and loaded once.
+    constant
+        Of a layer normalization: what is added to N^2 times a row's variance.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Layer:
     extents: dict[str, int] = field(default_factory=dict)
     quantization: Quantization = field(default_factory=Quantization)
     repeats: tuple[str, ...] = ()
+    constant: int = 0
 
     def __post_init__(self):
         for kind in ("sizes", "extents"):

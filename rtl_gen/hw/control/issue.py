@@ -21,6 +21,8 @@ __all__ = ["IN_PE", "Issue", "IssueParams"]
 IN_PE = ("input_register", "weight_register", "sum")
 """Forms that say which word, or which sum, of several PEs take in a step."""
 
+VECTOR_STEP = ("last", "row_first", "row_last")
+
 HAZARD_CYCLES = RETURN_CYCLES - 1
 """Steps after one of an accumulator that may not be of the same."""
 
@@ -63,6 +65,9 @@ class IssueParams:
     checks
         Coordinates of the output that a step must have inside the tensor, else its products belong
         nowhere.
+    vector
+        Whether a vector unit takes the steps of some layers: it keeps their sums, and no weights
+        are used up.
     drain_modes
         Of a design of several dataflows, in which of them sums are shifted out.
     """
@@ -82,6 +87,7 @@ class IssueParams:
     tick_steps: bool = False
     checks: int = 0
     drain_modes: tuple[bool, ...] = ()
+    vector: bool = False
 
     @property
     def groups(self) -> int:
@@ -94,7 +100,7 @@ class IssueParams:
             levels=self.levels,
             forms=self.forms,
             events=(("commit", self.amount_bits),),
-            masks=compute_masks(self.taps > 0, self.pieces, self.tick_steps),
+            masks=compute_masks(self.taps > 0, self.pieces, self.tick_steps, self.vector),
         )
 
     @property
@@ -122,14 +128,16 @@ class IssueParams:
 
         ``first``: the PEs' sums start anew; ``byte``: of the input lanes; for input and weights
         whether they are used up; ``weight_align``: the next weights begin a word; ``outside``: for
-        each tap whether it lies outside the tensor; ``input_register``, ``weight_register``,
-        ``sum``: what a PE takes of several words or sums that it keeps.
+        each tap whether it lies outside the tensor; ``last``, ``row_first``, ``row_last``: with
+        ``first``, what a step of a vector unit begins and ends; ``input_register``,
+        ``weight_register``, ``sum``: what a PE takes of several words or sums that it keeps.
         """
         forms = dict(self.forms)
         names = [name for name in ("byte", *IN_PE) if name in forms]
         byte = {name: signed(forms[name]) for name in names}
         members = {"first": 1, "input_done": 1, "weights_done": 1, "weight_align": 1}
         outside = {"outside": unsigned(self.taps)} if self.taps else {}
+        outside |= dict.fromkeys(VECTOR_STEP, 1) if self.vector else {}
         return data.StructLayout(members | byte | outside)
 
 
@@ -239,12 +247,18 @@ class Issue(wiring.Component):
             nest.item.ready.eq(self.go),
             self.step.first.eq(item.piece_first if params.pieces else item.reduce_first),
             self.step.input_done.eq(item.input_last),
-            self.step.weights_done.eq(item.weights_last),
+            self.step.weights_done.eq(self._of_array(item.weights_last)),
             self.step.weight_align.eq(item.weight_run_last),
         ]
         for name in ("byte", *IN_PE):
             if name in dict(params.forms):
                 m.d.comb += self.step[name].eq(item[name])
+        if params.vector:
+            m.d.comb += [
+                self.step.last.eq(item.reduce_last),
+                self.step.row_first.eq(item.row_first),
+                self.step.row_last.eq(item.row_last),
+            ]
         if params.taps:
             self._elaborate_ticks(m, nest.item, draining)
         self._elaborate_tag(m, item)
@@ -290,6 +304,10 @@ class Issue(wiring.Component):
         for tap in range(self._params.taps):
             at = x + config.x_tap * tap
             m.d.comb += self.step.outside[tap].eq((at < 0) | (at >= config.x_limit))
+
+    def _of_array(self, value):
+        """A bit of steps of the array; low in those of a vector unit."""
+        return value & (self.config.function == 0) if self._params.vector else value
 
     @property
     def _shifts(self):
@@ -423,4 +441,4 @@ class Issue(wiring.Component):
             clash = clash & ~self._shifts
         if self._params.pieces:
             clash = clash & item.piece_last
-        m.d.comb += hazard.eq(clash & ~item.reduce_first)
+        m.d.comb += hazard.eq(self._of_array(clash & ~item.reduce_first))

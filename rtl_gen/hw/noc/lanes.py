@@ -25,9 +25,15 @@ class ByteLanes(wiring.Component):
     words : ``In``, byte : ``In(range(block))``, o : ``Out(8 * len(lanes))``
     """
 
-    def __init__(self, lanes: tuple[tuple[int, int], ...], block: int, moves: bool):
+    def __init__(
+        self,
+        lanes: tuple[tuple[int, int], ...],
+        block: int,
+        moves: bool,
+        name: str = "input_lanes",
+    ):
         self._lanes, self._block, self._moves = lanes, block, moves
-        self.module_name = "input_lanes"
+        self.module_name = name
         count = max(word for word, _ in lanes) + 1
         super().__init__(
             {

@@ -24,10 +24,16 @@ class ModeWordSet(WordSet):
     """
 
     def __init__(
-        self, buffet: BuffetParams, counts: tuple[int, ...], mode_at: int, fill_bits: int, name: str
+        self,
+        buffet: BuffetParams,
+        counts: tuple[int, ...],
+        mode_at: int,
+        fill_bits: int,
+        name: str,
+        tells_inside: bool = False,
     ):
         self._counts, self._mode_at = counts, mode_at
-        super().__init__(buffet, max(counts), fill_bits, name)
+        super().__init__(buffet, max(counts), fill_bits, name, tells_inside)
 
     def _is_last(self, position):
         mode = self.response.payload.tag[self._mode_at :][: mode_bits(len(self._counts))]

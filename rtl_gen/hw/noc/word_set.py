@@ -38,12 +38,22 @@ class WordSet(wiring.Component):
         The first word lowest.
     tag : ``Out(tag_bits)``
         Of the set's last word; absent without tags.
+    inside : ``Out(1)``
+        Whether the first word was read; only with ``tells_inside``.
     done : ``In(1)``
         The set is used up; allowed only while ``valid``.
     """
 
-    def __init__(self, buffet: BuffetParams, count: int, fill_bits: int = 0, name: str = "words"):
+    def __init__(
+        self,
+        buffet: BuffetParams,
+        count: int,
+        fill_bits: int = 0,
+        name: str = "words",
+        tells_inside: bool = False,
+    ):
         self._buffet, self._count, self._fill_bits = buffet, count, fill_bits
+        self._tells_inside = tells_inside
         self._reads = getattr(buffet, "reads", 1)
         if self._reads not in (1, count):
             raise ValueError(f"a set of {count} words cannot come {self._reads} at a time")
@@ -57,6 +67,10 @@ class WordSet(wiring.Component):
         }
         if buffet.tag_bits:
             ports["tag"] = Out(buffet.tag_bits)
+        if tells_inside:
+            if count != self._reads:
+                raise ValueError("only of words that come together is known which were read")
+            ports["inside"] = Out(1)
         super().__init__(ports)
 
     def elaborate(self, platform):
@@ -79,6 +93,8 @@ class WordSet(wiring.Component):
             with m.If(free):
                 m.d.sync += [self.valid.eq(self.response.valid), self.words.eq(word)]
                 self._keep_tag(m, response)
+                if self._tells_inside:
+                    m.d.sync += self.inside.eq(response.read[0])
         else:
             self._elaborate_shadow(m, platform, word, free)
         return m

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -37,6 +37,8 @@ class PostParams:
         Bits of a sum.
     tag_bits
         Bits that travel with the sums of a step.
+    scales
+        Whether sums may bring a factor of their own, and multipliers be negative.
     """
 
     channels: tuple[int, ...]
@@ -45,6 +47,7 @@ class PostParams:
     lanes: int
     acc_bits: int
     tag_bits: int
+    scales: bool = False
 
     @property
     def phases(self) -> int:
@@ -70,6 +73,8 @@ class Post(wiring.Component):
     last : ``In(1)``, tag : ``In(tag_bits)``
         The parameters end here; what goes along with the outputs.
     parameters : ``In(params.parameter_bits)``, layer : ``In(layout_of(POST))``
+    scaled : ``In(1)``, multiplier : ``In(31)``, shift : ``In(signed(6))``
+        Only with ``scales``, through all phases: the factor of all channels, if ``scaled``.
     used : ``Out(1)``
     out_valid : ``Out(1)``, outputs : ``Out(8 * lanes)``, out_tag : ``Out(tag_bits)``
         The outputs of sums ``phase * lanes`` and following, 4 + ``phase`` cycles after the sums.
@@ -81,8 +86,10 @@ class Post(wiring.Component):
     def __init__(self, params: PostParams):
         self._params = params
         self.module_name = "post"
+        scale = {"scaled": In(1), "multiplier": In(MULTIPLIER_BITS), "shift": In(signed(6))}
         super().__init__(
-            {
+            (scale if params.scales else {})
+            | {
                 "valid": In(1),
                 "sums": In(params.acc_bits * len(params.channels)),
                 "channel": In(range(params.block)),
@@ -102,7 +109,9 @@ class Post(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         params = self._params
-        lane = RequantizeParams(acc_bits=params.acc_bits, bias_bits=BIAS_BITS)
+        lane = RequantizeParams(
+            acc_bits=params.acc_bits, bias_bits=BIAS_BITS, signed_multiplier=params.scales
+        )
         active, phase, sums, channel, last, tag = self._serialize(m)
         m.d.comb += self.used.eq(active & last & (phase == params.phases - 1))
 
@@ -177,10 +186,15 @@ class Post(wiring.Component):
         bias = self.parameters[: 32 * block]
         multiplier = self.parameters[32 * block : 64 * block]
         shift = self.parameters[64 * block :]
+        own_bias = _word(bias, where, 32)[:BIAS_BITS].as_signed()
+        own_multiplier, own_shift = _word(multiplier, where, 32), _word(shift, where, 8)
+        own_shift = own_shift[:6].as_signed()
+        if not params.scales:
+            return own_bias, own_multiplier[:MULTIPLIER_BITS], own_shift
         return (
-            _word(bias, where, 32)[:BIAS_BITS].as_signed(),
-            _word(multiplier, where, 32)[:MULTIPLIER_BITS],
-            _word(shift, where, 8)[:6].as_signed(),
+            own_bias,
+            Mux(self.scaled, self.multiplier, own_multiplier.as_signed()),
+            Mux(self.scaled, self.shift, own_shift),
         )
 
 

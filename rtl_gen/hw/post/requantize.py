@@ -8,7 +8,7 @@ product, so that there is one shifter, behind the multiplier. It keeps only what
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -29,6 +29,8 @@ class RequantizeParams:
     ----------
     acc_bits, bias_bits
         Bits of an accumulator, 2 to 32, and of a bias.
+    signed_multiplier
+        Whether a multiplier may be negative: then it has 32 bits.
 
     Raises
     ------
@@ -38,6 +40,7 @@ class RequantizeParams:
 
     acc_bits: int = 32
     bias_bits: int = 32
+    signed_multiplier: bool = False
 
     def __post_init__(self):
         for name in ("acc_bits", "bias_bits"):
@@ -49,6 +52,11 @@ class RequantizeParams:
     def sum_bits(self) -> int:
         """Bits of accumulator and bias together; a sum beyond wraps and is reported."""
         return max(self.acc_bits, self.bias_bits)
+
+    @property
+    def multiplier(self) -> Shape:
+        """Of a multiplier."""
+        return signed(MULTIPLIER_BITS + 1) if self.signed_multiplier else unsigned(MULTIPLIER_BITS)
 
     @property
     def latency(self) -> int:
@@ -66,7 +74,7 @@ class RequantizeParams:
         return {
             "accumulator": In(signed(self.acc_bits)),
             "bias": In(signed(self.bias_bits)),
-            "multiplier": In(unsigned(MULTIPLIER_BITS)),
+            "multiplier": In(self.multiplier),
             "shift": In(signed(SHIFT_BITS)),
             "single_rounding": In(1),
         }
@@ -89,7 +97,7 @@ class RequantizeLane(wiring.Component):
     Members
     -------
     accumulator, bias : ``In(signed)``
-    multiplier : ``In(unsigned(31))``
+    multiplier : ``In(unsigned(31))``, or ``In(signed(32))``
     shift : ``In(signed(6))``
         -31 to 31; left if positive.
     single_rounding : ``In(1)``
@@ -104,6 +112,7 @@ class RequantizeLane(wiring.Component):
     def __init__(self, params: RequantizeParams):
         self._params = params
         self.module_name = f"requantize_lane_{params.acc_bits}_{params.bias_bits}"
+        self.module_name += "_signed" if params.signed_multiplier else ""
         super().__init__({**params.item, **LAYER, **RESULT})
 
     def elaborate(self, platform):

@@ -1,0 +1,1 @@
+"""The vector unit: pools, tables, softmax and layer normalization beside the array."""

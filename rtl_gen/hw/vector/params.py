@@ -1,0 +1,51 @@
+"""What a vector unit is built for."""
+
+from dataclasses import dataclass
+
+__all__ = ["ELEMENT_BITS", "ENTRIES", "SUM_BITS", "VectorParams"]
+
+ENTRIES = 256
+"""Of a table, 32 bits each."""
+
+ELEMENT_BITS = 16
+"""Of what a lane keeps: an element, or the sum of up to 255."""
+
+SUM_BITS = 32
+"""Of what leaves as a sum."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorParams:
+    """A vector unit.
+
+    Parameters
+    ----------
+    lanes
+        Elements that are looked up, or multiplied, a cycle.
+    width
+        Elements of a step, which are the sums that leave together.
+    block
+        Elements of a word.
+    post_phases
+        Cycles that post-processing takes for the sums of a step.
+    """
+
+    lanes: int
+    width: int
+    block: int
+    post_phases: int
+
+    @property
+    def phases(self) -> int:
+        """Cycles in which the elements of a step are looked up."""
+        return -(-self.width // self.lanes)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a step to its sums."""
+        return self.phases + 5
+
+    @property
+    def moves(self) -> bool:
+        """Whether a word has more elements than a step takes."""
+        return self.width < self.block
