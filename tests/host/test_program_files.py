@@ -91,7 +91,7 @@ def test_a_program_anywhere_is_the_program_with_other_addresses(compiled, networ
         compiled = compile_network(machine, two_inputs(tmp_path))
     file, program = compiled.file, compiled.program
     machine = program.steps[0].mapping.machine
-    packets = packets_of(machine, program)
+    packets = packets_of(program)
     asked = [layer[p.engine] for p in packets for layer in [program.descriptors()[p.layer]]]
     for base in (program.base, 0xFEDC_BA98_7654_3000):
         words = struct.unpack(f"<{file.program_words}I", file.program_at(base))
@@ -146,7 +146,7 @@ def test_the_listing_names_all_that_is_there(compiled):
     for number, name in enumerate(["conv0", "conv1", "conv2", "dense"]):
         assert f"layer {number}: {name}\n" in text
     lines = text.splitlines()
-    for packet in packets_of(compiled.program.steps[0].mapping.machine, compiled.program):
+    for packet in packets_of(compiled.program):
         at = compiled.file.program_offset + 4 * packet.word
         assert f"  {at:#010x} {packet.engine}, {len(packet.words)} words" in lines
     assert f"{compiled.file.design_hash:016x}" in text and "image: 2 x 1 x 8 x 8" in text
