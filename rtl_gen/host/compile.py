@@ -222,7 +222,12 @@ def _outputs(lowered: LoweredNetwork, program: Program) -> list[FileTensor]:
         at = np.zeros(_file_shape(graph, port), np.int64)
         for plane in range(max(1, (size.bit_length() + 7) // 8)):
             memory = (np.arange(size) >> 8 * plane).astype(np.uint8).tobytes()
-            array = port.convert(lowered.result(number, step.output.tensor.unpack(memory)))
+            stored = step.output.tensor.unpack(memory)
+            if stored.dtype != np.int8:
+                raise MappingError(
+                    f"output {port.name}: is {stored.dtype}; a program file holds int8 alone"
+                )
+            array = _moved(port, lowered.result(number, stored))
             at += array.reshape(at.shape).astype(np.uint8).astype(np.int64) << 8 * plane
         tensors.append(_tensor(graph, port, "output", step.output_address - program.base, size, at))
     return tensors
@@ -250,7 +255,12 @@ def _zeros(graph: Graph, port: Port) -> np.ndarray:
 def _stored(graph: Graph, port: Port, numbers: np.ndarray, plane: int) -> np.ndarray:
     """A byte of each number, as the graph stores the input."""
     values = (numbers >> 8 * plane).astype(np.uint8).view(np.int8)
-    return port.convert(values).reshape(graph.tensors[port.tensor].shape)
+    return _moved(port, values).reshape(graph.tensors[port.tensor].shape)
+
+
+def _moved(port: Port, source: np.ndarray) -> np.ndarray:
+    """Where the values of an array go between the model's file and the graph; no value changes."""
+    return source.reshape(len(source), -1)[:, port.index]
 
 
 def _tensor(

@@ -28,9 +28,9 @@ def images(count: int) -> np.ndarray:
 
 
 def flat(folder: Path, batch: int = 2) -> Graph:
-    """20 channels of 3 x 4 pixels as (c, h, w); the output is flattened from (c, h, w) again."""
-    model = ModelBuilder(batch, 20, 3, 4)
-    model.conv("first", (21, 20, 3, 3), pads=[1, 1, 1, 1])
+    """40 channels of 3 x 4 pixels as (c, h, w); the output is flattened from (c, h, w) again."""
+    model = ModelBuilder(batch, 40, 3, 4)
+    model.conv("first", (37, 40, 3, 3), pads=[1, 1, 1, 1])
     model.reshape("flatten", batch, -1)
     return read_model(model.save(folder), batch=batch)
 
