@@ -18,6 +18,7 @@ from .delayed import delayed
 from .layouts import layout_of
 from .memory.streams import join
 from .noc.collector import Collector
+from .noc.drain_gather import DrainGather
 from .noc.lanes import ByteLanes, VectorLanes
 from .noc.load_ticks import LoadTicks
 from .noc.word_set import WordSet
@@ -381,7 +382,7 @@ class Compute(wiring.Component):
             m,
             platform,
             "collector",
-            Collector,
+            DrainGather if params.collector.ticks else Collector,
             params.collector,
             tied={"outputs": post.outputs},
         )

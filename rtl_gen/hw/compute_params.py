@@ -38,16 +38,16 @@ class ComputeParams(ComputeBuffers):
 
     @cached_property
     def issue(self) -> IssueParams:
-        machine, sizes = self.machine, self.machine.reuse.placement.sizes
+        machine = self.machine
         return IssueParams(
             record=machine.records["compute"],
             levels=machine.design.levels,
             forms=self.forms("compute"),
             amount_bits=self.output_buffet.amount.width,
             accumulators=bool(machine.accumulators),
-            drain_sizes=tuple(sizes[n] for n in machine.output_tick_loops),
+            drain_sizes=machine.output_tick_sizes,
             post_phases=machine.post_phases,
-            gathered_words=machine.output_words,
+            gathered_words=machine.gathered_words,
             gather_loops=len(machine.output_word_loops) if machine.gathers else 0,
             adds=bool(machine.residual_checks),
             taps=machine.moving.size if machine.moving else 0,
@@ -68,6 +68,7 @@ class ComputeParams(ComputeBuffers):
             buffet=self.output_buffet,
             out_bits=dict(self.forms("compute"))["out"],
             word_sizes=tuple(sizes[n] for n in machine.output_word_loops),
+            tick_sizes=machine.output_tick_sizes if machine.gathers else (),
         )
 
     @cached_property

@@ -11,7 +11,16 @@ from .output_engines import OutputEngines
 from .tagged_mapping import TaggedMapping
 from .vector_mapping import VectorMapping, vector_cycles
 
-__all__ = ["Cost", "estimate", "held_ticks", "input_ticks", "input_words", "linear_words", "trips"]
+__all__ = [
+    "Cost",
+    "estimate",
+    "held_ticks",
+    "input_ticks",
+    "input_words",
+    "linear_reads",
+    "linear_words",
+    "trips",
+]
 
 LATENCY = 100
 """Cycles of the memory that the marks are given for."""
@@ -136,9 +145,13 @@ def _compute(source: InputEngines) -> int:
         cycles = max(cycles, ticks)
     # Sums that are complete go on once post-processing and the collector are done with the last.
     complete = trips(mapping, [level for level in levels if not mapping.reduces(level)])
-    each = max(machine.post_phases, machine.output_words)
     if machine.drains:
-        return steps + complete * (machine.drains * each + 1)
+        kept = mapping.levels[: OutputEngines(mapping).words_kept]
+        words = trips(mapping, [level for level in kept if not mapping.reduces(level)])
+        written = words * machine.gathered_words if machine.gathers else 0
+        busy = cycles if source.ticks else steps  # words gather under a drain, but do not move
+        return max(busy + complete * (machine.drains * machine.post_phases + 1), written)
+    each = max(machine.post_phases, machine.output_words)
     return max(cycles, steps + complete * (each - 1))
 
 
@@ -221,6 +234,16 @@ def linear_words(engines: LinearEngines) -> int:
         return words * fills(engines)
     run = Level(engines.level(parent).dimension, 1, words, last)
     return trips(engines.mapping, [*_loading(engines), run])
+
+
+def linear_reads(engines: LinearEngines) -> int:
+    """Words of weights, or parameters, that are read: a set for each trip of the feeder's loops."""
+    levels = [engines.level(n) for n in engines.used]
+    ((words, last, parent),) = engines.inner
+    if words == last:
+        return words * trips(engines.mapping, levels)
+    run = Level(engines.level(parent).dimension, 1, words, last)
+    return trips(engines.mapping, [*levels, run])
 
 
 def fills(engines: LinearEngines) -> int:

@@ -92,7 +92,7 @@ def _add_lanes(machine: Machine, operand, index: dict[str, np.ndarray], ticks: i
     placement = machine.reuse.placement
     shift = operand.shift if machine.weights_held else None
     lanes = [placement.indices(operand.lanes[operand.keys.index(e)]) for e in operand.elements]
-    backward = shift is not None and machine.reuse.paces[shift].direction > 0
+    backward = shift is not None and machine.shifts_backwards(shift)
     for n, (loop, unit) in enumerate(zip(placement.dataflow.spatial, placement.units)):
         if loop.dimension not in index:
             continue
@@ -110,7 +110,8 @@ def _add_levels(index: dict[str, np.ndarray], levels: list[Level], shape: list[i
     valid = np.ones(shape, dtype=bool)
     for axis in range(len(levels) - 1, -1, -1):  # from the innermost outwards
         level = levels[axis]
-        valid &= index[level.dimension] < level.unit
+        if not level.phase:
+            valid &= index[level.dimension] < level.unit
         counter = np.arange(level.bound).reshape(-1, *[1] * (len(shape) - axis - 1))
         index[level.dimension] += counter * level.unit
     return valid

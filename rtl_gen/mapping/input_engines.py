@@ -391,14 +391,16 @@ class InputEngines:
 
     @property
     def _step_loops(self) -> list[tuple[Loop, bool]]:
-        """Loops of the nest over the words of one step, or of all load ticks; these are walked
-        backwards.
+        """Loops of the nest over the words of one step, or of all load ticks, and whether they are
+        walked backwards, as ticks are where time goes towards the last PE.
         """
         machine, found = self.mapping.machine, []
         for n in machine.input_tick_loops:
             loop = self.step_words.spatial_loop(n, self.pitches)
-            back = {name: -step for name, step in loop.strides.items()}
-            found.append((Loop(loop.bound, strides=back), True))
+            backwards = machine.shifts_backwards(machine.input_operand.shift)
+            if backwards:
+                loop = Loop(loop.bound, strides={x: -step for x, step in loop.strides.items()})
+            found.append((loop, backwards))
         if machine.input_reads == 1:
             found += [(loop, False) for loop in self.step_words.loops(self.pitches)]
         return found

@@ -1,11 +1,12 @@
 """The loop levels of a mapped layer: dimensions cut into tiles, blocks, pieces of the array."""
 
 from dataclasses import dataclass
+from math import gcd
 
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
 
-__all__ = ["Level", "blocked_dimensions", "cut_dimension", "tile_step"]
+__all__ = ["Level", "blocked_dimensions", "cut_dimension", "tick_phases", "tile_step"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Level:
         Whether its trips stay inside one memory word.
     in_pe
         Whether it lies in the PE: inside the array's inner loop.
+    phase
+        Whether its trips are phases: of the values of the dimension the level inside takes every
+        ``bound``-th, from another one on in each (:func:`tick_phases`).
     """
 
     dimension: str
@@ -35,6 +39,13 @@ class Level:
     outer: bool = False
     in_word: bool = False
     in_pe: bool = False
+    phase: bool = False
+
+    def trip(self, value: int) -> tuple[int, int]:
+        """The trip in which a value of the dimension lies, and what is left for levels inside."""
+        if self.phase:
+            return value % self.bound, value - value % self.bound
+        return divmod(value, self.unit)
 
     @property
     def is_trivial(self) -> bool:
@@ -67,7 +78,46 @@ def cut_dimension(machine: Machine, layer: Layer, dimension: str, tile: int) -> 
         levels.append(Level(dimension, unit, bound, last, depth == 0, in_word, inside))
         rest -= (last - 1) * unit
         extent = min(unit, extent)
+    if machine.moving and dimension == machine.moving.tick and tile >= size:
+        levels = _in_phases(levels, size, tick_phases(machine, layer))
     return [level for level in levels if not level.is_trivial]
+
+
+def tick_phases(machine: Machine, layer: Layer) -> int:
+    """Phases of the loop whose trips are the ticks of an input that moves from PE to PE.
+
+    Where taps, a stride apart, lie along the array, and the loop's trips a dilation, words that
+    follow each other from tap to tap serve every ``stride / gcd``-th trip only. Those are a phase,
+    and the loop walks phase by phase. Its trips are of one sum, so that their order is free.
+
+    1 where words serve all trips, or the loop's trips must keep their order: they lead to other
+    outputs, or lie in the PE.
+    """
+    moving, operation, symbols = machine.moving, machine.operation, layer.symbols
+    weights = frozenset().union(*(tensor.dimensions for tensor in operation.offline))
+    free = moving.tick in operation.summed and moving.tick in weights - set(layer.repeats)
+    in_pe = any(loop.dimension == moving.tick for loop in machine.design.dataflow.pe)
+    if not free or in_pe or 1 in (layer.sizes[moving.tick], layer.sizes[moving.tap]):
+        return 1
+    rank = operation.activation.rank(moving.rank)
+    tick, tap = (rank.coefficient(d, symbols) for d in (moving.tick, moving.tap))
+    return abs(tap) // gcd(tick, tap)
+
+
+def _in_phases(levels: list[Level], size: int, phases: int) -> list[Level]:
+    """The levels of a dimension of which the innermost is walked phase by phase.
+
+    All phases but the last have as many trips as the first: what some of them have too many lies
+    beyond the dimension, where weights are 0. (None, at a stride of 2.)
+    """
+    *outer, inner = levels
+    if phases == 1:
+        return levels
+    most, last = -(-size // phases), -(-(size - phases + 1) // phases)
+    if most == 1:
+        return [*outer, Level(inner.dimension, 1, size, size, phase=True)]
+    phase = Level(inner.dimension, 1, phases, phases, phase=True)
+    return [*outer, phase, Level(inner.dimension, phases, most, last)]
 
 
 def _trips_in_pe(machine: Machine, dimension: str, pieces: int, again: bool) -> int:

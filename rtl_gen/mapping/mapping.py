@@ -165,6 +165,10 @@ class Mapping:
         inside = [x for x in self.levels[outside:] if x.dimension == dimension]
         if not inside or inside[0].in_word:
             return self.machine.spatial_size(dimension)
+        if inside[0].phase and len(inside) > 1:
+            # All phases but the last go as far as the one before it.
+            inner = inside[1]
+            return inner.unit * inner.bound - (inner.bound != inner.last)
         return inside[0].unit * inside[0].bound
 
     @property

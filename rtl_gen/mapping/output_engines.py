@@ -267,11 +267,13 @@ class OutputEngines:
 
     def _piece_strides(self) -> dict[str, int]:
         """How the words of one step, or of one drain, are spread over the tile."""
-        machine, values, start = self.mapping.machine, {}, 0
+        machine, start = self.mapping.machine, 0
         spatial, sizes = machine.design.dataflow.spatial, machine.reuse.placement.sizes
-        loops = [(n, True) for n in machine.output_tick_loops]
+        back = bool(machine.drains) and machine.shifts_backwards(machine.reuse.output.drain)
+        loops = [(n, back) for n in machine.output_tick_loops]
         loops += [(n, False) for n in machine.output_word_loops]
-        for k, (n, backwards) in enumerate(loops):
+        values = {f"stride{k}": 0 for k in range(len(machine.output_tick_sizes))}
+        for k, (n, backwards) in enumerate(loops, len(values) - len(machine.output_tick_loops)):
             step = self._index(spatial[n].dimension, machine.reuse.placement.units[n])
             if backwards:
                 start += step * (sizes[n] - 1)

@@ -11,6 +11,10 @@ tensor, or as lie from its first to its last step.
 behind the one before, and the first of a run comes behind the last of the run before with ``run``
 ticks in between. All runs have the same ``skip`` and ``run``, so that they may follow in any order.
 
+Where the stride lies along the taps and not along the steps (``w = v q + s``, q on the array),
+words lie ``v`` coordinates apart and serve every v-th step: the steps are walked phase by phase
+(:func:`~rtl_gen.mapping.levels.tick_phases`), each phase a run.
+
 A loop in the PE that does not index the input may lie inside that loop: then a step here stands for
 those of all its trips, of which the last is the tick.
 """
@@ -18,7 +22,7 @@ those of all its trips, of which the last is the tick.
 import itertools
 from dataclasses import dataclass
 
-from .levels import Level
+from .levels import Level, tick_phases
 from .mapping import Mapping, MappingError
 
 __all__ = ["Ticks", "outside_ticks", "ticks_of"]
@@ -73,6 +77,8 @@ def ticks_of(mapping: Mapping) -> Ticks | None:
     tensor = mapping.machine.operation.activation
     rank, symbols = tensor.rank(moving.rank), mapping.layer.symbols
     tick, tap = (rank.coefficient(d, symbols) for d in (moving.tick, moving.tap))
+    if any(level.phase for level in mapping.levels):
+        tick *= tick_phases(mapping.machine, mapping.layer)
     stride = tap
     if sizes[moving.tap] == 1:
         stride = tick
@@ -80,7 +86,8 @@ def ticks_of(mapping: Mapping) -> Ticks | None:
         raise MappingError(
             f"{mapping.layer.name}: {tensor.name} moves from PE to PE along {moving.tap!r}, a "
             f"place a tick of {moving.tick!r}, so the factor of {moving.tap!r} in {rank} must "
-            f"divide that of {moving.tick!r}; {tap} does not divide {tick}"
+            f"divide that of {moving.tick!r}, unless that is summed over, in one tile and outside "
+            f"the PE; {tap} does not divide {tick}"
         )
     every = max(1, tick // stride) if sizes[moving.tick] > 1 else 1
     level = _inner(mapping)
@@ -91,7 +98,7 @@ def ticks_of(mapping: Mapping) -> Ticks | None:
             min((limit - 1 - origin) // stride, every * (count - 1) + taps - 1),
             count,
         )
-        for origin, taps, count, limit in _runs(mapping, tick, tap)
+        for origin, taps, count, limit in _runs(mapping)
     ]
     most = min(moving.size, sizes[moving.tap])
     skip = max(0, min(most - 1, *(first for first, _, _ in runs)))
@@ -111,14 +118,16 @@ def _inner(mapping: Mapping) -> int | None:
     if last < 0:
         return None
     level = mapping.levels[last]
-    return last if level.dimension == mapping.machine.moving.tick and not level.outer else None
+    inner = level.dimension == mapping.machine.moving.tick and not level.outer and not level.phase
+    return last if inner else None
 
 
-def _runs(mapping: Mapping, tick: int, tap: int):
+def _runs(mapping: Mapping):
     """For every kind of run: coordinate of its first word, taps, steps, extent of the tensor."""
     machine, layer = mapping.machine, mapping.layer
     moving = machine.moving
     rank = machine.operation.activation.rank(moving.rank)
+    tick, tap = (rank.coefficient(d, layer.symbols) for d in (moving.tick, moving.tap))
     origin, limit = rank.offset(layer.symbols), layer.extents[moving.rank]
     size = layer.sizes[moving.tap]
     starts = range(0, size, moving.size)
@@ -134,6 +143,9 @@ def _steps(mapping: Mapping) -> list[tuple[int, int]]:
     levels: list[Level] = [x for x in mapping.levels if x.dimension == dimension]
     size = mapping.layer.sizes[dimension]
     inner = mapping.levels[_inner(mapping)] if _inner(mapping) is not None else None
+    if levels and levels[0].phase:
+        counts = (inner.bound, inner.last) if inner else (1, 1)
+        return [(n, counts[n == levels[0].last - 1]) for n in range(levels[0].last)]
     unit = inner.bound if inner else 1
     if len(levels) > (2 if inner else 1):
         raise MappingError(f"{mapping.layer.name}: {dimension} must not be cut more than once")

@@ -5,78 +5,31 @@ walking the nest: levels of different dimensions multiply, and a coordinate that
 input joins only the dimensions of its rank. Every step counts, also where a ragged tile leaves PEs
 without work: the words are on the wires all the same. Where inputs move from PE to PE every tick
 counts, with a step or without. In a design of several dataflows the links are those that the
-layer's own dataflow uses.
+layer's own dataflow uses. Where words come on tagged buses it follows from passes and periods
+(``tagged_traffic.py``).
 """
 
 from collections import Counter
-from dataclasses import dataclass
 
 from ..reuse.wires import Port, Wire, ports, wires
 from ..spec.operation import Rank
-from .cost import held_ticks, input_ticks, input_words, linear_words, trips
+from .cost import held_ticks, input_ticks, input_words, linear_reads, linear_words, trips
 from .input_engines import InputEngines
 from .levels import Level
-from .linear_engines import LinearEngines, parameter_engines, weight_engines
-from .mapping import Mapping, MappingError
+from .linear_engines import parameter_engines, weight_engines
+from .mapping import Mapping
 from .nest import product
 from .output_engines import OutputEngines
 from .tagged_mapping import TaggedMapping
+from .tagged_traffic import tagged_traffic
 from .ticks import Ticks
+<<<<<<< HEAD
 from .vector_mapping import VectorMapping
+=======
+from .traffic_classes import LinkClass, Traffic
+>>>>>>> main
 
-__all__ = ["LinkClass", "Traffic", "is_predicted", "link_classes", "traffic"]
-
-
-@dataclass(frozen=True, order=True)
-class LinkClass:
-    """Links of one tensor that are alike, or its lanes or exits.
-
-    Parameters
-    ----------
-    kind
-        ``multicast``, ``forward``, ``diagonal``, ``moving``, ``reduce_tree``, ``reduce_forward``,
-        ``shift``; ``lane``, ``exit``.
-    vector
-        From source to target; (0, 0) of lanes and exits.
-    delay
-        Registers.
-    """
-
-    tensor: str
-    kind: str
-    vector: tuple[int, int] = (0, 0)
-    delay: int = 0
-
-    def __str__(self) -> str:
-        if self.kind in ("lane", "exit"):
-            return f"{self.tensor} {self.kind}s"
-        return f"{self.tensor} {self.kind} {self.vector}"
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """Words that a layer moves.
-
-    Parameters
-    ----------
-    steps, load_ticks, drain_ticks, input_ticks
-        Of the array; load ticks of each held operand, by its name; ticks of an input that moves
-        from PE to PE, else 0.
-    buffers
-        Words of a block: read of the buffers (``feed_input``, ``feed_weights``,
-        ``feed_parameters``), written to the output buffer (``compute``); loaded and stored over the
-        memory port (``load_input``, ``load_weights``, ``load_parameters``, ``store``); where
-        windows of an image can be folded, the words that they make (``unfold_input``).
-    links
-        Elements, or sums, by class of link.
-    """
-
-    steps: int
-    load_ticks: dict[str, int]
-    drain_ticks: int
-    input_ticks: int
-    buffers: dict[str, int]
-    links: dict[LinkClass, int]
+__all__ = ["LinkClass", "Traffic", "link_classes", "traffic"]
 
 
 def link_classes(reuse) -> dict[LinkClass, tuple[Wire | Port, ...]]:
@@ -92,6 +45,7 @@ def link_classes(reuse) -> dict[LinkClass, tuple[Wire | Port, ...]]:
     return {name: tuple(members) for name, members in found.items()}
 
 
+<<<<<<< HEAD
 def is_predicted(mapping: Mapping) -> bool:
     """Whether what a layer moves is known beforehand: not yet where words come on tagged buses, nor
     of layers of the vector unit.
@@ -99,19 +53,19 @@ def is_predicted(mapping: Mapping) -> bool:
     return not isinstance(mapping, TaggedMapping | VectorMapping)
 
 
+=======
+>>>>>>> main
 def traffic(mapping: Mapping) -> Traffic:
     """What a layer moves that reads its input from memory and stores its output there.
 
     Raises
     ------
     MappingError
-        If the layer does not fit, or this is not known (:func:`is_predicted`).
+        If the layer does not fit.
     """
+    if isinstance(mapping, TaggedMapping):
+        return tagged_traffic(mapping)
     machine = mapping.machine
-    if not is_predicted(mapping):
-        raise MappingError(
-            f"{mapping.layer.name}: what moves is not predicted where words come on tagged buses"
-        )
     source, result = InputEngines(mapping), OutputEngines(mapping)
     source.check()
     result.check()
@@ -125,8 +79,8 @@ def traffic(mapping: Mapping) -> Traffic:
         "load_weights": linear_words(weights),
         "load_parameters": linear_words(parameters),
         "feed_input": _input_reads(source),
-        "feed_weights": _linear_reads(weights),
-        "feed_parameters": _linear_reads(parameters),
+        "feed_weights": linear_reads(weights),
+        "feed_parameters": linear_reads(parameters),
         "compute": _output_writes(mapping, result),
         "store": result.tensor.words,
     }
@@ -145,16 +99,6 @@ def traffic(mapping: Mapping) -> Traffic:
             times = ticks
         links[name] = times * len(members)
     return Traffic(steps, loads, drains, ticks, buffers, links)
-
-
-def _linear_reads(engines: LinearEngines) -> int:
-    """Words of weights, or parameters, that are read: a set for each trip of the feeder's loops."""
-    levels = [engines.level(n) for n in engines.used]
-    ((words, last, parent),) = engines.inner
-    if words == last:
-        return words * trips(engines.mapping, levels)
-    run = Level(engines.level(parent).dimension, 1, words, last)
-    return trips(engines.mapping, [*levels, run])
 
 
 def _output_writes(mapping: Mapping, result: OutputEngines) -> int:

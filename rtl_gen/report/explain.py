@@ -289,12 +289,17 @@ def _operand(facts: Explanation, operand: OperandFacts) -> str:
             f"{count_text(operand.warm_up, 'tick')} without a step before each run of its ticks",
         )
     if operand.warm_up and facts.words:
-        inner = facts.design.dataflow.inner
+        flow, operation = facts.design.dataflow, facts.design.dataflow.operation
+        inner = flow.inner
+        tick = facts.reuse.placement.tick(operation.tensor(operand.name))
+        stride = "takes as many ticks a step"
+        if tick in operation.summed:
+            stride = f"is walked in as many phases, a run of {tick} each"
         lines += row(
             "ticks",
             f"the words of a run of {inner} follow those of the run before; outside {operand.name} "
             f"a bit for each tap makes PEs take the pad value. So padding takes no ticks, and "
-            f"hides the warm-up as far as it reaches. A stride takes as many ticks a step",
+            f"hides the warm-up as far as it reaches. A stride {stride}",
         )
     if operand.shift:
         text = f"shifted in along the {operand.shift}: {operand.load_ticks} load ticks fill all PEs"

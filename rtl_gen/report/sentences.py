@@ -92,7 +92,8 @@ def written_text(words: StreamWords, when: str) -> str:
     text = f"the outputs of a {when} lie in {count_text(words.words, 'word')}"
     if words.along:
         whose = "it is" if words.words == 1 else "each is"
-        text += f"; {whose} complete after up to {words.steps} steps of {words.along}"
+        what = "drains, along" if when == "drain tick" else "steps of"
+        text += f"; {whose} complete after up to {words.steps} {what} {words.along}"
     return text + ". 1 word is written a cycle"
 
 

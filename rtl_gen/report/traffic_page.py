@@ -149,9 +149,6 @@ def traffic_page(project: Path, rows_of: Callable[[Path], Rows]) -> str:
     page = [HEAD]
     for file in sorted((project / "dataflows").glob("*.yaml")):
         page.append(f"## {file.stem}\n")
-        if load_design(file).dataflow.tagged:
-            page.append("Words come on tagged buses: what they move is not predicted yet.\n")
-            continue
         for mapping, rows in rows_of(file):
             page.append(_section(mapping, rows))
     return "\n".join(page)
@@ -179,7 +176,7 @@ def write_traffic(project: Path) -> None:
         return found.get(file) or found.setdefault(file, predicted(file))
 
     files = sorted((project / "dataflows").glob("*.yaml"))
-    for file in (file for file in files if not load_design(file).dataflow.tagged):
+    for file in files:
         found[file] = counted(file)
         (project / PAGE).write_text(traffic_page(project, known))
         print(file.stem, flush=True)

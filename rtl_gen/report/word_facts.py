@@ -159,6 +159,12 @@ def operand_words(machine: Machine, name: str) -> StreamWords | HeldWords:
 
 def output_words(machine: Machine) -> StreamWords:
     """Words that the outputs of a step, or of a drain tick, lie in."""
+    output = machine.operation.output
+    walked = [d for d in machine.design.dataflow.temporal if d in output.dimensions]
+    blocked = machine.blocked_dimension(output)
+    if machine.drains and machine.gathers and walked[-1:] == [blocked]:
+        drains = -(-machine.block // machine.spatial_size(blocked))
+        return StreamWords(words=machine.output_words, steps=drains, along=blocked)
     return _walked(machine, machine.operation.output, machine.output_words)
 
 

@@ -111,9 +111,15 @@ class ArrayWords:
         """Ticks in which one set of held words is shifted in."""
         return 1 if operand.shift is None else self.reuse.placement.extent[operand.shift]
 
+    def shifts_backwards(self, axis: int) -> bool:
+        """Whether what is shifted along an axis comes, or leaves, from its last PE to its first:
+        it goes in the direction of time, so what goes in first goes farthest.
+        """
+        return self.reuse.paces[axis].direction > 0
+
     @cached_property
     def input_tick_loops(self) -> tuple[int, ...]:
-        """Spatial loops walked backwards while a held input is shifted in."""
+        """Spatial loops walked while a held input is shifted in."""
         operand = self.input_operand
         if not self.input_held or operand.shift is None:
             return ()
@@ -221,8 +227,16 @@ class ArrayWords:
 
     @cached_property
     def output_tick_loops(self) -> tuple[int, ...]:
-        """Spatial loops walked backwards while sums are shifted out."""
+        """Spatial loops walked while sums are shifted out."""
         return self._loops_on(self.reuse.output.drain) if self.drains else ()
+
+    @cached_property
+    def output_tick_sizes(self) -> tuple[int, ...]:
+        """Trip counts of the loops in which sums are shifted out; a tick is a trip, too, where no
+        loop lies on the axis. Empty where they leave step by step.
+        """
+        sizes = tuple(self.reuse.placement.sizes[n] for n in self.output_tick_loops)
+        return sizes or ((1,) if self.drains else ())
 
     @cached_property
     def output_word_loops(self) -> tuple[int, ...]:
@@ -258,6 +272,11 @@ class ArrayWords:
     def gathers(self) -> bool:
         """Whether output bytes are gathered: a step gives one byte to each of several words."""
         return self.output_words > 1
+
+    @property
+    def gathered_words(self) -> int:
+        """Output words that gather together: those of a step, or of all ticks of a drain."""
+        return self.output_words * (max(1, self.drains) if self.gathers else 1)
 
     @property
     def channel_moves(self) -> bool:

@@ -161,8 +161,10 @@ class FusedMachine(Machine):
         lanes = sorted((first.output_lanes, other.output_lanes), key=len)
         if lanes[1][: len(lanes[0])] != lanes[0]:
             why.append("outputs of a step lie otherwise among their words")
-        if first.drains and other.drains and _drain_sizes(first) != _drain_sizes(other):
+        if first.drains and other.drains and first.output_tick_sizes != other.output_tick_sizes:
             why.append("sums are shifted out in another number of ticks")
+        if (first.gathers or other.gathers) and first.gathered_words != other.gathered_words:
+            why.append("output bytes gather in another number of words")
         if why:
             raise SpecError(
                 f"{first.design.dataflow.name} and {other.design.dataflow.name} do not go together "
@@ -247,7 +249,3 @@ class FusedMachine(Machine):
     def smallest_tiles(self) -> dict[str, int]:
         tiles = [machine.smallest_tiles for machine in self.modes]
         return {name: max(tile[name] for tile in tiles) for name in tiles[0]}
-
-
-def _drain_sizes(machine: Machine) -> tuple[int, ...]:
-    return tuple(machine.reuse.placement.sizes[n] for n in machine.output_tick_loops)

@@ -92,13 +92,6 @@ class Machine(ArrayWords):
                 key="buffers.image",
             )
         _ = (self.input_lanes, self.output_lanes)
-        if self.drains and self.gathers:
-            raise SpecError(
-                f"sums are shifted out, a byte to each of {self.output_words} words in a tick; in "
-                f"an accelerator those that leave together lie along "
-                f"{self.blocked_dimension(self.operation.output)!r}, in one word",
-                key=f"links.shift.{self.operation.output.name}",
-            )
         if self.design.full_rate:
             check_rate(self)
         for name, tile in self.smallest_tiles.items():
@@ -240,7 +233,7 @@ class Machine(ArrayWords):
             load_checks=len(self.loaded_ranks),
             feed_checks=len(self.checked_ranks),
             input_held=self.input_held,
-            groups=len(self.output_tick_loops) + len(self.output_word_loops),
+            groups=len(self.output_tick_sizes) + len(self.output_word_loops),
             input_words=self.buffer_words("input"),
             weight_words=self.buffer_words("weights"),
             parameter_words=self.buffer_words("parameters"),

@@ -81,7 +81,7 @@ def _place(mapping: Mapping, loops: dict[str, int]) -> tuple[tuple[int, ...], tu
     """Where each level stands for some loop indices, and the PE that they are worked on in."""
     left, counters = dict(loops), []
     for level in mapping.levels:
-        counter, left[level.dimension] = divmod(left[level.dimension], level.unit)
+        counter, left[level.dimension] = level.trip(left[level.dimension])
         counters.append(counter)
     placement, pe = mapping.machine.reuse.placement, [0, 0]
     for n, loop in enumerate(placement.dataflow.spatial):

@@ -14,8 +14,11 @@ from ..hw.array.blocks import instance_path
 from ..mapping.traffic import LinkClass, link_classes
 from ..reuse import Fusion, HeldOperand, Reuse
 from ..reuse.machine import Machine
+from ..reuse.tagged_machine import TaggedMachine
 from ..reuse.wires import Port, Wire
+from .link_signals import LinkSignal
 from .result import COUNT_BITS
+from .tagged_link_signals import tagged_signals
 
 __all__ = ["LinkCount", "LinkCounters"]
 
@@ -31,19 +34,6 @@ class LinkCount:
     nonzero: int
 
 
-@dataclass(frozen=True)
-class _Signal:
-    """A word on a wire: the condition that it is there, so many cycles later, and its name."""
-
-    when: str
-    later: int
-    word: str
-
-    @property
-    def strobe(self) -> str:
-        return f"{self.when}[{self.later - 1}]" if self.later else self.when
-
-
 class LinkCounters:
     """The counters of a machine's links.
 
@@ -56,6 +46,15 @@ class LinkCounters:
     """
 
     def __init__(self, machine: Machine):
+        if isinstance(machine, TaggedMachine):
+            self._chains, members = [], tagged_signals(machine)
+        else:
+            self._chains, members = self._wired(machine)
+        self.classes: tuple[tuple[int, LinkClass], ...] = tuple(members)
+        self.verilog = self._module(self._chains, list(members.values()))
+
+    def _wired(self, machine: Machine):
+        """The chains of each dataflow, and the signals of each class of its links."""
         array = AcceleratorParams(machine).compute.array
         self._registers = array.multiplier_registers
         several = isinstance(machine.reuse, Fusion)
@@ -69,8 +68,7 @@ class LinkCounters:
             for number, (reuse, path) in enumerate(zip(reuses, paths))
             for name, some in link_classes(reuse).items()
         }
-        self.classes: tuple[tuple[int, LinkClass], ...] = tuple(members)
-        self.verilog = self._module([path.chains for path in paths], list(members.values()))
+        return [path.chains for path in paths], members
 
     @property
     def counts(self) -> int:
@@ -87,12 +85,13 @@ class LinkCounters:
             if number == mode
         }
 
-    def _module(self, chains: list[dict[str, str]], members: list[list[_Signal]]) -> str:
+    def _module(self, chains: list[dict[str, str]], members: list[list[LinkSignal]]) -> str:
         used = Counter()
         for signal in (signal for some in members for signal in some if signal.later):
             used[signal.when] = max(used[signal.when], signal.later)
         firsts = {name: first for own in chains for name, first in own.items() if used[name]}
-        parts = [_TICKED] if any("ticked" in first for first in firsts.values()) else []
+        parts = [_WENT] if firsts else []
+        parts += [_TICKED] if any("ticked" in first for first in firsts.values()) else []
         for name, first in firsts.items():
             last = used[name] - 1
             parts.append(_CHAIN.format(name=name, first=first, last=last))
@@ -103,7 +102,7 @@ class LinkCounters:
             parts.append(_COUNT.format(n=n, last=len(some) - 1, strobes=strobes, values=values))
         return _MODULE.format(last=self.counts - 1, counts="".join(parts))
 
-    def _signal(self, reuse: Reuse, path: "_Paths", member: Wire | Port) -> _Signal:
+    def _signal(self, reuse: Reuse, path: "_Paths", member: Wire | Port) -> LinkSignal:
         """What says that a word is on a link, lane or exit, and the word."""
         pe = member.target if isinstance(member, Wire) else member.pe
         output, reached = reuse.output, path.reached(pe)
@@ -111,16 +110,16 @@ class LinkCounters:
             n = [operand.name for operand in reuse.operands].index(member.tensor)
             word = path.operand(pe, n)
             if isinstance(reuse.operands[n], HeldOperand):
-                return _Signal(path.load(pe, n), 0, word)
-            return _Signal(path.ticks if reuse.operands[n].moves else path.steps, reached, word)
+                return LinkSignal(path.load(pe, n), 0, word)
+            return LinkSignal(path.ticks if reuse.operands[n].moves else path.steps, reached, word)
         if isinstance(member, Wire) and member.kind == "shift":
-            return _Signal(path.drain(pe), 0, path.drain_in(pe))
+            return LinkSignal(path.drain(pe), 0, path.drain_in(pe))
         if isinstance(member, Wire):
-            return _Signal(path.steps, reached + self._registers, path.psum_in(member))
+            return LinkSignal(path.steps, reached + self._registers, path.psum_in(member))
         if output.drain is not None:
-            return _Signal(path.drain(pe), 0, path.drain_out(pe))
+            return LinkSignal(path.drain(pe), 0, path.drain_out(pe))
         delay, word = path.psum_out(pe)
-        return _Signal(path.steps, reached + self._registers + delay, word)
+        return LinkSignal(path.steps, reached + self._registers + delay, word)
 
 
 class _Paths:
@@ -267,22 +266,25 @@ _COUNT = """
   assign counts[{n}*2+1] = nonzero[{n}];
 """
 
+_WENT = f"""
+  logic went;  // whether a step was issued in the cycle before
+  always_ff @(posedge aclk) went <= {ISSUE}.go;
+"""
+
 _TICKED = f"""
   logic ticked;  // whether inputs moved on in the cycle before the last
   always_ff @(posedge aclk) ticked <= {ISSUE}.tick;
 """
 
-_MODULE = f"""`default_nettype none
+_MODULE = """`default_nettype none
 
 module link_counters (
     input  wire aclk,
     input  wire clear,
-    output wire [{{last}}:0][31:0] counts
+    output wire [{last}:0][31:0] counts
 );
-  logic [{{last}}/2:0][31:0] words, nonzero;
-  logic went;  // whether a step was issued in the cycle before
-  always_ff @(posedge aclk) went <= {ISSUE}.go;
-{{counts}}
+  logic [{last}/2:0][31:0] words, nonzero;
+{counts}
 endmodule
 
 `default_nettype wire

@@ -26,7 +26,7 @@ PRODUCTS = {
     },
     "matmul_input_stationary": {"rows": 2, "columns": 5, "post_lanes": 2},
 }
-OTHERS = ("tpu",)  # of the rest of what ships, the first of each kind in every run
+OTHERS = ("tpu", "shidiannao")  # of the rest of what ships, the first of each kind in every run
 LONG_OTHERS = tuple(
     name
     for name in sorted(path.stem for path in DATAFLOWS.glob("*.yaml"))

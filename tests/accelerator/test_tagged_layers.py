@@ -23,7 +23,7 @@ def run_drawn(machine, count, limits, tell):
     cases = draw_tagged(machine, count, limits)
     found = coverage_of_foldings(cases)
     tell(f"{machine.design.rows}x{machine.design.columns}, {count} layers: {found}")
-    run_cases(machine, cases, tell, seed=3)
+    run_cases(machine, cases, tell, seed=3, links=True)
     return found
 
 
@@ -51,7 +51,7 @@ def test_layers_follow_each_other():
         rights.append(golden_output(machine.operation, reader, rights[-1], data))
         programs.append((f"program {n}", program))
         outputs.append(rights)
-    simulation = Simulation(build_machine(machine), seed=4)
+    simulation = Simulation(build_machine(machine, links=True), seed=4)  # built above
     results = run_programs(simulation, programs, reset_every=2, fetched=(False, True))
     for (name, _), done, rights in zip(programs, results, outputs, strict=True):
         assert not done.problems, f"{name}: {done.problems}"

@@ -14,10 +14,8 @@ from rtl_gen.sim.link_counters import LinkCounters
 from rtl_gen.sim.programs import build_machine
 from rtl_gen.sim.run import Simulation
 from rtl_gen.sim.traffic import compare_traffic
-from rtl_gen.spec.parse import load_design
 
-FILES = sorted(DATAFLOWS.glob("*.yaml"))
-SHIPPED = [path.stem for path in FILES if not load_design(path).dataflow.tagged]
+SHIPPED = sorted(path.stem for path in DATAFLOWS.glob("*.yaml"))
 
 
 def ones(machine, layer):
@@ -49,6 +47,8 @@ def test_what_moves_is_what_was_predicted(name, tell):
                 tell(f"  {row.name:42} {row.predicted:>10,} predicted {row.counted:>10,} counted")
             assert all(row.counted == row.predicted for row in rows)
             assert all(row.predicted > 0 or row.where == "unfold_input" for row in rows)
+        if machine.design.dataflow.tagged:
+            continue  # what a request brings besides, and rows beyond the chains, may be 0
         # In the layer that fits no PE idles, so that a word that is there is not 0: it is on the
         # wire in the very cycle in which it is counted. (What is shifted was there before the first
         # load; words that move enter with the first ticks, and leave with the last.)

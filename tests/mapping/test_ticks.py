@@ -24,12 +24,14 @@ TESTS = Path(__file__).resolve().parents[1]
 DESIGNS = {
     "depthwise": TESTS.parent / "dataflows" / "depthwise.yaml",
     "moving_pixels": TESTS / "designs" / "moving_pixels.yaml",
+    "shidiannao": TESTS.parent / "dataflows" / "shidiannao.yaml",
 }
 
 
 def machine_of(name: str) -> Machine:
     sizes = Buffers(input=4 * KIB, weights=4 * KIB, output=4 * KIB, accumulators=128)
-    return Machine(replace(load_design(DESIGNS[name]), columns=3, post_lanes=4, buffers=sizes))
+    shape = {"columns": 3} if name != "shidiannao" else {"rows": 3, "columns": 4}
+    return Machine(replace(load_design(DESIGNS[name]), **shape, post_lanes=4, buffers=sizes))
 
 
 def values_of(mapping: Mapping, counters) -> Counter:
@@ -83,10 +85,17 @@ def test_every_tap_meets_its_word(name, tell):
         seen["between runs"] += ticks.run > 0
         seen["every second word or fewer"] += ticks.every > 1
         seen["runs of one step"] += ticks.level is None
+        seen["phases"] += any(level.phase for level in mapping.levels)
+        seen["a phase of one step less"] += any(
+            level.phase and inner.dimension == level.dimension and inner.bound != inner.last
+            for level, inner in zip(mapping.levels, mapping.levels[1:])
+        )
     tell(f"{name}: {dict(seen)}")
     assert seen["between runs"] > 3
+    phased = {"phases", "a phase of one step less"}
     if name == "depthwise":
-        assert all(seen[what] > 3 for what in seen)
+        assert all(seen[what] > 3 for what in seen.keys() - phased)
+    assert all((seen[what] > 1) == (name != "depthwise") for what in phased)
 
 
 def layer_of(text: str, machine: Machine) -> Layer:
@@ -117,6 +126,7 @@ def test_a_dilation_that_does_not_divide_the_stride_is_refused():
     with pytest.raises(
         MappingError,
         match=r": I moves from PE to PE along 's', a place a tick of 'q', so the factor of 's' in "
-        r"w=v\*q\+e\*s-l must divide that of 'q'; 2 does not divide 1$",
+        r"w=v\*q\+e\*s-l must divide that of 'q', unless that is summed over, in one tile and "
+        r"outside the PE; 2 does not divide 1$",
     ):
         encode_layer(Mapping(machine, layer_of("c=3,p=7,q=7,r=3,s=3,dilation=2", machine)))

@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[2]
 ROWS = PROJECT / "examples" / "arrays" / "row_stationary.yaml"
 LAYERS = {  # the file, a layer that does not fill its array, with strides and padding
     "examples/arrays/row_stationary.yaml": "conv2d:k=2,c=1,p=4,q=3,r=3,s=3,stride=2,pad=1",
-    "examples/arrays/shidiannao.yaml": "conv2d:k=1,c=1,p=4,q=5,r=2,s=3,stride=2x1,dilation=1x3",
+    "dataflows/shidiannao.yaml": "conv2d:k=1,c=1,p=4,q=5,r=2,s=3,stride=2x1,dilation=1x3",
     "examples/arrays/row_stationary_folded.yaml": "conv2d:k=3,c=5,p=3,q=2,r=2,s=2",
     "dataflows/weight_stationary.yaml": "conv2d:k=5,c=6,p=2,q=2,r=2,s=2,stride=3,pad=1",
     "dataflows/output_stationary.yaml": "conv2d:k=5,c=2,p=2,q=5,r=2,s=1,dilation=2,pad=1",
@@ -121,7 +121,7 @@ def test_sums_that_stay_are_made_at_once():
 
 def test_ticks_without_a_step():
     """ShiDianNao on 3 x 3: two ticks of warm-up before each filter row, three of drain a tile."""
-    facts = rtl_gen.load(PROJECT / "examples" / "arrays" / "shidiannao.yaml")
+    facts = rtl_gen.load(PROJECT / "dataflows" / "shidiannao.yaml")
     design = dataclasses.replace(facts.design, rows=3, columns=3)
     reuse = explain(design).reuse
     layer = facts.layer("conv2d:k=2,c=1,p=3,q=3,r=2,s=3")
@@ -130,7 +130,7 @@ def test_ticks_without_a_step():
 
 
 def test_an_element_moves_to_its_neighbour_a_tick_later():
-    design = rtl_gen.load(PROJECT / "examples" / "arrays" / "shidiannao.yaml")
+    design = rtl_gen.load(PROJECT / "dataflows" / "shidiannao.yaml")
     found = uses(design, "conv2d:k=1,c=1,p=3,q=4,r=2,s=3")
     moved = 0
     for (name, pe, cycle), element in found.items():

@@ -120,6 +120,7 @@ TAPS = 9  # of the depthwise file, on its rows
         for name in NAMES
         for shape in SHAPES
         if name != "depthwise" or shape[0] >= TAPS
+        if name != "shidiannao" or shape[1] > 1  # inputs move from column to column
     ],
 )
 def test_the_formula_of_the_psum_gives_its_width(name, rows, columns, most):

@@ -48,10 +48,12 @@ class IssueParams:
     post_phases
         Cycles that post-processing takes for the sums of a step.
     gathered_words
-        Output words gathered together; 1 where a step gives whole words or parts of one.
+        Output words gathered together, in a step or in all ticks of a drain; 1 where a step gives
+        whole words or parts of one.
     gather_loops
-        Loops over those words, whose strides go with each step: the next layer may have begun
-        before they are written. 0 where nothing is gathered.
+        Loops over the words of a step, or tick; their strides, behind those of a drain's ticks, go
+        with each: the next layer may have begun before words are written. 0 where nothing is
+        gathered.
     adds
         Whether a residual may be added.
     taps
@@ -88,6 +90,11 @@ class IssueParams:
     vector: bool = False
 
     @property
+    def groups(self) -> int:
+        """Loops over the words of all ticks of a drain, or of a step."""
+        return len(self.drain_sizes) + self.gather_loops
+
+    @property
     def nest(self) -> NestParams:
         return NestParams(
             levels=self.levels,
@@ -112,7 +119,7 @@ class IssueParams:
         if self.accumulators:
             members["accumulator"] = signed(forms["accumulator"])
         if self.gather_loops:
-            members["strides"] = unsigned(forms["out"] * self.gather_loops)
+            members["strides"] = unsigned(forms["out"] * self.groups)
         return data.StructLayout(members)
 
     @property
@@ -337,9 +344,8 @@ class Issue(wiring.Component):
         if self._params.accumulators:
             m.d.comb += self.tag.accumulator.eq(item.accumulator)
         if self._params.gather_loops:
-            first = len(self._params.drain_sizes)
-            loops = range(first, first + self._params.gather_loops)
-            m.d.comb += self.tag.strides.eq(Cat(self.config[f"stride{n}"] for n in loops))
+            strides = Cat(self.config[f"stride{n}"] for n in range(self._params.groups))
+            m.d.comb += self.tag.strides.eq(strides)
 
     def _elaborate_drain(self, m, platform, item, draining, may_emit):
         """Ticks that shift complete sums out, each with the tag of the step that completed them."""
@@ -371,6 +377,7 @@ class Issue(wiring.Component):
             m.d.comb += [
                 self.tag.eq(kept),
                 self.tag.out.eq(walk.index),
+                self.tag.word_done.eq(kept.word_done & walk.last),
                 self.tag.parameters_done.eq(kept.parameters_done & walk.last),
                 self.tag.commit.eq(Mux(walk.last, kept.commit, 0)),
             ]

@@ -1,6 +1,7 @@
 """The collector: output bytes become words of the output buffer."""
 
 from dataclasses import dataclass
+from math import prod
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
@@ -33,6 +34,9 @@ class CollectorParams:
         Bits of a signed index into it.
     word_sizes
         Trip counts of the loops over which the words of a step are spread, outermost first.
+    tick_sizes
+        Where each drain tick gives bytes to several words, the trip counts of the loops in which
+        sums are shifted out; else empty.
     """
 
     lanes: tuple[tuple[int, int], ...]
@@ -42,10 +46,16 @@ class CollectorParams:
     buffet: BuffetParams
     out_bits: int
     word_sizes: tuple[int, ...]
+    tick_sizes: tuple[int, ...] = ()
 
     @property
     def words(self) -> int:
         return max(word for word, _ in self.lanes) + 1
+
+    @property
+    def ticks(self) -> int:
+        """Ticks of a drain whose bytes gather; 0 where those of each step do, or none."""
+        return prod(self.tick_sizes) if self.tick_sizes else 0
 
     @property
     def phases(self) -> int:
@@ -55,7 +65,8 @@ class CollectorParams:
     def tag(self) -> data.StructLayout:
         """What comes with the outputs: the word's index, the first channel, what ends here.
 
-        Where words are gathered, also the ``strides``, in words, of the loops over them.
+        Where words are gathered, also the ``strides``, in words, of the loops over them; over the
+        ticks of a drain first.
         """
         members = {
             "out": signed(self.out_bits),
@@ -64,7 +75,7 @@ class CollectorParams:
             "commit": self.buffet.amount,
         }
         if self.words > 1:
-            members["strides"] = unsigned(self.out_bits * len(self.word_sizes))
+            members["strides"] = unsigned(self.out_bits * len(self.tick_sizes + self.word_sizes))
         return data.StructLayout(members)
 
 

@@ -28,7 +28,6 @@ REFUSED = {
     "mttkrp_output_stationary": "nest.rows.i: the loop over 'i' lies on the rows, and X has other",
     "row_stationary": "links.phases: an accelerator feeds every lane in every step",
     "row_stationary_folded": "links.phases: an accelerator feeds every lane in every step",
-    "shidiannao": "links.shift.O: sums are shifted out, a byte to each of 8 words",
 }
 
 

@@ -79,6 +79,8 @@ KINDS = {
     "sums shifted out": make(drain=(3,)),
     "shifted out along two loops, slowly": make(drain=(2, 3), phases=2),
     "shifted out of one row": make(drain=(1,), phases=3),
+    "shifted out and gathered": make(drain=(3,), gathered=6, gather_loops=1),
+    "shifted out slowly and gathered": make(drain=(2, 2), gathered=12, gather_loops=2, phases=2),
     "moving inputs": make(accumulators=4, taps=3),
     "moving inputs, sums shifted out": make(drain=(3,), taps=2),
     "moving inputs, several steps a tick": make(accumulators=4, taps=2, tick_steps=True),
@@ -151,7 +153,7 @@ def tags_of(params, config, item):
     strides = [config[f"stride{n}"] for n in range(loops + params.gather_loops)]
     if params.gather_loops:
         mask = (1 << bits) - 1
-        parts = [(s & mask) << (bits * n) for n, s in enumerate(strides[loops:])]
+        parts = [(s & mask) << (bits * n) for n, s in enumerate(strides)]
         tag["strides"] = sum(parts)
     if (params.pieces and not item["piece_last"]) or not belongs(params, config, item):
         return []
@@ -169,6 +171,7 @@ def tags_of(params, config, item):
             | {
                 "out": signed(out, bits),
                 "commit": tag["commit"] if end else 0,
+                "word_done": tag["word_done"] and end,
                 "parameters_done": tag["parameters_done"] and end,
             }
         )
