@@ -23,11 +23,8 @@ from .output_engines import OutputEngines
 from .tagged_mapping import TaggedMapping
 from .tagged_traffic import tagged_traffic
 from .ticks import Ticks
-<<<<<<< HEAD
-from .vector_mapping import VectorMapping
-=======
 from .traffic_classes import LinkClass, Traffic
->>>>>>> main
+from .vector_mapping import VectorMapping
 
 __all__ = ["LinkClass", "Traffic", "link_classes", "traffic"]
 
@@ -45,16 +42,6 @@ def link_classes(reuse) -> dict[LinkClass, tuple[Wire | Port, ...]]:
     return {name: tuple(members) for name, members in found.items()}
 
 
-<<<<<<< HEAD
-def is_predicted(mapping: Mapping) -> bool:
-    """Whether what a layer moves is known beforehand: not yet where words come on tagged buses, nor
-    of layers of the vector unit.
-    """
-    return not isinstance(mapping, TaggedMapping | VectorMapping)
-
-
-=======
->>>>>>> main
 def traffic(mapping: Mapping) -> Traffic:
     """What a layer moves that reads its input from memory and stores its output there.
 
@@ -87,8 +74,9 @@ def traffic(mapping: Mapping) -> Traffic:
     if machine.image_words:
         buffers["unfold_input"] = unfold.made_words if unfold else 0
     ticks = input_ticks(source) if source.ticks else 0
-    links = {}
-    for name, members in link_classes(machine.reuse).items():
+    links = {}  # none in the vector unit
+    array = None if isinstance(mapping, VectorMapping) else machine.reuse
+    for name, members in link_classes(array).items() if array else ():
         result_moves = name.tensor == machine.operation.output.name
         times = steps
         if result_moves and (name.kind == "shift" or (name.kind == "exit" and machine.drains)):
