@@ -1,6 +1,5 @@
 """Layers of the vector unit in networks, through Verilator: every tensor is numpy's."""
 
-
 from designs import small_machine
 from vector_networks import Networks
 
