@@ -98,12 +98,15 @@ class ProductNode:
         )
         return split.transpose((0, 2, 3, 1) if self.along == "c" else (0, 2, 1, 3))
 
-    def run(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """int8 (n, 1, rows, heads columns)."""
+    def sums(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The sums of products, int64 (n, rows, heads, columns)."""
         split = a.reshape(-1, self.rows, self.heads, self.c).astype(np.int64)
         weights = self.operand(b).astype(np.int64) - self.operand_zero
-        sums = np.einsum("nqgc,ngck->nqgk", split - self.quantization.input_zero, weights)
-        how = self.quantization
+        return np.einsum("nqgc,ngck->nqgk", split - self.quantization.input_zero, weights)
+
+    def run(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """int8 (n, 1, rows, heads columns)."""
+        sums, how = self.sums(a, b), self.quantization
         outputs = output_int8(
             sums + self.bias,
             np.full(sums.shape[-1], self.multiplier),
