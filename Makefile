@@ -13,7 +13,7 @@ CLI := $(RUN) -m rtl_gen
 # Packages that are installed: a stamp for each set of extras, anew when pyproject.toml changes.
 READY := $(VENV)/.ready
 # A comma would end the argument of a call.
-WITH_TESTS := .[sweep,test]
+WITH_TESTS := .[sweep,driver,test]
 READY_SWEEP := $(VENV)/.ready-sweep
 READY_TEST := $(VENV)/.ready-test
 

@@ -236,12 +236,12 @@ def run(
     cannot run is bad input (exit code 2), with the names of all such nodes.
     """
     with _user_errors():
-        from .report.run_model import plain_run, print_run, run_model, write_outputs
+        from .report.run_model import plain_run, print_run, run_model, write_arrays
 
         shown = _console(stderr=True)
         done = run_model(_load(file), model, inputs=inputs, until=until, seed=seed, console=shown)
         if output:
-            write_outputs(done, output)
+            write_arrays(done.outputs, output)
         if report:
             from .report.network_page import write_network_page
 
@@ -408,3 +408,6 @@ def _console(*, stderr: bool = False) -> "Console":
     from .report.tables import wide_console
 
     return wide_console(stderr=stderr)
+
+
+from . import cli_host  # noqa: E402, F401  its commands join these

@@ -27,7 +27,7 @@ from .tensors import BlockedTensor
 from .vector_mapping import VectorMapping
 from .vector_tables import TABLE_ENTRIES
 
-__all__ = ["RANGES", "LayerData", "Program", "Step", "Stored", "VectorData", "times"]
+__all__ = ["RANGES", "LayerData", "PlacedArray", "Program", "Step", "Stored", "VectorData", "times"]
 
 
 RANGES = {
@@ -224,16 +224,27 @@ class Stored:
 ALIGNMENT = 4096
 
 
+@dataclass(frozen=True, eq=False)
+class PlacedArray:
+    """An array that lies in memory, and how any other of its shape is laid out there."""
+
+    array: np.ndarray
+    pack: Callable[[np.ndarray], bytes]
+
+
 @dataclass(eq=False)
 class Program:
     """Layers in the order in which they run, and where everything lies in memory.
 
     Memory is given out from ``base`` upwards; an output read by a later layer is not moved.
+    ``inputs`` are bytes that lie there before it runs, ``placed`` those of them that are arrays
+    which the host gave, both by address.
     """
 
     base: int = 0x1000
     steps: list[Step] = field(default_factory=list)
     inputs: dict[int, bytes] = field(default_factory=dict)
+    placed: dict[int, "PlacedArray"] = field(default_factory=dict)
 
     def __post_init__(self):
         self.end = self.base
@@ -350,6 +361,7 @@ class Program:
         packed = pack(array)
         address = self.allocate(len(packed))
         self.inputs[address] = packed
+        self.placed[address] = PlacedArray(array, pack)
         return address
 
     def images(self) -> dict[int, bytes]:

@@ -150,11 +150,18 @@ class Port:
 
     ``index`` says, for one image and in the target's shape, where in the source each value is: an
     input's source is the file's array and its target the activation; an output's the reverse.
+    ``shape`` is that of an image in the file; None: that of ``index``.
     """
 
     name: str
     tensor: str
     index: np.ndarray
+    shape: tuple[int, ...] | None = None
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of one image, as the file has it."""
+        return self.index.shape if self.shape is None else self.shape
 
     def convert(self, source: np.ndarray) -> np.ndarray:
         """The source (n, ...) in the order of the target, for any number n of images.

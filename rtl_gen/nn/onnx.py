@@ -146,7 +146,8 @@ def _graph(reader: NodeReader, graph: onnx.GraphProto, input_names: list[str]) -
         if reader.orders[name] is None:  # read by no node
             index = reader.views[name].index
             reader.store(name, index, scale=1.0, zero=0)
-        inputs.append(Port(name=name, tensor=name, index=reader.orders[name]))
+        shape = reader.views[name].index.shape
+        inputs.append(Port(name=name, tensor=name, index=reader.orders[name], shape=shape))
     for value in graph.output:
         view = reader.views[value.name]
         stored_at = inverse(reader.orders[view.tensor])

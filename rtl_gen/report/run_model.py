@@ -20,9 +20,10 @@ __all__ = [
     "plain_layers",
     "plain_run",
     "print_run",
+    "read_arrays",
     "run_model",
     "run_shown",
-    "write_outputs",
+    "write_arrays",
 ]
 
 
@@ -52,7 +53,7 @@ def run_model(
     MappingError
         If a layer does not fit the design.
     """
-    arrays = _arrays(inputs) if inputs else {}
+    arrays = read_arrays(inputs) if inputs else {}
     graph = read_model(model, batch=max((len(one) for one in arrays.values()), default=1))
     if until:
         graph = graph.until(until)
@@ -77,7 +78,8 @@ def run_shown(console: Console, network: Network, simulation: Simulation) -> Net
         )
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file, each with an image or more; ModelError if it is none."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -119,10 +121,10 @@ def _random(graph: Graph, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def write_outputs(run: NetworkRun, path: Path) -> None:
-    """The network's outputs, by the model's names, as an ``.npz`` file."""
+def write_arrays(outputs: dict[str, np.ndarray], path: Path) -> None:
+    """A network's outputs, by the model's names, as an ``.npz`` file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **run.outputs)
+    np.savez(path, **outputs)
 
 
 def network_run_table(run: NetworkRun) -> Table:

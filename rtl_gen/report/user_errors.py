@@ -16,6 +16,9 @@ def explain_error(error: Exception) -> tuple[str, int] | None:
     for a bug, whose traceback is wanted, and for output that nobody reads any more (`| head`),
     which Typer and Rich end quietly.
     """
+    from ..host.backend import DeviceError
+    from ..host.driver_files import MissingPackageError
+    from ..isa.program_format import ProgramFileError
     from ..mapping.mapping import MappingError
     from ..nn.graph import ModelError
     from ..sim.compiler import BuildError
@@ -23,9 +26,10 @@ def explain_error(error: Exception) -> tuple[str, int] | None:
     from ..sim.system import MissingPartError
     from ..spec.operation import SpecError
 
-    if isinstance(error, (SpecError, MappingError, ModelError, MissingPartError)):
+    mendable = (SpecError, MappingError, ModelError, ProgramFileError)
+    if isinstance(error, (*mendable, MissingPartError, MissingPackageError)):
         return str(error), BAD_INPUT
-    if isinstance(error, (BuildError, SimulationError)):
+    if isinstance(error, (BuildError, SimulationError, DeviceError)):
         return str(error), FAILED
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         code = BAD_INPUT if _is_of_a_path(error) else FAILED

@@ -8,8 +8,8 @@ import numpy as np
 from ..flow.design import accelerator_verilog
 from ..isa import counters
 from ..isa.descriptors import ENGINES
-from ..isa.errors import explain
-from ..isa.registers import BY_NAME, FETCH, engine_register
+from ..isa.registers import BY_NAME, engine_register
+from ..isa.status import describe_error
 from ..mapping.program import Program, Step
 from ..reuse.machine import Machine
 from .job import Job, MemoryTiming
@@ -66,7 +66,7 @@ class ProgramResult:
             return self.result.problems
         status = BY_NAME["STATUS"].unpack(self.counters["STATUS"])
         if status["error"]:
-            return (*self.result.problems, f"the accelerator reports: {_error(status)}")
+            return (*self.result.problems, f"the accelerator reports: {describe_error(status)}")
         overflow = ["a total, or one with its bias, overflowed"] if status["overflow"] else []
         return (*self.result.problems, *overflow, *self._miscounted())
 
@@ -108,15 +108,6 @@ class ProgramResult:
         machine = self.program.steps[0].mapping.machine
         macs = sum(step.mapping.layer.macs for step in self.program.steps)
         return macs / (machine.design.rows * machine.design.columns * self.cycles)
-
-
-def _error(status: dict[str, int]) -> str:
-    """What the fields of STATUS say of an error."""
-    engine, number = status["error_engine"], status["error_descriptor"]
-    where = f"{ENGINES[engine]}, descriptor {number}: " if engine < len(ENGINES) else ""
-    if engine == FETCH:
-        where = f"fetch, packet {number}: "
-    return where + explain(status["error_code"])
 
 
 def build_machine(

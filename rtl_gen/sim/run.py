@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,7 +24,7 @@ from .result import Result
 from .script import encode
 from .verilator import PROJECT, Build
 
-__all__ = ["Simulation", "SimulationError"]
+__all__ = ["Session", "Simulation", "SimulationError"]
 
 RUN_ROOT = PROJECT / "build" / "run"
 SCRIPT_WORDS = 1 << 20
@@ -121,12 +122,28 @@ class Simulation:
         SimulationError
             The simulator ended by itself; with the end of its log.
         """
+        with self._process() as process:
+            yield from process.stream(jobs, on_progress)
+
+    @contextmanager
+    def session(self) -> Iterator["Session"]:
+        """A simulator for jobs that depend on what those before them gave.
+
+        Between jobs the clock stands still, and so does the accelerator, whatever it is at. Raises
+        as :meth:`stream` does.
+        """
+        with self._process() as process:
+            yield Session(process)
+            process.end()
+
+    @contextmanager
+    def _process(self) -> Iterator["_Process"]:
         self.root.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(self.root)
         directory = Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=self.root))
         try:
             with _Process(self, directory) as process:
-                yield from process.stream(jobs, on_progress)
+                yield process
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -135,6 +152,29 @@ class Simulation:
         if job.seed is not None:
             return job.seed
         return random.Random(f"{self.seed}/{index}").randrange(1, 1 << 64)
+
+
+class Session:
+    """A simulator that takes one job at a time; :meth:`Simulation.session` opens it.
+
+    Attributes
+    ----------
+    memory
+        The accelerator's DRAM, which may be read and written between jobs.
+    """
+
+    def __init__(self, process: "_Process"):
+        self._process = process
+        self._jobs = 0
+        self.memory = process.memory
+
+    def run(self, job: Job) -> Result:
+        """Run a job and wait for its result."""
+        process, index = self._process, self._jobs
+        process.check(job)
+        process.send((job, index, process.simulation.job_seed(job, index)), job)
+        self._jobs += 1
+        return process.receive(job, None)
 
 
 class _Process:
@@ -201,14 +241,18 @@ class _Process:
         running: Job | None = None
         for index, job in enumerate(jobs):
             self.check(job)
-            result = self._receive(running, on_progress) if running else None
-            self._send((job, index, self.simulation.job_seed(job, index)), job)
+            result = self.receive(running, on_progress) if running else None
+            self.send((job, index, self.simulation.job_seed(job, index)), job)
             running = job
             if result:
                 yield result
         if running:
-            yield self._receive(running, on_progress)
-        self._send(None, None)
+            yield self.receive(running, on_progress)
+        self.end()
+
+    def end(self) -> None:
+        """Let the simulator come to its end."""
+        self.send(None, None)
         self.child.wait()
 
     def check(self, job: Job) -> None:
@@ -223,13 +267,13 @@ class _Process:
                 f"{job.name}: script must be at most {self.host.capacity} words, not {words}"
             )
 
-    def _send(self, message: object, job: Job | None) -> None:
+    def send(self, message: object, job: Job | None) -> None:
         try:
             self.channel.send(message)
         except ConnectionError:
             raise SimulationError(self._obituary(job)) from None
 
-    def _receive(self, job: Job, on_progress: Callable[[str, int], None] | None) -> Result:
+    def receive(self, job: Job, on_progress: Callable[[str, int], None] | None) -> Result:
         try:
             while not self.channel.poll(PATIENCE):
                 if on_progress:

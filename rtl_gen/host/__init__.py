@@ -1,0 +1,1 @@
+"""The host's side: programs as files, and accelerators that run them."""
