@@ -149,7 +149,9 @@ def _inside(source: InputEngines, ranks: list[Rank], levels) -> int:
         else:
             factors = [rank.coefficient(dimension, symbols) for rank in ranks]
             values = _values(source, dimension, own)
-            moves = Counter({tuple(f * at for f in factors): n for at, n in values.items()})
+            moves = Counter()
+            for at, n in values.items():  # a pass over a row moves nowhere
+                moves[tuple(f * at for f in factors)] += n
         more: Counter = Counter()
         for at, times in found.items():
             for move, again in moves.items():
