@@ -144,7 +144,8 @@ def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
     if not problems:
         made = [node.node.output for node in nodes]
         fused, problems = fuse_additions(made, additions, inputs=inputs, read=read)
-        problems += [f"output {name}: no layer gives it" for name in given if name in inputs]
+        apart = {*inputs, *(name for name in given if name in views)}
+        problems += [f"output {name}: no layer gives it" for name in given if name in apart]
     if problems:
         listed = "".join(f"\n  {problem}" for problem in problems)
         raise ModelError(f"{graph.name}: {machine.design.name} cannot run it because of{listed}")
