@@ -6,6 +6,7 @@ import numpy as np
 
 from rtl_gen.golden.quantize import Rounding
 from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
+from rtl_gen.nn.products import JoinNode, PartNode, ProductNode
 from rtl_gen.spec.layer import Layer
 
 __all__ = [
@@ -145,7 +146,17 @@ class Node:
         return (sizes["n"], sizes["p"], sizes["q"], sizes["g"] * sizes["k"])
 
 
-GraphNode = Node | AdditionNode | PoolNode | SoftmaxNode | TableNode | LayerNormNode
+GraphNode = (
+    Node
+    | AdditionNode
+    | PoolNode
+    | SoftmaxNode
+    | TableNode
+    | LayerNormNode
+    | ProductNode
+    | JoinNode
+    | PartNode
+)
 """All have a ``name``, the names of their ``inputs`` and of their ``output``."""
 
 

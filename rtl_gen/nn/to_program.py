@@ -11,10 +11,12 @@ import numpy as np
 
 from rtl_gen.mapping.program import LayerData
 from rtl_gen.nn.graph import ModelError, Node
+from rtl_gen.nn.products import ProductNode
+from rtl_gen.reuse.machine import Machine
 from rtl_gen.spec.layer import Layer
 from rtl_gen.spec.operation import Operation
 
-__all__ = ["OperationNode", "diagonal", "runs_as", "to_operation"]
+__all__ = ["OperationNode", "diagonal", "product_node", "runs_as", "to_operation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +126,27 @@ def to_operation(
         return _matmul(node)
     make = _depthwise if layer.operation == "depthwise" else _convolution
     return make(node, layer)
+
+
+def product_node(node: ProductNode, machine: Machine) -> OperationNode:
+    """A product of two activations as a layer of a design.
+
+    Raises
+    ------
+    ModelError
+        If the design has no convolution, as which it runs.
+    """
+    if "conv2d" not in [operation.name for operation in machine.design.operations]:
+        raise ModelError(f"{node.name}: a product of two activations needs a design of conv2d")
+    channels, sizes = node.output_shape[-1], node.layer.sizes
+    data = LayerData(
+        None,
+        np.full(channels, node.bias, np.int32),
+        np.full(channels, node.multiplier, np.int32),
+        np.full(channels, node.shift, np.int32),
+    )
+    n, g, k, c, q = (sizes[d] for d in "ngkcq")
+    return OperationNode(node, node.layer, data, (n, g, 1, q, c), (n, g, 1, q, k))
 
 
 def diagonal(node: Node, block: int) -> Node:
