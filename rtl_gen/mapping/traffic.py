@@ -24,6 +24,7 @@ from .tagged_mapping import TaggedMapping
 from .tagged_traffic import tagged_traffic
 from .ticks import Ticks
 from .traffic_classes import LinkClass, Traffic
+from .vector_mapping import VectorMapping
 
 __all__ = ["LinkClass", "Traffic", "link_classes", "traffic"]
 
@@ -73,8 +74,9 @@ def traffic(mapping: Mapping) -> Traffic:
     if machine.image_words:
         buffers["unfold_input"] = unfold.made_words if unfold else 0
     ticks = input_ticks(source) if source.ticks else 0
-    links = {}
-    for name, members in link_classes(machine.reuse).items():
+    links = {}  # none in the vector unit
+    array = None if isinstance(mapping, VectorMapping) else machine.reuse
+    for name, members in link_classes(array).items() if array else ():
         result_moves = name.tensor == machine.operation.output.name
         times = steps
         if result_moves and (name.kind == "shift" or (name.kind == "exit" and machine.drains)):
@@ -147,7 +149,9 @@ def _inside(source: InputEngines, ranks: list[Rank], levels) -> int:
         else:
             factors = [rank.coefficient(dimension, symbols) for rank in ranks]
             values = _values(source, dimension, own)
-            moves = Counter({tuple(f * at for f in factors): n for at, n in values.items()})
+            moves = Counter()
+            for at, n in values.items():  # a pass over a row moves nowhere
+                moves[tuple(f * at for f in factors)] += n
         more: Counter = Counter()
         for at, times in found.items():
             for move, again in moves.items():
