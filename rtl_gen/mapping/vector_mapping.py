@@ -20,8 +20,8 @@ SCALE_CYCLES = {"softmax": 41, "layer_norm": 43}
 PIPELINE = 7
 """Cycles from a step to its sums, the phases apart, and to what waits for their end."""
 
-TABLE_WAIT = 20
-"""Cycles from the first word of a table to its first entry, and from the last to a step."""
+TABLE_AHEAD = 34
+"""Cycles by which a table's first words come before the first of the input."""
 
 TABLE_BYTES = 4 * TABLE_ENTRIES
 
@@ -97,7 +97,8 @@ def vector_cycles(mapping: VectorMapping, trips: Callable) -> int:
     steps = trips(mapping, levels)
     outputs = trips(mapping, [level for level in levels if not mapping.reduces(level)])
     looked_up = max(machine.phases, machine.post_phases)
-    table = TABLE_ENTRIES + TABLE_WAIT if uses_table(machine.function) else 0
+    _, words = mapping.weight_sets  # which are counted where they are loaded
+    table = TABLE_ENTRIES - words - TABLE_AHEAD if words else 0
     if not machine.row_dimension:
         return max(steps, outputs * looked_up) + table
     inside = [level for level in levels if level.dimension == machine.row_dimension]
