@@ -97,17 +97,18 @@ def vector_cycles(mapping: VectorMapping, trips: Callable) -> int:
     steps = trips(mapping, levels)
     outputs = trips(mapping, [level for level in levels if not mapping.reduces(level)])
     looked_up = max(machine.phases, machine.post_phases)
-    _, words = mapping.weight_sets  # which are counted where they are loaded
-    table = TABLE_ENTRIES - words - TABLE_AHEAD if words else 0
+    _, loaded = mapping.weight_sets  # words that are counted where they are loaded
+    table = TABLE_ENTRIES - loaded - TABLE_AHEAD if loaded else 0
     if not machine.row_dimension:
         return max(steps, outputs * looked_up) + table
     inside = [level for level in levels if level.dimension == machine.row_dimension]
     words = trips(mapping, [level for level in inside if not level.in_word])
     rows = outputs // trips(mapping, inside)
-    # Outputs of several words take the parameters of each.
+    # Outputs of several words take the parameters of each; the first are there.
     results = outputs * looked_up
     if words > 1:
-        results = max(results, rows * words * machine.parameter_words)
+        parameters = (words - 1) * machine.parameter_words
+        results = max(results, rows * (looked_up + parameters))
     sums = outputs * machine.phases + rows * SCALE_CYCLES[machine.function]
     maxima = 0
     if machine.function == "softmax":
