@@ -1,20 +1,22 @@
 """From a mapped network to a program file."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..hw.accelerator_params import design_hash
 from ..isa.descriptors import PROGRAM_ORDER
+from ..isa.fields import Record
 from ..isa.packets import packet
 from ..isa.program_file import FileTensor, ProgramFile, Relocation, Segment, Window
 from ..isa.program_format import PAGE, ProgramFileError
 from ..isa.registers import WINDOWS
-from ..mapping.chain import ChainedLayer, chain_layers
+from ..mapping.chain import chain_layers
+from ..mapping.chained import ChainedLayer, reads_of
 from ..mapping.cost import estimate
 from ..mapping.mapping import MappingError
-from ..mapping.program import Program
+from ..mapping.program import Program, Step
 from ..nn.graph import Graph, Port
 from ..nn.lower import LoweredNetwork, lower
 from ..reuse.machine import Machine
@@ -85,25 +87,23 @@ class PlacedPacket:
     addresses: tuple[int, ...]
 
 
-def packets_of(machine: Machine, program: Program) -> list[PlacedPacket]:
+def packets_of(program: Program) -> list[PlacedPacket]:
     """The packets of a program, in their order, with addresses that count from its base."""
     found, at = [], 0
     for number, layer in enumerate(program.descriptors()):
+        records = program.steps[number].mapping.machine.records
         for engine in (name for name in PROGRAM_ORDER if name in layer):
-            words, addresses = _relative(machine, engine, list(layer[engine]), program.base)
+            words, addresses = _relative(records[engine], list(layer[engine]), program.base)
             found.append(PlacedPacket(number, engine, at, tuple(words), addresses))
             at += len(words) + 1
     return found
 
 
-def _relative(
-    machine: Machine, engine: str, words: list[int], base: int
-) -> tuple[list[int], tuple[int, ...]]:
+def _relative(record: Record, words: list[int], base: int) -> tuple[list[int], tuple[int, ...]]:
     """A descriptor with its address counted from ``base``, and where that is in its packet.
 
     An address takes all of its two words, even if they are 0: a higher one will be put in.
     """
-    record = machine.records[engine]
     values = record.unpack(words[1:])
     if "base" not in values or values.get("keep"):
         return words, ()
@@ -119,15 +119,15 @@ def _program_file(
     machine: Machine, lowered: LoweredNetwork, chain: list[ChainedLayer], program: Program
 ) -> ProgramFile:
     base = program.base
-    packets = packets_of(machine, program)
+    packets = packets_of(program)
     words = [word for one in packets for word in packet(one.words)]
     offset = program.descriptor_address - base
     images = {at: data for at, data in program.images().items() if at not in program.placed}
-    segments = [Segment(address - base, data) for address, data in sorted(images.items())]
+    segments = [Segment(address - base, data) for address, data in sorted(images.items()) if data]
     segments.append(Segment(offset, b"".join(word.to_bytes(4, "little") for word in words)))
     size = offset + _pages(4 * len(words))
     written = [
-        (step.output_address - base, _pages(step.output.tensor.bytes))
+        (step.output_address - base, _span(step))
         for step in program.steps
         if step.output_address is not None
     ]
@@ -146,13 +146,21 @@ def _program_file(
     )
 
 
+def _span(step: Step) -> int:
+    """Bytes from the first that a layer writes to the last; images may lie apart."""
+    images = step.mapping.placing.output_images
+    tensor = replace(step.output.tensor, image_words=images)
+    last = sum(tensor.strides[name] * (tensor.count(name) - 1) for name in tensor.order)
+    return (last + 1) * step.mapping.machine.block
+
+
 def _pages(size: int) -> int:
     return -(-size // PAGE) * PAGE
 
 
 def _joined(spans: list[tuple[int, int]], most: int) -> list[Window]:
     """So many windows at most that hold what is written, with the least of what is not."""
-    joined = [[first, first + size] for first, size in sorted(spans)]
+    joined = [[first // PAGE * PAGE, _pages(first + size)] for first, size in sorted(spans)]
     while len(joined) > 1:
         gaps = [after[0] - before[1] for before, after in itertools.pairwise(joined)]
         n = gaps.index(min(gaps))
@@ -209,10 +217,17 @@ def _outputs(lowered: LoweredNetwork, program: Program) -> list[FileTensor]:
         number = lowered.gives.index(port.tensor)
         step = program.steps[number]
         size = step.output.tensor.bytes
+        if _span(step) != size:
+            raise MappingError(f"output {port.name}: its images lie apart, beside other tensors")
         at = np.zeros(_file_shape(graph, port), np.int64)
         for plane in range(max(1, (size.bit_length() + 7) // 8)):
             memory = (np.arange(size) >> 8 * plane).astype(np.uint8).tobytes()
-            array = port.convert(lowered.result(number, step.output.tensor.unpack(memory)))
+            stored = step.output.tensor.unpack(memory)
+            if stored.dtype != np.int8:
+                raise MappingError(
+                    f"output {port.name}: is {stored.dtype}; a program file holds int8 alone"
+                )
+            array = _moved(port, lowered.result(number, stored))
             at += array.reshape(at.shape).astype(np.uint8).astype(np.int64) << 8 * plane
         tensors.append(_tensor(graph, port, "output", step.output_address - program.base, size, at))
     return tensors
@@ -225,7 +240,7 @@ def _given(program: Program) -> list[tuple[int, bytes]]:
 
 def _arrays(layer: ChainedLayer) -> list[np.ndarray]:
     """The arrays that a layer reads, in an order that is always the same."""
-    return [read for read in (layer.source, layer.residual) if isinstance(read, np.ndarray)]
+    return [read for read in reads_of(layer) if isinstance(read, np.ndarray)]
 
 
 def _file_shape(graph: Graph, port: Port) -> tuple[int, ...]:
@@ -240,7 +255,12 @@ def _zeros(graph: Graph, port: Port) -> np.ndarray:
 def _stored(graph: Graph, port: Port, numbers: np.ndarray, plane: int) -> np.ndarray:
     """A byte of each number, as the graph stores the input."""
     values = (numbers >> 8 * plane).astype(np.uint8).view(np.int8)
-    return port.convert(values).reshape(graph.tensors[port.tensor].shape)
+    return _moved(port, values).reshape(graph.tensors[port.tensor].shape)
+
+
+def _moved(port: Port, source: np.ndarray) -> np.ndarray:
+    """Where the values of an array go between the model's file and the graph; no value changes."""
+    return source.reshape(len(source), -1)[:, port.index]
 
 
 def _tensor(

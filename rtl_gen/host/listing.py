@@ -20,7 +20,7 @@ def listing(compiled: CompiledNetwork) -> str:
 
 
 def _head(compiled: CompiledNetwork) -> Iterator[str]:
-    file, design = compiled.file, _machine(compiled).design
+    file, design = compiled.file, compiled.program.steps[0].mapping.machine.design
     yield f"{compiled.lowered.graph.name} on {design.name}, {design.rows} x {design.columns} PEs"
     yield f"design {file.design_hash:016x}, descriptors of version {file.descriptor_version}"
     yield (
@@ -66,7 +66,10 @@ def _layers(compiled: CompiledNetwork) -> Iterator[str]:
             len(step.images.get(at, b"")) for at in (step.weight_address, step.parameter_address)
         )
         yield f"  input      {_input(step, base)}"
-        if weights:
+        operand = mapping.placing.operand
+        if operand:
+            yield f"  weights    {operand.address - base:#010x}, behind {operand.after} layers"
+        elif weights:
             yield f"  weights    {step.weight_address - base:#010x} {weights:,} bytes"
         yield f"  parameters {step.parameter_address - base:#010x} {parameters:,} bytes"
         yield f"  output     {_output(step, base)}"
@@ -109,15 +112,16 @@ def _added(step: Step, base: int) -> str:
 
 def _descriptors(compiled: CompiledNetwork) -> Iterator[str]:
     """Every field that is not 0; bounds and last bounds are trips less one."""
-    records, layer = _machine(compiled).records, None
+    layer = None
     base = compiled.file.program_offset
-    for packet in packets_of(_machine(compiled), compiled.program):
+    for packet in packets_of(compiled.program):
         if packet.layer != layer:
             layer = packet.layer
             yield ""
             yield f"descriptors of layer {layer}"
         at = base + 4 * packet.word
         yield f"  {at:#010x} {packet.engine}, {len(packet.words)} words"
+        records = compiled.program.steps[layer].mapping.machine.records
         values = records[packet.engine].unpack(list(packet.words[1:]))
         line = "   "
         for field in (f"{name} {value}" for name, value in values.items() if value):
@@ -126,8 +130,3 @@ def _descriptors(compiled: CompiledNetwork) -> Iterator[str]:
                 line = "   "
             line += f" {field}" if line.endswith("   ") else f", {field}"
         yield line
-
-
-def _machine(compiled: CompiledNetwork):
-    """Of the design; its records are those of all its dataflows."""
-    return compiled.program.steps[0].mapping.machine

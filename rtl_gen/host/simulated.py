@@ -6,7 +6,7 @@ from ..isa.program_format import PAGE
 from ..sim.job import Job, MemoryTiming
 from ..sim.result import Result
 from ..sim.run import Simulation
-from ..sim.script import Entry, Read, WaitInterrupt, Write
+from ..sim.script import Entry, Idle, Read, WaitInterrupt, Write
 from ..sim.verilator import Build
 from .backend import DeviceError
 
@@ -26,9 +26,12 @@ class SimulatedDevice:
     memory_bytes
         Of memory: whole pages; only what is written takes space.
     address
-        Where the host's memory begins on the bus, of a page: what lies before it nobody may touch.
+        Where the host's part of it begins on the bus, of a page. It reaches up to the next multiple
+        of ``memory_bytes``; the part before it nobody may touch.
     cycles
         That a wait for the interrupt may take.
+    pause
+        Cycles that pass before each register access: how slow the host is.
     timing
         Of the memory.
     seed
@@ -47,18 +50,21 @@ class SimulatedDevice:
         memory_bytes: int = 1 << 28,
         address: int = PAGE,
         cycles: int = 1 << 40,
+        pause: int = 0,
         timing: MemoryTiming | None = None,
         seed: int | None = None,
     ):
+        base = address // memory_bytes * memory_bytes
         self.address = address
-        self.memory_bytes = memory_bytes - address
+        self.memory_bytes = base + memory_bytes - address
         self.cycles = cycles
+        self.pause = pause
         self.timing = timing or MemoryTiming()
         self.interrupts = 0
         self._open = ExitStack()
-        simulation = Simulation(build, memory_bytes=memory_bytes, seed=seed)
+        simulation = Simulation(build, memory_bytes=memory_bytes, memory_base=base, seed=seed)
         self._session = self._open.enter_context(simulation.session())
-        self.memory = self._session.memory.bytes[address:]
+        self.memory = self._session.memory.bytes[address - base :]
 
     def read32(self, offset: int) -> int:
         return self._run(Read(offset), ACCESS_CYCLES).reads[0]
@@ -90,8 +96,8 @@ class SimulatedDevice:
         result = self._session.run(
             Job(
                 name=str(entry),
-                script=[entry],
-                cycle_limit=cycles,
+                script=[*([Idle(self.pause)] if self.pause else []), entry],
+                cycle_limit=self.pause + cycles,
                 windows=space,
                 readable=space,
                 timing=self.timing,

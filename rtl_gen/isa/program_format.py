@@ -169,7 +169,7 @@ WINDOW = Structure("window", (
 ), f"A window to open for a run; there are at most {WINDOWS}.")  # fmt: skip
 
 SEGMENT = Structure("segment", (
-    Member("offset", "Q", "in memory, whole pages"),
+    Member("offset", "Q", "in memory"),
     Member("bytes", "Q", "that are copied there"),
     Member("file_offset", "Q", "of these in the file, a multiple of 16"),
 ), "Bytes that lie in memory before a run: weights, parameters, the program.")  # fmt: skip

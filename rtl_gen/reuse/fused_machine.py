@@ -163,8 +163,9 @@ class FusedMachine(Machine):
             why.append("outputs of a step lie otherwise among their words")
         if first.drains and other.drains and first.output_tick_sizes != other.output_tick_sizes:
             why.append("sums are shifted out in another number of ticks")
-        if (first.gathers or other.gathers) and first.gathered_words != other.gathered_words:
-            why.append("output bytes gather in another number of words")
+        gathering = [(m.gathered_words, bool(m.drains)) for m in (first, other)]
+        if (first.gathers or other.gathers) and gathering[0] != gathering[1]:
+            why.append("output bytes gather otherwise, or in another number of words")
         if why:
             raise SpecError(
                 f"{first.design.dataflow.name} and {other.design.dataflow.name} do not go together "
@@ -228,6 +229,14 @@ class FusedMachine(Machine):
     @property
     def channel_moves(self) -> bool:
         return any(machine.channel_moves for machine in self.modes)
+
+    @property
+    def raw_aligned(self) -> bool:
+        return all(machine.raw_aligned for machine in self.modes)
+
+    @property
+    def raw_words(self) -> int:
+        return max(machine.raw_words for machine in self.modes)
 
     @property
     def accumulators(self) -> int:
