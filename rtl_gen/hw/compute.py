@@ -7,11 +7,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..isa.descriptors import ADDITION, VECTOR
+from ..isa.descriptors import ADDITION
 from .array.array import PEArray
 from .compute_buffers import PAD_BITS
 from .compute_params import ComputeParams
-from .control.configure import fields_of
 from .control.delay_line import DelayLine
 from .control.issue import Issue
 from .delayed import delayed
@@ -27,8 +26,7 @@ from .post.accumulators import Accumulators
 from .post.post import Post
 from .post.residual_add import ResidualAdd
 from .raw_results import either, place_raw
-from .vector.part import VectorPart
-from .vector.unit import STEP
+from .vector.beside import join_sums, place_vector, tell_word
 
 __all__ = ["Compute"]
 
@@ -76,7 +74,7 @@ class Compute(wiring.Component):
         params = self._params
         issue = place(m, platform, "issue", Issue, params.issue, tied={"config": self.config})
         array = self._place_array(m, platform)
-        vector = self._place_vector(m, platform, issue)
+        vector = place_vector(m, platform, params, issue, self)
         m.d.comb += [
             issue.start.eq(self.start),
             self.busy.eq(issue.busy | vector.busy if vector else issue.busy),
@@ -106,55 +104,9 @@ class Compute(wiring.Component):
         given = issue.tag_valid & ~vector.chosen if vector else issue.tag_valid
         sums_valid, sums, tag = self._elaborate_sums(m, platform, issue, array, given)
         if vector:
-            sums_valid, sums, tag = self._join_vector(vector, sums_valid, sums, tag)
+            sums_valid, sums, tag = join_sums(params, vector, sums_valid, sums, tag)
         self._elaborate_results(m, platform, issue, sums_valid, sums, tag, vector)
         return m
-
-    def _place_vector(self, m, platform, issue):
-        """The vector unit, if there is one: the input's words are still to come to it."""
-        params = self._params
-        if not params.machine.widths.vector:
-            return None
-        vector = place(
-            m,
-            platform,
-            "vector",
-            VectorPart,
-            params.vector,
-            tied={"words": self.weights, "config": fields_of(self.config, layout_of(VECTOR))},
-        )
-        m.d.comb += [
-            vector.start.eq(self.start),
-            vector.issuing.eq(issue.busy),
-            vector.pending.eq(issue.pending),
-            *(vector.step[name].eq(issue.step[name]) for name in STEP.members),
-            vector.channel.eq(issue.tag.channel),
-            vector.go.eq(issue.go),
-            vector.tag_valid.eq(issue.tag_valid),
-            vector.tag.eq(issue.tag),
-        ]
-        return vector
-
-    def _to_vector(self, m, vector, words, byte):
-        """The first word of the next step to the vector unit."""
-        if vector:
-            m.d.comb += [
-                vector.word.eq(words.words[: 8 * self._params.machine.block]),
-                vector.byte.eq(byte),
-                vector.inside.eq(words.inside),
-            ]
-
-    def _join_vector(self, vector, valid, sums, tag):
-        """Sums of the array or of the vector unit, which never come together."""
-        bits, own = self._params.post_sum_bits, len(sums) // len(self._params.post.channels)
-        parts = [sums[n : n + own].as_signed() for n in range(0, len(sums), own)]
-        wide = [Cat(part, part[-1].replicate(bits - own)) for part in parts]
-        layout = self._params.issue.tag
-        return (
-            valid | vector.valid,
-            Mux(vector.valid, vector.sums, Cat(wide)),
-            layout(Mux(vector.valid, vector.sums_tag, tag.as_value())),
-        )
 
     def _place_array(self, m, platform):
         return place(m, platform, "array", PEArray, self._params.array)
@@ -195,7 +147,7 @@ class Compute(wiring.Component):
                 words.done.eq(issue.go & issue.step.input_done),
             ]
             self._stream(m, array, number, lanes.o, issue.go)
-            self._to_vector(m, vector, words, issue.step.byte)
+            tell_word(m, vector, machine.block, words, issue.step.byte)
             return words.valid
         byte_bits = dict(params.forms("feed_input"))["byte"]
         m.d.comb += lanes.byte.eq(words.tag[PAD_BITS:][:byte_bits])

@@ -8,6 +8,7 @@ from .compute_buffers import PAD_BITS
 from .noc.lanes import VectorLanes
 from .noc.mode_parts import ModeByteLanes, ModeLoadTicks, ModeWordSet
 from .place import place
+from .vector.beside import tell_word
 
 __all__ = ["FusedCompute"]
 
@@ -67,7 +68,7 @@ class FusedCompute(Compute):
                 words.done.eq(Mux(moves, issue.tick, used)),
             ]
             self._stream(m, array, number, lanes.o, issue.tick)
-            self._to_vector(m, vector, words, words.tag[PAD_BITS + params.mode_bits :])
+            tell_word(m, vector, machine.block, words, words.tag[PAD_BITS + params.mode_bits :])
             return words.valid
         if not machine.input_held:
             m.d.comb += [
@@ -75,7 +76,7 @@ class FusedCompute(Compute):
                 words.done.eq(issue.go & issue.step.input_done),
             ]
             self._stream(m, array, number, lanes.o, issue.go)
-            self._to_vector(m, vector, words, issue.step.byte)
+            tell_word(m, vector, machine.block, words, issue.step.byte)
             return words.valid
         m.d.comb += lanes.byte.eq(words.tag[PAD_BITS + params.mode_bits :])
         of_words = words.tag[PAD_BITS:][: params.mode_bits]

@@ -20,8 +20,8 @@ SCALE_CYCLES = {"softmax": 41, "layer_norm": 43}
 PIPELINE = 7
 """Cycles from a step to its sums, the phases apart, and to what waits for their end."""
 
-TABLE_WAIT = 20
-"""Cycles from the first word of a table to its first entry, and from the last to a step."""
+TABLE_AHEAD = 34
+"""Cycles by which a table's first words come before the first of the input."""
 
 TABLE_BYTES = 4 * TABLE_ENTRIES
 
@@ -97,16 +97,18 @@ def vector_cycles(mapping: VectorMapping, trips: Callable) -> int:
     steps = trips(mapping, levels)
     outputs = trips(mapping, [level for level in levels if not mapping.reduces(level)])
     looked_up = max(machine.phases, machine.post_phases)
-    table = TABLE_ENTRIES + TABLE_WAIT if uses_table(machine.function) else 0
+    _, loaded = mapping.weight_sets  # words that are counted where they are loaded
+    table = TABLE_ENTRIES - loaded - TABLE_AHEAD if loaded else 0
     if not machine.row_dimension:
         return max(steps, outputs * looked_up) + table
     inside = [level for level in levels if level.dimension == machine.row_dimension]
     words = trips(mapping, [level for level in inside if not level.in_word])
     rows = outputs // trips(mapping, inside)
-    # Outputs of several words take the parameters of each.
+    # Outputs of several words take the parameters of each; the first are there.
     results = outputs * looked_up
     if words > 1:
-        results = max(results, rows * words * machine.parameter_words)
+        parameters = (words - 1) * machine.parameter_words
+        results = max(results, rows * (looked_up + parameters))
     sums = outputs * machine.phases + rows * SCALE_CYCLES[machine.function]
     maxima = 0
     if machine.function == "softmax":

@@ -69,7 +69,7 @@ def check_alone(machine, tell):
     simulation = Simulation(build_machine(machine), seed=SEED)
     for network in alone(SEED):
         (node,), inputs = network.nodes, network.inputs()
-        made = vector_node(node, 1, network.shapes["x"])
+        made = vector_node(node, 1, network.shapes["x"], machine.block)
         mapping = choose_mapping(machine, made.layer, OWN_INPUT)
         for timing in (STALLS, MemoryTiming()):
             program = Program()

@@ -75,29 +75,29 @@ def pool(kernel):
 
 def test_rows_that_are_too_long(machine):
     with pytest.raises(MappingError, match="a row of 4096 elements is too long for softmax"):
-        choose_mapping(machine, vector_node(softmax(4096), 1, (4096,)).layer)
-    choose_mapping(machine, vector_node(softmax(4095), 1, (4095,)).layer)
+        choose_mapping(machine, vector_node(softmax(4096), 1, (4096,), 16).layer)
+    choose_mapping(machine, vector_node(softmax(4095), 1, (4095,), 16).layer)
 
 
 def test_rows_that_do_not_lie_along_the_channels():
     with pytest.raises(ModelError, match="rows of 8 elements lie in memory as channels of"):
-        vector_node(softmax(8), 1, (2, 2, 2))
+        vector_node(softmax(8), 1, (2, 2, 2), 16)
 
 
 def test_windows_that_are_too_large():
     with pytest.raises(ModelError, match="a window must have 1 to 255 taps, not 256"):
-        vector_node(pool((16, 16)), 1, (40, 40, 16))
-    vector_node(pool((15, 17)), 1, (40, 40, 16))
+        vector_node(pool((16, 16)), 1, (40, 40, 16), 16)
+    vector_node(pool((15, 17)), 1, (40, 40, 16), 16)
 
 
 def test_images_of_more_dimensions():
     node = TableNode(name="t", input="x", output="y", table=np.zeros(256, np.int8))
     with pytest.raises(ModelError, match="more than rows, columns, channels"):
-        vector_node(node, 1, (2, 2, 2, 2))
+        vector_node(node, 1, (2, 2, 2, 2), 16)
 
 
 def test_rows_are_not_cut(machine):
-    made = vector_node(softmax(64), 1, (64,))
+    made = vector_node(softmax(64), 1, (64,), 16)
     softmaxes = next(one for one in machine.vectors if one.function == "softmax")
     with pytest.raises(MappingError, match="softmax takes all 64 of c at once"):
         VectorMapping(softmaxes, made.layer, {"c": 32})
@@ -106,15 +106,15 @@ def test_rows_are_not_cut(machine):
 def test_a_maximum_has_no_table(machine):
     """No engine gets a descriptor for words that a layer has not."""
     largest = replace(pool((3, 3)), kind="max")
-    made = vector_node(largest, 1, (40, 40, 16))
+    made = vector_node(largest, 1, (40, 40, 16), 16)
     words = encode_layer(choose_mapping(machine, made.layer))
     assert "load_weights" not in words and "feed_weights" not in words
-    made = vector_node(pool((3, 3)), 1, (40, 40, 16))
+    made = vector_node(pool((3, 3)), 1, (40, 40, 16), 16)
     assert "load_weights" in encode_layer(choose_mapping(machine, made.layer))
 
 
 def test_numbers_are_those_of_the_layer(machine):
-    made = vector_node(softmax(16), 1, (16,))
+    made = vector_node(softmax(16), 1, (16,), 16)
     mapping = choose_mapping(machine, made.layer)
     data = LayerData(np.zeros((1, 1, 16)).astype(np.int8), *(np.zeros(16, int),) * 3)
     with pytest.raises(MappingError, match="its numbers are not those of softmax"):
