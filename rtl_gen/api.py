@@ -28,6 +28,7 @@ from .operands import (
 )
 from .report.draw.array_picture import array_picture
 from .report.draw.steps_page import steps_chart, steps_page
+from .report.draw.tagged_picture import tagged_picture
 from .report.draw.trace import small_array
 from .report.explain import Explanation, explain, explanation_text, plain
 from .report.explain_fused import explain_fused, fused_plain, fused_text
@@ -147,7 +148,10 @@ class LoadedDesign:
         array
             Rows and columns of PEs instead of those of the design.
         """
-        return array_picture(self._on(array)._placed_facts())
+        design = self._on(array)
+        if design.design.dataflow.tagged and not design.design.others:
+            return self._placed(tagged_picture, design.design)
+        return array_picture(design._placed_facts())
 
     def draw_steps(
         self,
@@ -197,8 +201,8 @@ class LoadedDesign:
         if self.design.dataflow.tagged:
             raise place(
                 SpecError(
-                    "a picture shows wires, and tagged buses leave where elements go to each "
-                    "layer; the same nest without links.tagged can be drawn",
+                    "steps follow elements along wires, and tagged buses leave where they go to "
+                    "each layer; the same nest without links.tagged can be followed",
                     key="links.tagged",
                 ),
                 self.path,

@@ -377,6 +377,7 @@ DEPTHWISE_LAYERS = [
 ]
 
 
+@pytest.mark.long
 def test_a_depthwise_design_runs_depthwise_layers(tmp_path):
     """Weights held, channels on the columns, three taps added along the rows."""
     (tmp_path / "depthwise.yaml").write_text(DEPTHWISE)

@@ -316,6 +316,7 @@ def test_a_cache_that_holds_all_fetches_all_once():
     assert slower.fetched > done.fetched and slower.cycles > done.cycles
 
 
+@pytest.mark.long
 def test_first_layers_at_a_small_size():
     design = small_machine("weight_stationary", 3, 5).design
     found = {x.name: x for x in first_layers.measures(design=design, layers=("dscnn",))}

@@ -197,8 +197,9 @@ def _identification_registers() -> tuple[Register, ...]:
             BitField("more_modes", 29, 3, "dataflows beside the first, of which descriptors name "
                      "one"),
         ), "What the descriptors' nests have.", None),
-        Register("ENGINES", 0x020, "read", tuple(
-            BitField(name, n, 1, f"{name} is there") for n, name in enumerate(ENGINES)
+        Register("ENGINES", 0x020, "read", (
+            *(BitField(name, n, 1, f"{name} is there") for n, name in enumerate(ENGINES)),
+            BitField("vector", 31, 1, "a vector unit is there"),
         ), "Engines present.", None),
         _whole("QUEUE_WORDS", 0x024, "read", "Words of each descriptor queue.", None),
         _whole("INPUT_WORDS", 0x028, "read", "Words of the input buffer.", None),
@@ -415,7 +416,7 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
             "input_held": widths.input_held,
             "more_modes": widths.modes - 1,
         },
-        "ENGINES": {name: 1 for name in c.engines},
+        "ENGINES": {name: 1 for name in c.engines} | {"vector": widths.vector},
         "QUEUE_WORDS": {"value": c.queue_words},
         "IMAGE_WORDS": {"value": widths.image_words},
         "IN_PE": {

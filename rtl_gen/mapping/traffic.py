@@ -24,6 +24,7 @@ from .tagged_mapping import TaggedMapping
 from .tagged_traffic import tagged_traffic
 from .ticks import Ticks
 from .traffic_classes import LinkClass, Traffic
+from .vector_mapping import VectorMapping
 
 __all__ = ["LinkClass", "Traffic", "link_classes", "traffic"]
 
@@ -73,8 +74,9 @@ def traffic(mapping: Mapping) -> Traffic:
     if machine.image_words:
         buffers["unfold_input"] = unfold.made_words if unfold else 0
     ticks = input_ticks(source) if source.ticks else 0
-    links = {}
-    for name, members in link_classes(machine.reuse).items():
+    links = {}  # none in the vector unit
+    array = None if isinstance(mapping, VectorMapping) else machine.reuse
+    for name, members in link_classes(array).items() if array else ():
         result_moves = name.tensor == machine.operation.output.name
         times = steps
         if result_moves and (name.kind == "shift" or (name.kind == "exit" and machine.drains)):
@@ -149,7 +151,7 @@ def _inside(source: InputEngines, ranks: list[Rank], levels) -> int:
             factors = [rank.coefficient(dimension, symbols) for rank in ranks]
             values = _values(source, dimension, own)
             moves = Counter()
-            for at, times in values.items():
+            for at, times in values.items():  # a pass over a row moves nowhere
                 place = source.mapping.layer.position(dimension, at)
                 moves[tuple(f * place for f in factors)] += times
         more: Counter = Counter()

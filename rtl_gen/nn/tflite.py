@@ -15,9 +15,10 @@ from rtl_gen.golden.softmax import softmax_factor
 from rtl_gen.golden.window import same_padding
 from rtl_gen.mapping.addition import Addition
 from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node, Refusal, check_options
-from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode
+from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode, TableNode
 from rtl_gen.nn.tflite_file import Operator, StoredTensor, read_file
 from rtl_gen.nn.tflite_tensors import Seen, TensorReader
+from rtl_gen.nn.tflite_unary import unary_table
 from rtl_gen.spec.layer import Quantization, conv2d, matmul
 
 __all__ = ["OPERATORS", "read_tflite"]
@@ -237,6 +238,15 @@ class _Reader(TensorReader):
             )
         )
 
+    def _read_unary(self, name: str, operator: Operator) -> None:
+        source, made = (self.quantized(n) for n in (operator.inputs[0], operator.outputs[0]))
+        x, y = self.activation(operator.inputs[0]), self.make(operator.outputs[0])
+        scales = (float(source.scales[0]), float(made.scales[0]))
+        table = unary_table(operator, scales, (int(source.zeros[0]), int(made.zeros[0])))
+        if x is not None:
+            node = TableNode(name=name, input=x.stored, output=y.stored, table=table)
+            self._add(node, x.shape, y)
+
     def _read_reshape(self, name: str, operator: Operator) -> None:
         self._same_scale(operator)
         shape = self.shape(self.quantized(operator.outputs[0]))
@@ -350,9 +360,14 @@ OPERATORS = {
     "CONV_2D": _Reader._read_convolution,
     "DEPTHWISE_CONV_2D": _Reader._read_convolution,
     "FULLY_CONNECTED": _Reader._read_fully_connected,
+    "GELU": _Reader._read_unary,
+    "HARD_SWISH": _Reader._read_unary,
+    "LEAKY_RELU": _Reader._read_unary,
+    "LOGISTIC": _Reader._read_unary,
     "MAX_POOL_2D": _Reader._read_pool,
     "RESHAPE": _Reader._read_reshape,
     "SOFTMAX": _Reader._read_softmax,
+    "TANH": _Reader._read_unary,
 }
 """What is read, and by what."""
 
@@ -362,5 +377,6 @@ INPUTS = {
     "DEPTHWISE_CONV_2D": (2, 3),
     "FULLY_CONNECTED": (2, 3),
     "RESHAPE": (1, 2),
-} | dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D", "SOFTMAX"), (1, 1))
+}
+INPUTS |= dict.fromkeys((name for name in OPERATORS if name not in INPUTS), (1, 1))
 """How many operands each must have, and may."""

@@ -43,6 +43,8 @@ OPTIONS = {
         tflite.FullyConnectedOptions,
         ("FusedActivationFunction", "WeightsFormat"),
     ),
+    "GELU": (tflite.GeluOptions, ("Approximate",)),
+    "LEAKY_RELU": (tflite.LeakyReluOptions, ("Alpha",)),
     "MAX_POOL_2D": (tflite.Pool2DOptions, POOL),
     "SOFTMAX": (tflite.SoftmaxOptions, ("Beta",)),
 }

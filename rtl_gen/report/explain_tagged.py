@@ -8,7 +8,7 @@ from ..spec.operation import SpecError
 from .sentences import wrapped
 from .word_facts import buffer_facts
 
-__all__ = ["tagged_plain", "tagged_text"]
+__all__ = ["tagged_plain", "tagged_sentences", "tagged_text"]
 
 
 def _machine(design: Design) -> tuple[TaggedMachine | None, SpecError | None]:
@@ -33,7 +33,7 @@ def tagged_text(design: Design) -> str:
     parts.append("\n".join(["Loop nest, outermost first", *nest]))
     if machine is None:
         return "\n\n".join([*parts, _wrap(f"No accelerator can be built: {refused}")]) + "\n"
-    parts += [_wrap(text) for text in _sentences(machine)]
+    parts += [_wrap(text) for text in tagged_sentences(machine)]
     lines = ["Buffers, one word read and one written a cycle by each bank"]
     for buffer in buffer_facts(machine):
         size = f"{buffer.words:>6} words of {buffer.bits} bits"
@@ -46,7 +46,7 @@ def _wrap(text: str) -> str:
     return "\n".join(wrapped(text, ""))
 
 
-def _sentences(machine: TaggedMachine) -> list[str]:
+def tagged_sentences(machine: TaggedMachine) -> list[str]:
     """How each tensor moves."""
     design, roles = machine.design, machine.roles
     operation, pads = machine.operation, design.scratchpads

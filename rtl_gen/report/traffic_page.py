@@ -39,8 +39,9 @@ at the PEs of the simulated design (`rtl_gen/sim/link_counters.py`). There is no
 but equal is expected. `make traffic` runs the simulations and writes this page;
 `rtl-gen traffic FILE LAYER --sim` does the same for any layer on any design.
 
-A dash stands where no simulation has counted yet. A word of a link counts in every step, load tick,
-drain tick or tick of a moving input, also where a ragged tile leaves the PE without work.
+A word of a link counts in every step, load tick, drain tick or tick of a moving input, also where a
+ragged tile leaves the PE without work. Where words come on tagged buses, elements count on the bus,
+and in each scratchpad that takes them.
 """
 
 SHAPES = ((4, 4), (9, 4), (10, 5))

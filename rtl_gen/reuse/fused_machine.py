@@ -163,8 +163,9 @@ class FusedMachine(Machine):
             why.append("outputs of a step lie otherwise among their words")
         if first.drains and other.drains and first.output_tick_sizes != other.output_tick_sizes:
             why.append("sums are shifted out in another number of ticks")
-        if (first.gathers or other.gathers) and first.gathered_words != other.gathered_words:
-            why.append("output bytes gather in another number of words")
+        gathering = [(m.gathered_words, bool(m.drains)) for m in (first, other)]
+        if (first.gathers or other.gathers) and gathering[0] != gathering[1]:
+            why.append("output bytes gather otherwise, or in another number of words")
         if why:
             raise SpecError(
                 f"{first.design.dataflow.name} and {other.design.dataflow.name} do not go together "

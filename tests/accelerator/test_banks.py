@@ -49,6 +49,7 @@ def test_words_of_two_blocks(tell):
     run_cases(machine, cases, tell, seed=1)
 
 
+@pytest.mark.long
 def test_three_rows_a_cycle(tell):
     """Steps over the cycles of the computing engine, latencies included; at an even dilation two
     rows lie in one bank, whatever the pitch. Rows outside the image are not read.

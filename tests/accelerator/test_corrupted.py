@@ -93,6 +93,7 @@ def test_some_corrupted_descriptors(case, fetched):
     check_corrupted(case, range(15), fetched)
 
 
+@pytest.mark.long
 def test_wrong_tiles_of_a_double_buffer_and_a_scratchpad():
     case = two_layers(input_idiom="double_buffer", weights_idiom="scratchpad")
     ends = check_corrupted(case, range(12), corrupted=wrong_tile)

@@ -24,6 +24,7 @@ from rtl_gen.spec.parse import load_design
 sys.path.insert(0, str(Path(__file__).parents[1] / "accelerator"))
 
 from random_layers import Limits, draw_case
+from tagged_layers import draw_tagged, tagged_machine
 
 DATAFLOWS = sorted((Path(__file__).parents[2] / "dataflows").glob("*.yaml"), key=lambda x: x.stem)
 SHIPPED = [file for file in DATAFLOWS if not load_design(file).dataflow.tagged]
@@ -144,3 +145,18 @@ def test_windows_of_an_image(stem):
     assert found.buffers["unfold_input"] == pixels * -(-len(image.order) // design.block)
     plain = traffic(choose_mapping(design, layer))
     assert plain.buffers["unfold_input"] == 0
+
+
+def test_reads_of_tagged_buses():
+    """Requests, and words read of them, are those of the feeder's nest; weights those of theirs."""
+    design = tagged_machine(rows=5, columns=4, inputs=20, weights=60)
+    for case in draw_tagged(design, 20, LIMITS):
+        mapping, found = case.mapping, traffic(case.mapping)
+        items = list(walk_feed(mapping, "input"))
+        [bus] = (n for name, n in found.links.items() if str(name) == "I on its bus")
+        assert bus == design.input_reads * len(items), case
+        for buffer in ("input", "weights", "parameters"):
+            assert found.buffers[f"feed_{buffer}"] == asked(mapping, buffer), (buffer, case)
+        for buffer in ("weights", "parameters"):
+            loaded = sum(item["words"] for item in walk_load(mapping, buffer))
+            assert found.buffers[f"load_{buffer}"] == loaded, (buffer, case)

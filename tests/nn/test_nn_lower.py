@@ -52,8 +52,10 @@ def test_all_nodes_that_cannot_run_are_named(tmp_path):
     z = file.tensor((1, 3, 1, 16), scale=1 / 256, zero=-128)
     file.operator("SOFTMAX", [y], [z], "SoftmaxOptions", Beta=1.0)
     assert refusals(graph_of(tmp_path, file, z)) == [
-        "  op00_MAX_POOL_2D: no hardware for a maximum pool yet",
-        "  op01_SOFTMAX: no hardware for softmax yet",
+        "  op00_MAX_POOL_2D: a maximum pool needs a vector unit, which the design has not "
+        "(vector: {lanes: 4})",
+        "  op01_SOFTMAX: softmax needs a vector unit, which the design has not "
+        "(vector: {lanes: 4})",
     ]
 
 

@@ -1,5 +1,6 @@
 """TensorFlow Lite files: what is read, and what is refused and how."""
 
+import math
 import zlib
 
 import numpy as np
@@ -160,23 +161,48 @@ def test_equal_names_are_told_apart(tmp_path):
     assert graph.nodes[0].inputs == ("x#0", "x#0") and graph.nodes[0].output == "x#1"
 
 
+REAL = {
+    "GELU": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,
+    "HARD_SWISH": lambda x: x * min(max(x + 3, 0), 6) / 6,
+    "LEAKY_RELU": lambda x: x if x >= 0 else 0.125 * x,
+    "LOGISTIC": lambda x: 1 / (1 + math.exp(-x)),
+    "TANH": math.tanh,
+}
+
+
+@pytest.mark.parametrize("kind", REAL)
+def test_unary_functions_are_tables(kind, tmp_path):
+    file = File()
+    x = file.tensor((1, 6, 6, 3), name="x", scale=0.05, zero=3)
+    y = file.tensor((1, 6, 6, 3), scale=0.02, zero=-7)
+    options = {"GELU": ("GeluOptions", {}), "LEAKY_RELU": ("LeakyReluOptions", {"Alpha": 0.125})}
+    name, fields = options.get(kind, (None, {}))
+    file.operator(kind, [x], [y], name, **fields)
+    file.inputs, file.outputs = [x], [y]
+    (node,) = read_tflite(written(tmp_path, file)).nodes
+    for value in range(-128, 128):
+        exact = REAL[kind](0.05 * (value - 3)) / 0.02 - 7
+        most = 0.75 if kind == "LEAKY_RELU" else 0.5  # it rounds twice, as layers do
+        assert abs(node.table[value + 128] - min(max(exact, -128), 127)) <= most + 1e-4, value
+
+
 # What is refused
 
 
 def test_all_operators_that_cannot_run_are_listed(tmp_path):
     file, x = small()
     a = file.tensor((1, 6, 6, 3))
-    file.operator("LOGISTIC", [x], [a])
+    file.operator("ELU", [x], [a])
     b = convolution(file, a)  # reads what a refused operator makes: nothing is wrong with it
     c = file.tensor((1, 6, 6, 4))
-    file.operator("GELU", [b], [c])
+    file.operator("RESIZE_BILINEAR", [b], [c])
     file.outputs = [c]
     text = refusal(tmp_path, file)
     assert text.splitlines()[1:] == [
-        "  op00_LOGISTIC: the operator is not supported",
-        "  op02_GELU: the operator is not supported",
-        "supported: ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, "
-        "MAX_POOL_2D, RESHAPE, SOFTMAX, all int8",
+        "  op00_ELU: the operator is not supported",
+        "  op02_RESIZE_BILINEAR: the operator is not supported",
+        "supported: ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, GELU, "
+        "HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, RESHAPE, SOFTMAX, TANH, all int8",
     ]
 
 

@@ -21,6 +21,8 @@ UNION = {
     "FullyConnectedOptions": tflite.BuiltinOptions.FullyConnectedOptions,
     "AddOptions": tflite.BuiltinOptions.AddOptions,
     "SoftmaxOptions": tflite.BuiltinOptions.SoftmaxOptions,
+    "GeluOptions": tflite.BuiltinOptions.GeluOptions,
+    "LeakyReluOptions": tflite.BuiltinOptions.LeakyReluOptions,
 }
 
 

@@ -382,6 +382,7 @@ def test_limits():
         "scratchpads.weights": "8..1020 words",
         "bus.width": "64, 128 or 256 bits",
         "post.lanes": "1, 2, 4, 8, 16, 32 or 64 lanes",
+        "vector.lanes": "1, 2, 4, 8, 16, 32 or 64 lanes",
         "multiplier_registers": "0..4 registers",
         "block": "8, 16, 32 or 64 channels",
         "levels": "6..20 levels",

@@ -15,6 +15,7 @@ from ..sentences import count_text, ratio_text
 from ..word_facts import HeldWords
 from .array_picture import array_picture
 from .steps_page import steps_chart
+from .tagged_picture import tagged_picture
 
 __all__ = ["gallery", "write_gallery"]
 
@@ -53,6 +54,7 @@ def gallery(project: Path) -> dict[Path, str]:
                 page.append(_fused_section(design, file))
                 continue
             if design.dataflow.tagged:
+                found[PICTURES / f"{file.stem}_tagged.svg"] = tagged_picture(design)
                 page.append(_tagged_section(design, file))
                 continue
             facts = explain(design)
@@ -97,7 +99,7 @@ def _fused_section(design: Design, file: Path) -> str:
 
 
 def _tagged_section(design: Design, file: Path) -> str:
-    """Of tagged buses: no wire says where an element goes, so there is nothing to draw."""
+    """Of tagged buses: what each tensor does in words; no wire says where an element goes."""
     lines = [
         f"### {design.name}",
         "",
@@ -106,6 +108,8 @@ def _tagged_section(design: Design, file: Path) -> str:
         "```",
         tagged_text(design).rstrip(),
         "```",
+        "",
+        f"![{design.name}, its PEs with the tags of a layer](dataflows/{file.stem}_tagged.svg)",
     ]
     return "\n".join([*lines, ""])
 

@@ -11,7 +11,7 @@ from .link_lines import arrow_head, draw_link
 from .style import GREY, INK, colours, tints
 from .svg import Point, Svg
 
-__all__ = ["draw_head", "draw_legend", "nest_lines"]
+__all__ = ["draw_head", "draw_legend", "draw_row", "nest_lines"]
 
 SIZE, LINE = 11.5, 16
 SAMPLE = 66
@@ -50,24 +50,24 @@ def draw_legend(svg: Svg, facts: Explanation, at: Point, width: float) -> float:
     colour, tint = colours(operation), tints(operation)
     for tensor in (*facts.operands, facts.output):
         ink = colour[tensor.name]
-        y = _row(svg, (x, y), width, _heading(tensor), fill=ink, font_weight="bold", indent=0)
+        y = draw_row(svg, (x, y), width, _heading(tensor), fill=ink, font_weight="bold", indent=0)
         for link in _taken(facts, tensor):
             if link.kind != "unicast":
                 _sample(svg, (x, y), link, ink)
-            y = _row(svg, (x, y), width, link_text(link))
+            y = draw_row(svg, (x, y), width, link_text(link))
         stored = _stored(tensor)
         if stored:
             frame = {"fill": tint[tensor.name], "stroke": ink, "stroke_width": 0.9}
             svg.rect((x + 14, y - 11), (SAMPLE - 30, 14), rx=2, **frame)
-            y = _row(svg, (x, y), width, stored)
+            y = draw_row(svg, (x, y), width, stored)
         inward = isinstance(tensor, OperandFacts)
         ends = [(x + 4, y - 4), (x + SAMPLE - 12, y - 4)]
         svg.line(ends, stroke=ink, stroke_width=1.6)
         arrow_head(svg, *ends, ink)
-        y = _row(svg, (x, y), width, _crossing(tensor, inward))
+        y = draw_row(svg, (x, y), width, _crossing(tensor, inward))
         y += 6
     for text in _notes(facts):
-        y = _row(svg, (x, y), width, text, indent=0, fill=GREY)
+        y = draw_row(svg, (x, y), width, text, indent=0, fill=GREY)
     return y
 
 
@@ -134,7 +134,9 @@ def _sample(svg: Svg, at: Point, link: LinkFacts, colour: str) -> None:
     draw_link(svg, ends, link.kind, link.delay, ticks, colour)
 
 
-def _row(svg: Svg, at: Point, width: float, text: str, *, indent: int = SAMPLE, **look) -> float:
+def draw_row(
+    svg: Svg, at: Point, width: float, text: str, *, indent: int = SAMPLE, **look
+) -> float:
     """A text in as many lines as it needs; returns where the next row stands."""
     x, y = at
     for n, line in enumerate(_wrapped(text, width - indent)):

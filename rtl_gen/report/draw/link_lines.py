@@ -96,6 +96,9 @@ class LinkLines:
             down, right = -down, -right
         (x, y), (wide, high) = self._grid.corner(pe), self._grid.box
         along, across = self._band(wire.tensor)
+        if passed := self._passed(wire, pe):
+            points = self._past(wire, pe, passed)
+            return points if forward else points[::-1]
         if down and right:
             at = (x + (wide if right > 0 else 0), y + (high if down > 0 else 0))
         elif right:
@@ -105,6 +108,35 @@ class LinkLines:
         length = hypot(down, right)
         out = (at[0] + STUB * right / length, at[1] + STUB * down / length)
         return [at, out] if forward else [out, at]
+
+    def _passed(self, wire: Wire, pe: Coordinate) -> Coordinate | None:
+        """Of the PEs that a straight link passes and that are drawn, the farthest from one end."""
+        (i, j), other = pe, wire.target if pe == wire.source else wire.source
+        if i != other[0] and j != other[1]:
+            return None
+        rows, columns = (sorted((a, b)) for a, b in zip(pe, other))
+        between = [
+            (a, b)
+            for a, b in self._grid.pes
+            if (b == j and rows[0] < a < rows[1]) or (a == i and columns[0] < b < columns[1])
+        ]
+        return max(between, key=lambda at: abs(at[0] - i) + abs(at[1] - j), default=None)
+
+    def _past(self, wire: Wire, pe: Coordinate, passed: Coordinate) -> list[Point]:
+        """Out of a PE, beside the boxes that are passed, and a little beyond the last."""
+        (x, y), (wide, high) = self._grid.corner(pe), self._grid.box
+        to_x, to_y = self._grid.corner(passed)
+        down, right = passed[0] - pe[0], passed[1] - pe[1]
+        hops = max(abs(a - b) for a, b in zip(wire.source, wire.target))
+        axis = int(not down)
+        start = min(wire.source[axis], wire.target[axis]) % hops
+        if not right:  # left of the boxes
+            level = x - 10 - 7 * (start % 3)
+            begin, end = (y + high - 8, to_y + high + STUB) if down > 0 else (y + 8, to_y - STUB)
+            return [(x, begin), (level, begin), (level, end)]
+        level = y - 10 - 7 * (start % 3)
+        begin, end = (x + wide - 8, to_x + wide + STUB) if right > 0 else (x + 8, to_x - STUB)
+        return [(begin, y), (begin, level), (end, level)]
 
 
 def draw_link(
