@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from designs import small_machine
 from test_onnx_node_tests import machine
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nn"))
@@ -18,15 +19,15 @@ from rtl_gen.nn.graph import ModelError
 from rtl_gen.nn.onnx import read_onnx
 from rtl_gen.sim.programs import build_machine
 from rtl_gen.sim.run import Simulation
+from rtl_gen.spec.design import KIB
 
 
-def run(seeds, folder, tell) -> None:
-    """Those that this design runs; what it refuses is told, and must not be most of them."""
-    design = machine()
+def run(seeds, folder, tell, design, *, only_layers: bool) -> None:
+    """Those that a design runs; what it refuses is told, and must not be most of them."""
     simulation = Simulation(build_machine(design), seed=7)
     found, refused, path = Counter(), [], folder / "drawn.onnx"
     for seed in seeds:
-        drawn = random_graph(seed, only_layers=True)
+        drawn = random_graph(seed, only_layers=only_layers)
         path.write_bytes(drawn.model(every=False).SerializeToString())
         graph, rng = read_onnx(path, rounding="single"), np.random.default_rng(seed)
         inputs = {
@@ -45,16 +46,22 @@ def run(seeds, folder, tell) -> None:
         found["weights of 9 bits"] += sum(
             bool(step.mapping.layer.parts) for step in network.program.steps
         )
+        kinds = Counter(type(node).__name__ for node in graph.nodes)
+        found.update({name: n for name, n in kinds.items() if name not in ("Node", "AdditionNode")})
         found["additions"] += len(network.lowered.fused)
     told = ", ".join(f"{count} {what}" for what, count in found.items())
     tell(f"exact: {told}\n" + "\n".join(f"refused: {each}" for each in refused))
     assert found["graphs"] > len(refused)
 
 
-def test_some_graphs_are_exact(tmp_path, tell):
-    run(range(4), tmp_path, tell)
+@pytest.mark.long
+def test_graphs_are_exact(tmp_path, tell):
+    run(range(60), tmp_path, tell, machine(), only_layers=True)
 
 
 @pytest.mark.long
-def test_graphs_are_exact(tmp_path, tell):
-    run(range(60), tmp_path, tell)
+def test_graphs_with_functions_and_pools_are_exact(tmp_path, tell):
+    design = small_machine(
+        "weight_stationary", 3, 5, buffers=4 * KIB, post_lanes=2, post_add=True, vector_lanes=4
+    )
+    run(range(60), tmp_path, tell, design, only_layers=False)
