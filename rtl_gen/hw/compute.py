@@ -26,6 +26,7 @@ from .place import place
 from .post.accumulators import Accumulators
 from .post.post import Post
 from .post.residual_add import ResidualAdd
+from .raw_results import either, place_raw
 from .vector.part import VectorPart
 from .vector.unit import STEP
 
@@ -386,9 +387,12 @@ class Compute(wiring.Component):
             params.collector,
             tied={"outputs": post.outputs},
         )
-        self._elaborate_residual(m, platform, issue, collector)
-        written = params.collector.tag
-        out_tag = Signal(written, name="collector_tag")
+        written = collector
+        if params.raw:
+            words = place_raw(m, platform, params, valid, sums, tag, parameters.words)
+            written = either(m, params.output_buffet, words, collector)
+        self._elaborate_residual(m, platform, issue, written)
+        out_tag = Signal(params.collector.tag, name="collector_tag")
         m.d.comb += [
             out_tag.out.eq(tag.out),
             out_tag.channel.eq(tag.channel),
@@ -397,11 +401,14 @@ class Compute(wiring.Component):
             post.valid.eq(valid),
             post.channel.eq(tag.channel),
             post.last.eq(tag.parameters_done),
-            post.tag.eq(out_tag),
+            post.tag.eq(Cat(out_tag, tag.raw) if params.raw else out_tag),
             parameters.done.eq(post.used),
             issue.parameters_used.eq(post.used),
             issue.parameter_sets.eq(parameters.valid + parameters.waiting),
-            collector.valid.eq(post.out_valid),
+            # Of results that leave as sums nothing comes this way.
+            collector.valid.eq(
+                post.out_valid & ~post.out_tag[-1] if params.raw else post.out_valid
+            ),
             collector.phase.eq(post.phase),
             collector.tag.eq(post.out_tag),
             issue.committed.eq(Mux(self.commit.valid, self.commit.payload.count, 0)),

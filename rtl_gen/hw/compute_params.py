@@ -9,6 +9,8 @@ from .compute_buffers import PAD_BITS, ComputeBuffers
 from .control.issue import IssueParams
 from .noc.collector import CollectorParams
 from .post.post import PostParams
+from .post.raw_words import RawParams
+from .post.requantize import RequantizeParams
 from .vector.params import SUM_BITS as VECTOR_BITS
 from .vector.params import VectorParams
 from .vector.part import VectorPartParams
@@ -55,6 +57,35 @@ class ComputeParams(ComputeBuffers):
             tick_steps=machine.widths.tick_steps,
             checks=machine.widths.output_checks,
             vector=machine.widths.vector,
+            **self.raw_issue,
+        )
+
+    @property
+    def raw_issue(self) -> dict[str, int]:
+        """What the issue of steps must know where results may leave as sums."""
+        if not self.raw:
+            return {}
+        post = self.post
+        lane = RequantizeParams(acc_bits=post.acc_bits)
+        return {
+            "raw_cycles": max(self.raw.words, post.phases),
+            "settle_cycles": lane.latency + post.phases - 1,
+        }
+
+    @cached_property
+    def raw(self) -> RawParams | None:
+        """Of designs whose results can leave as the sums that they are."""
+        machine, post = self.machine, self.post
+        if not machine.widths.raw:
+            return None
+        return RawParams(
+            channels=post.channels,
+            block=machine.block,
+            aligned=machine.raw_aligned,
+            words=machine.raw_words,
+            acc_bits=post.acc_bits,
+            buffet=self.output_buffet,
+            out_bits=dict(self.forms("compute"))["out"],
         )
 
     @cached_property
@@ -80,7 +111,7 @@ class ComputeParams(ComputeBuffers):
             channel_moves=machine.channel_moves,
             lanes=machine.post_lanes,
             acc_bits=self.post_sum_bits,
-            tag_bits=self.collector.tag.size,
+            tag_bits=self.collector.tag.size + machine.widths.raw,
             scales=machine.widths.vector,
         )
 

@@ -57,6 +57,7 @@ class FusedComputeParams(ComputeParams):
             drain_modes=() if len(set(drains)) == 1 else drains,
             taps=self.machine.widths.input_taps,
             checks=self.machine.widths.output_checks,
+            **self.raw_issue,
         )
 
     @cached_property
@@ -74,6 +75,6 @@ class FusedComputeParams(ComputeParams):
             channel_moves=machine.channel_moves,
             lanes=machine.modes[0].post_lanes,
             acc_bits=self.post_sum_bits,
-            tag_bits=self.collector.tag.size,
+            tag_bits=self.collector.tag.size + machine.widths.raw,
             scales=machine.widths.vector,
         )

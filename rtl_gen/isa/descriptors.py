@@ -79,6 +79,9 @@ COORDINATE_BITS = 18
 ROW_BITS = 22
 """A byte's place in a row of a packed image, signed."""
 
+RAW_BYTES = 4
+"""Of a result that leaves as the sum that it is."""
+
 OFFSET_BITS = 32
 """A byte offset into a tensor, signed."""
 
@@ -127,6 +130,8 @@ class Widths:
         Words of rows of a packed image; 0: images are not unfolded.
     modes
         Dataflows of which a layer takes one.
+    raw
+        Whether results can leave as the int32 sums that they are.
     vector
         Whether a vector unit stands beside the array.
     """
@@ -157,6 +162,7 @@ class Widths:
     weight_idiom: str = "buffet"
     image_words: int = 0
     modes: int = 1
+    raw: bool = False
     vector: bool = False
 
     def __post_init__(self):
@@ -313,6 +319,7 @@ def _compute(widths: Widths) -> Record:
         *(ADDITION if widths.adds else ()),
         *(TICKS if widths.input_taps else ()),
         *_mode(widths),
+        *((Field("raw", 1), Field("raw_stride", out)) if widths.raw else ()),
         *(VECTOR if widths.vector else ()),
         Field("tile_words", _amount_bits(words)),
         Field("start", out, signed=True),

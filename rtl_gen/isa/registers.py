@@ -173,7 +173,8 @@ def _identification_registers() -> tuple[Register, ...]:
         Register("FORMATS", 0x014, "read", (
             BitField("operand_bits", 0, 8, "bits of an operand"),
             BitField("accumulator_bits", 8, 8, "bits of an accumulator"),
-            BitField("bus_bits", 16, 16, "data width of the memory port"),
+            BitField("bus_bits", 16, 12, "data width of the memory port"),
+            BitField("raw", 28, 1, "results can leave as the int32 sums that they are"),
         ), "Widths of numbers and of the bus.", None),
         Register("WORD", 0x018, "read", (
             BitField("block", 0, 8, "elements of a buffer word"),
@@ -396,6 +397,7 @@ def identification(capabilities: Capabilities) -> dict[str, int]:
             "operand_bits": c.operand_bits,
             "accumulator_bits": c.accumulator_bits,
             "bus_bits": c.bus_bits,
+            "raw": widths.raw,
         },
         "WORD": {
             "block": widths.block,

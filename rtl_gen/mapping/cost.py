@@ -145,13 +145,15 @@ def _compute(source: InputEngines) -> int:
         cycles = max(cycles, ticks)
     # Sums that are complete go on once post-processing and the collector are done with the last.
     complete = trips(mapping, [level for level in levels if not mapping.reduces(level)])
+    leaves = machine.raw_words if mapping.layer.quantization.raw else machine.post_phases
+    leaves = max(leaves, machine.post_phases)
     if machine.drains:
         kept = mapping.levels[: OutputEngines(mapping).words_kept]
         words = trips(mapping, [level for level in kept if not mapping.reduces(level)])
         written = words * machine.gathered_words if machine.gathers else 0
         busy = cycles if source.ticks else steps  # words gather under a drain, but do not move
-        return max(busy + complete * (machine.drains * machine.post_phases + 1), written)
-    each = max(machine.post_phases, machine.output_words)
+        return max(busy + complete * (machine.drains * leaves + 1), written)
+    each = max(leaves, machine.output_words)
     return max(cycles, steps + complete * (each - 1))
 
 

@@ -140,7 +140,7 @@ class InputEngines:
             return 1
         symbols, common = self.mapping.layer.symbols, 0
         for dimension in set(rank.dimensions):
-            if self.mapping.layer.sizes[dimension] > 1:
+            if self.mapping.layer.position(dimension, self.mapping.layer.sizes[dimension]) > 1:
                 common = gcd(common, rank.coefficient(dimension, symbols))
         return common or 1
 
@@ -155,7 +155,8 @@ class InputEngines:
             return -(-self.covered(rank.terms[0].dimension) // self.mapping.machine.block)
         symbols = self.mapping.layer.symbols
         reach = sum(
-            abs(rank.coefficient(d, symbols)) * (self.covered(d) - 1) for d in set(rank.dimensions)
+            abs(rank.coefficient(d, symbols)) * self.mapping.layer.position(d, self.covered(d) - 1)
+            for d in set(rank.dimensions)
         )
         return reach // self.step(rank) + 1
 
@@ -253,7 +254,9 @@ class InputEngines:
             return level.unit // self.mapping.machine.block if inside else 0
         if level.dimension not in rank.dimensions:
             return 0
-        return rank.coefficient(level.dimension, self.mapping.layer.symbols) * level.unit
+        layer = self.mapping.layer
+        by = layer.position(level.dimension, level.unit)
+        return rank.coefficient(level.dimension, layer.symbols) * by
 
     def origin(self, name: str) -> int:
         """The first coordinate of a rank that is touched: before the tensor if it is padded."""

@@ -64,6 +64,9 @@ def cut_dimension(machine: Machine, layer: Layer, dimension: str, tile: int) -> 
     blocked = dimension in blocked_dimensions(machine)
     if blocked and spatial < machine.block < tile:
         units.append(machine.block)
+    parts = layer.parts.get(dimension, 1)
+    if 1 < parts < units[-1]:  # a trip that moves on, around those that read the same again
+        units.append(parts)
     around = len(units)
     in_pe = _trips_in_pe(machine, dimension, -(-units[-1] // spatial), units[-1] < size)
     if in_pe > 1:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Container
 from dataclasses import replace
+from math import lcm
 
 from ..reuse.fused_machine import FusedMachine
 from ..reuse.machine import Machine
@@ -117,7 +118,7 @@ def _extreme_choices(machine: Machine, layer: Layer) -> dict[str, list[int]]:
     """Of each dimension the largest tile and the smallest ones, down to what the array takes."""
     found = {}
     for dimension, tiles in tile_choices(machine, layer).items():
-        least = min(layer.sizes[dimension], tile_step(machine, dimension))
+        least = min(layer.sizes[dimension], _step(machine, layer, dimension))
         if dimension in machine.uncut:
             least = tiles[0]
         found[dimension] = sorted({tiles[0], tiles[-1], least}, reverse=True)
@@ -160,7 +161,7 @@ def tile_choices(
     operation, choices = machine.operation, {}
     for dimension in operation.dimensions:
         size = layer.sizes[dimension]
-        step = tile_step(machine, dimension)
+        step = _step(machine, layer, dimension)
         tiles = {size}
         kept = dimension in whole or dimension in machine.uncut
         if dimension not in operation.batch and not kept:
@@ -172,6 +173,11 @@ def tile_choices(
             tiles.add(min(size, step))  # image for image: a tile need not hold the whole batch
         choices[dimension] = sorted(tiles, reverse=True)
     return choices
+
+
+def _step(machine: Machine, layer: Layer, dimension: str) -> int:
+    """What a tile of a dimension must be a multiple of, unless it is all of it."""
+    return lcm(tile_step(machine, dimension), layer.parts.get(dimension, 1))
 
 
 def loop_orders(machine: Machine) -> list[tuple[str, ...]]:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import lcm
 
 from ..reuse.machine import Machine
 from ..spec.layer import Layer
 from ..spec.operation import Rank
-from .levels import Level, cut_dimension, tile_step
+from .levels import Level, blocked_dimensions, cut_dimension, tile_step
 from .placing import Placing
 
 __all__ = ["Mapping", "MappingError"]
@@ -46,6 +47,7 @@ class Mapping:
     def __post_init__(self):
         self._check_names()
         self._check_sums()
+        self._check_parts()
         self._check_tiles()
         if len(self.levels) > self.machine.design.levels:
             raise MappingError(
@@ -86,9 +88,27 @@ class Mapping:
                 f"formats hold {most}"
             )
 
+    def _check_parts(self):
+        """Weights in parts: a loop of the nest, and no other, reads their inputs again."""
+        machine, operation = self.machine, self.machine.operation
+        for dimension, count in self.layer.parts.items():
+            why = None
+            if dimension not in operation.summed or dimension in blocked_dimensions(machine):
+                why = "does not walk along the window of a filter"
+            elif machine.spatial_size(dimension) > 1:
+                why = "lies on the array"
+            elif dimension in {loop.dimension for loop in machine.design.dataflow.pe}:
+                why = "lies in the PE"
+            if count > 1 and why:
+                raise MappingError(
+                    f"{self.layer.name}: its weights are sums of {count} parts, side by side along "
+                    f"{dimension!r}, which {why} in {machine.design.dataflow.name}"
+                )
+
     def _check_tiles(self):
         for dimension, tile in self.tiles.items():
             size, step = self.layer.sizes[dimension], tile_step(self.machine, dimension)
+            step = lcm(step, self.layer.parts.get(dimension, 1))
             if tile < 1 or (tile < size and tile % step):
                 raise MappingError(
                     f"{self.layer.name}: a tile of {dimension} must be a multiple of {step} "

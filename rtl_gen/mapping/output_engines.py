@@ -90,7 +90,11 @@ class OutputEngines:
         covered = self.mapping.covered(self._dimension(name), self.boundary)
         if self.mapping.placing.whole:
             covered = max(covered, self._filled(name))
-        return -(-covered // self.mapping.machine.block) if name == self._blocked else covered
+        if name != self._blocked:
+            return covered
+        # Whole blocks, for sums that leave as they are take all words of one.
+        block = self.mapping.machine.block
+        return -(-covered // block) * (block // self.tensor.elements)
 
     def _filled(self, name: str) -> int:
         """A rank of an output that stays on chip, filled up to whole pieces of each of the design's
@@ -119,6 +123,11 @@ class OutputEngines:
     def check(self):
         """Raise MappingError if a tile does not fit the buffer or the accumulators."""
         mapping, machine = self.mapping, self.mapping.machine
+        if mapping.layer.quantization.raw and not machine.widths.raw:
+            raise MappingError(
+                f"{mapping.layer.name}: gives its sums as int32, which the design cannot; "
+                f"post.raw: true is needed"
+            )
         room = mapping.placing.output_words or machine.buffer_words("output")
         if self.tile_words > room:
             raise MappingError(
@@ -158,7 +167,7 @@ class OutputEngines:
         if dimension not in rank.dimensions:
             return 0
         if name == self._blocked:
-            return unit // self.mapping.machine.block
+            return unit // self.tensor.elements
         return rank.coefficient(dimension, self.mapping.layer.symbols) * unit
 
     def _index(self, dimension: str, unit: int) -> int:
@@ -209,6 +218,9 @@ class OutputEngines:
             moved, bases = self._ticks(source), {"x": source.origin(machine.moving.rank)}
         values = writer.fields(bases=bases, ends={"commit": self.tile_words})
         values["tile_words"] = self.tile_words
+        if machine.widths.raw:
+            raw = mapping.layer.quantization.raw
+            values |= {"raw": int(raw), "raw_stride": self.pitches[self._blocked] if raw else 0}
         for k in range(machine.widths.output_checks):
             values[f"z{k}_limit"] = 1  # of a dataflow whose outputs are not compared
         for k, rank in enumerate(machine.operation.scattered):
@@ -373,7 +385,7 @@ class OutputEngines:
         for name in self.tensor.order:
             dimension = self._dimension(name)
             around = made.get(innermost.get(dimension))
-            unit = machine.block if name == self._blocked else 1
+            unit = self.tensor.elements if name == self._blocked else 1
             strides = {
                 "offset": self._offset(dimension, unit),
                 "index": self._index(dimension, unit),
@@ -397,9 +409,8 @@ class OutputEngines:
             if level.dimension == dimension:
                 rest -= (level.last - 1) * level.unit
                 size = level.unit
-        block = self.mapping.machine.block
         if name == self._blocked:
-            return -(-size // block), -(-rest // block)
+            return -(-size // self.tensor.elements), -(-rest // self.tensor.elements)
         return size, rest
 
     def _offset(self, dimension: str, unit: int) -> int:

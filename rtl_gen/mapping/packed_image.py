@@ -27,7 +27,9 @@ def packed_image(machine: Machine, layer: Layer) -> "PackedImage | None":
     channels is indexed by one dimension of the output and one that is summed over.
     """
     operation = machine.operation
-    if not machine.image_words or layer.operation != operation.name or layer.repeats:
+    if not machine.image_words or layer.operation != operation.name:
+        return None
+    if layer.repeats or layer.parts:
         return None
     image = PackedImage(machine, layer)
     channel = operation.activation.rank(operation.activation.blocked)

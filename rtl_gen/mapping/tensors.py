@@ -27,7 +27,8 @@ class BlockedTensor:
     """An activation in memory: [batch ranks][blocks][other ranks][block], a byte an element.
 
     Elements that fill up the last block are 0 when written by :meth:`pack` and of no meaning when
-    written by the hardware.
+    written by the hardware. A result that leaves as the int32 sum has four bytes an element, in
+    blocks of L / 4.
 
     Parameters
     ----------
@@ -40,6 +41,17 @@ class BlockedTensor:
     tensor: Tensor
     image_words: int = 0
 
+    @property
+    def dtype(self) -> np.dtype:
+        """Of an element."""
+        own = self.tensor.name == self.machine.operation.output.name
+        return np.dtype(np.int32 if own and self.layer.quantization.raw else np.int8)
+
+    @property
+    def elements(self) -> int:
+        """Of a word."""
+        return self.machine.block // self.dtype.itemsize
+
     def extent(self, rank: Rank) -> int:
         """Elements along a rank."""
         if rank.is_plain:
@@ -48,7 +60,7 @@ class BlockedTensor:
 
     @property
     def blocks(self) -> int:
-        return -(-self.extent(self.tensor.rank(self.tensor.blocked)) // self.machine.block)
+        return -(-self.extent(self.tensor.rank(self.tensor.blocked)) // self.elements)
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -147,6 +159,8 @@ class BlockedTensor:
 
     def lies_like(self, other: "BlockedTensor") -> bool:
         """Whether the elements of another tensor lie in memory as this one's do."""
+        if self.dtype != other.dtype:
+            return False
         if self.shape == other.shape:
             return True
         # Blocks without pad elements may belong to any of the ranks outside them: the channels of
@@ -165,10 +179,10 @@ class BlockedTensor:
         return [n for n in map(self.count, inside) if n > 1]
 
     def pack(self, array: np.ndarray) -> bytes:
-        """An int8 array of :attr:`shape`, laid out for the hardware."""
-        block = self.machine.block
+        """An array of :attr:`shape`, laid out for the hardware."""
+        block = self.elements
         axis = [r.name for r in self.tensor.ranks].index(self.tensor.blocked)
-        array = np.asarray(array, dtype=np.int8).reshape(self.shape)
+        array = np.asarray(array, dtype=self.dtype).reshape(self.shape)
         room = [(0, 0)] * array.ndim
         room[axis] = (0, self.blocks * block - array.shape[axis])
         padded = np.pad(array, room)
@@ -176,14 +190,14 @@ class BlockedTensor:
         return np.ascontiguousarray(split.transpose(*self._axes(axis))).tobytes()
 
     def unpack(self, data: bytes) -> np.ndarray:
-        """The int8 array that the hardware wrote."""
-        block = self.machine.block
+        """The array that the hardware wrote."""
+        block = self.elements
         axis = [r.name for r in self.tensor.ranks].index(self.tensor.blocked)
         counts = [self.count(name) for name in self.order]
         words = np.zeros(counts, dtype=np.int64)
         for name, at in zip(self.order, np.indices(counts, sparse=True)):
             words = words + at * self.strides[name]
-        stored = np.frombuffer(data, dtype=np.int8).reshape(-1, block)[words]
+        stored = np.frombuffer(data, dtype=self.dtype).reshape(-1, block)[words]
         split = stored.transpose(*np.argsort(self._axes(axis)))
         merged = split.reshape(*split.shape[:axis], self.blocks * block, *split.shape[axis + 2 :])
         return np.take(merged, range(self.shape[axis]), axis=axis)

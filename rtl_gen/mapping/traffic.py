@@ -98,7 +98,8 @@ def _output_writes(mapping: Mapping, result: OutputEngines) -> int:
     machine = mapping.machine
     ticks = machine.drains or 1
     if not machine.gathers:
-        return _sums(mapping, mapping.levels) * ticks * machine.post_phases
+        each = machine.raw_words if mapping.layer.quantization.raw else machine.post_phases
+        return _sums(mapping, mapping.levels) * ticks * each
     return _sums(mapping, mapping.levels[: result.words_kept]) * ticks * machine.output_words
 
 
@@ -151,7 +152,8 @@ def _inside(source: InputEngines, ranks: list[Rank], levels) -> int:
             values = _values(source, dimension, own)
             moves = Counter()
             for at, n in values.items():  # a pass over a row moves nowhere
-                moves[tuple(f * at for f in factors)] += n
+                place = source.mapping.layer.position(dimension, at)
+                moves[tuple(f * place for f in factors)] += n
         more: Counter = Counter()
         for at, times in found.items():
             for move, again in moves.items():

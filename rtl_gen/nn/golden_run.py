@@ -10,7 +10,7 @@ __all__ = ["run_graph", "run_node"]
 
 
 def run_graph(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Every activation by name, int8.
+    """Every activation by name, int8, or int32 of layers whose result is raw.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def run_graph(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarr
 
 
 def run_node(node: GraphNode, *operands: np.ndarray) -> np.ndarray:
-    """A node's int8 output for int8 images, any number n of them.
+    """A node's int8 output (int32 of raw layers) for int8 images, any number n of them.
 
     Each operand has n images of the size that the node takes; their dimensions may be split
     otherwise (a matmul takes (n, h, w, c) as (n, h * w * c)).
@@ -54,19 +54,27 @@ def run_node(node: GraphNode, *operands: np.ndarray) -> np.ndarray:
 def _run_layer(node: Node, x: np.ndarray) -> np.ndarray:
     layer, quantization = node.layer, node.layer.quantization
     x = x.reshape(len(x), *node.input_shape[1:])
+    if node.per_image:
+        x = x.transpose(1, 2, 0, 3).reshape(1, *x.shape[1:3], -1)
     if layer.operation == "matmul":
         acc = fully_connected(x, node.weight.T, node.bias, input_zero=quantization.input_zero)
     else:
         acc = _convolve(node, x)
-    return output_int8(
-        acc,
-        node.multiplier,
-        node.shift,
-        output_zero=quantization.output_zero,
-        act_min=quantization.act_min,
-        act_max=quantization.act_max,
-        rounding=quantization.rounding,
-    )
+    y = acc.astype(np.int32)
+    if not quantization.raw:
+        y = output_int8(
+            acc,
+            node.multiplier,
+            node.shift,
+            output_zero=quantization.output_zero,
+            act_min=quantization.act_min,
+            act_max=quantization.act_max,
+            rounding=quantization.rounding,
+        )
+    if node.per_image:
+        images, *_, channels = node.output_shape
+        y = y.reshape(*y.shape[1:3], images, channels).transpose(2, 0, 1, 3)
+    return y
 
 
 def _convolve(node: Node, x: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 
 from rtl_gen.golden.quantize import Rounding
 from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
+from rtl_gen.nn.products import JoinNode, PartNode, ProductNode
 from rtl_gen.spec.layer import Layer
 
 __all__ = [
@@ -38,15 +39,18 @@ def check_options(batch: int, rounding: Rounding) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """An activation: int8, (n, h, w, c) or (n, features).
+    """An activation: int8, (n, h, w, c) or (n, features); int32 where it is ``raw``.
 
-    ``scale`` and ``zero`` say what its values mean: real = scale * (value - zero).
+    ``scale`` and ``zero`` say what its values mean: real = scale * (value - zero). ``unsigned``:
+    the model file has uint8, of which the top bit is flipped here.
     """
 
     name: str
     shape: tuple[int, ...]
     scale: float
     zero: int
+    unsigned: bool = False
+    raw: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +62,8 @@ class Node:
     layer
         A ``conv2d`` or ``matmul`` of `rtl_gen.spec.layer`.
     weight
-        int8; (k, r, s, c) with the channels c of one group, or (k, n) for a matmul.
+        (k, r, s, c) with the channels c of one group, or (k, n) for a matmul. int8, or int16 of
+        -255..255: weights less their zero points.
     bias, multiplier, shift
         int32, one each for every output channel: k of them, or n for a matmul. A result is
         acc * multiplier / 2^31 * 2^shift, so a negative shift goes to the right.
@@ -66,6 +71,9 @@ class Node:
         Names of activations. The input's values, image by image and in the order in which they
         are stored, are `input_shape`: where the model flattens NCHW before a matmul, the reader has
         put the weight's rows in NHWC order, and flattening is a matter of names only.
+    per_image
+        Each image has weights of its own: the layer's groups are the images of the network, and
+        it has one image itself.
 
     Raises
     ------
@@ -80,6 +88,7 @@ class Node:
     shift: np.ndarray
     input: str
     output: str
+    per_image: bool = False
 
     def __post_init__(self):
         sizes = self.layer.sizes
@@ -92,9 +101,13 @@ class Node:
                 f"{self.layer.name}: operation must be conv2d or matmul, "
                 f"not {self.layer.operation!r}"
             )
-        self._check("weight", np.int8, weight_shape)
+        wide = self.weight.dtype == np.int16
+        self._check("weight", np.int16 if wide else np.int8, weight_shape)
+        if wide and self.weight.size and np.abs(self.weight).max() > 255:
+            raise ValueError(f"{self.layer.name}: weights of 9 bits must be -255..255")
+        images = sizes["g"] if self.per_image else 1
         for name in ("bias", "multiplier", "shift"):
-            self._check(name, np.int32, (self.output_shape[-1],))
+            self._check(name, np.int32, (images * self.output_shape[-1],))
 
     def _check(self, name: str, dtype: type, shape: tuple[int, ...]) -> None:
         array = getattr(self, name)
@@ -118,6 +131,8 @@ class Node:
         sizes, extents = self.layer.sizes, self.layer.extents
         if self.layer.operation == "matmul":
             return (sizes["m"], sizes["k"])
+        if self.per_image:
+            return (sizes["g"], extents["h"], extents["w"], sizes["c"])
         return (sizes["n"], extents["h"], extents["w"], sizes["g"] * sizes["c"])
 
     @property
@@ -126,10 +141,22 @@ class Node:
         sizes = self.layer.sizes
         if self.layer.operation == "matmul":
             return (sizes["m"], sizes["n"])
+        if self.per_image:
+            return (sizes["g"], sizes["p"], sizes["q"], sizes["k"])
         return (sizes["n"], sizes["p"], sizes["q"], sizes["g"] * sizes["k"])
 
 
-GraphNode = Node | AdditionNode | PoolNode | SoftmaxNode | TableNode | LayerNormNode
+GraphNode = (
+    Node
+    | AdditionNode
+    | PoolNode
+    | SoftmaxNode
+    | TableNode
+    | LayerNormNode
+    | ProductNode
+    | JoinNode
+    | PartNode
+)
 """All have a ``name``, the names of their ``inputs`` and of their ``output``."""
 
 
@@ -139,13 +166,25 @@ class Port:
 
     ``index`` says, for one image and in the target's shape, where in the source each value is: an
     input's source is the file's array and its target the activation; an output's the reverse.
+    ``unsigned``: the file has uint8 where the activation has int8, with its top bit flipped.
+    ``scale``, ``zero``: the file has real numbers, scale * (value - zero); an input is rounded
+    (ties to even, as ONNX does) and clamped. None: the file has the activation's own numbers.
     ``shape`` is that of an image in the file; None: that of ``index``.
     """
 
     name: str
     tensor: str
     index: np.ndarray
+    unsigned: bool = False
+    scale: float | None = None
+    zero: int = 0
     shape: tuple[int, ...] | None = None
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of an input's array."""
+        own = np.uint8 if self.unsigned else np.int8
+        return np.dtype(own if self.scale is None else np.float32)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -165,7 +204,21 @@ class Port:
                 f"{self.name}: an image must have {self.index.size} values, "
                 f"not an array of shape {source.shape}"
             )
-        return source.reshape(len(source), -1)[:, self.index]
+        converted = source.reshape(len(source), -1)[:, self.index]
+        if self.scale is not None:
+            return self._scaled(converted)
+        if not self.unsigned:
+            return converted
+        flipped = converted.view(np.uint8) ^ np.uint8(0x80)
+        return flipped.view(np.int8) if source.dtype == np.uint8 else flipped
+
+    def _scaled(self, values: np.ndarray) -> np.ndarray:
+        """Real numbers as int8, or the reverse."""
+        scale = np.float32(self.scale)
+        if values.dtype.kind == "f":
+            nearest = np.rint(values.astype(np.float32) / scale) + self.zero
+            return np.clip(nearest, -128, 127).astype(np.int8)
+        return scale * (values.astype(np.float32) - np.float32(self.zero))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

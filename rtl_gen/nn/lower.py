@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rtl_gen.mapping.chain import ChainedLayer
+from rtl_gen.mapping.chain import ChainedLayer, Operand
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
@@ -15,8 +15,10 @@ from rtl_gen.nn.fuse import FusedAddition, fuse_additions
 from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node
 from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
 from rtl_gen.nn.pooling import average_pool_node
-from rtl_gen.nn.to_program import OperationNode, diagonal, to_operation
+from rtl_gen.nn.products import JoinNode, PartNode, ProductNode
+from rtl_gen.nn.to_program import OperationNode, diagonal, product_node, to_operation
 from rtl_gen.nn.vector_layers import vector_node
+from rtl_gen.nn.views import Views
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.spec.operation import Operation
 
@@ -43,11 +45,14 @@ class LoweredNetwork:
         The layers that run, in their order.
     fused
         By the number of a layer, the addition that takes its output.
+    views
+        Activations that are channels of other ones.
     """
 
     graph: Graph
     nodes: tuple[OperationNode, ...]
     fused: dict[int, FusedAddition]
+    views: Views
 
     @cached_property
     def gives(self) -> tuple[str, ...]:
@@ -60,19 +65,28 @@ class LoweredNetwork:
     def chain(self, inputs: dict[str, np.ndarray]) -> list[ChainedLayer]:
         """The layers for a program, with the network's inputs (n, h, w, c) or (n, features)."""
         made = {name: n for n, name in enumerate(self.gives)}
-        wanted = {port.tensor for port in self.graph.outputs}
+        wanted = {own for port in self.graph.outputs for own in self.views.layers(port.tensor)}
+
+        def read(name: str):
+            return self.views.source(name, made) if name not in inputs else None
+
         layers = []
         for n, node in enumerate(self.nodes):
             name, added = node.node.input, self.fused.get(n)
             layer = ChainedLayer(
                 node.layer,
                 node.data,
-                made[name] if name in made else node.source(inputs[name]),
+                node.source(inputs[name]) if name in inputs else read(name),
                 stored=self.gives[n] in wanted,
             )
+            if isinstance(node.node, ProductNode):
+                other, product = node.node.inputs[1], node.node
+                source = product.operand(inputs[other]) if other in inputs else read(other)
+                operand = Operand(source, product.along, product.operand_zero)
+                layer = replace(layer, operand=operand)
             if added:
-                residual = made.get(added.residual)
-                if residual is None:
+                residual = read(added.residual)
+                if added.residual in inputs:
                     residual = node.as_output(inputs[added.residual])
                 layer = replace(layer, residual=residual, addition=added.addition)
             layers.append(layer)
@@ -87,7 +101,7 @@ class LoweredNetwork:
         """The network's own MACs of a layer, however it runs: a pool has none."""
         name = self.nodes[number].node.name
         node = next(node for node in self.graph.nodes if node.name == name)
-        return node.layer.macs if isinstance(node, Node) else 0
+        return node.layer.macs if isinstance(node, Node | ProductNode) else 0
 
     def result(self, number: int, output: np.ndarray) -> np.ndarray:
         """The output of a layer, as the graph stores the activation that it gives."""
@@ -109,12 +123,15 @@ def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
     """
     inputs = {port.tensor for port in graph.inputs}
     shapes = {name: graph.tensors[name].shape[1:] for name in inputs}
-    nodes, additions, problems = [], [], []
+    nodes, additions, problems, views = [], [], [], Views(inputs)
     for node in graph.nodes:
         try:
             if isinstance(node, AdditionNode):
                 additions.append(node)
                 shapes[node.output] = _added_shape(node, shapes)
+                continue
+            if isinstance(node, JoinNode | PartNode):
+                views.add(node, shapes)
                 continue
             nodes.append(_lowered(graph, node, machine, shapes, node.input in inputs))
             shapes[node.output] = nodes[-1].image_shape
@@ -122,15 +139,17 @@ def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
             problems.append(str(error))
             shapes[node.output] = graph.tensors[node.output].shape[1:]
     given = [port.tensor for port in graph.outputs]
-    read = {*(node.node.input for node in nodes), *given}
+    wanted = {*(name for node in nodes for name in node.node.inputs), *given}
+    read = {own for name in wanted for own in views.layers(name)}
     if not problems:
         made = [node.node.output for node in nodes]
         fused, problems = fuse_additions(made, additions, inputs=inputs, read=read)
-        problems += [f"output {name}: no layer gives it" for name in given if name in inputs]
+        apart = {*inputs, *(name for name in given if name in views)}
+        problems += [f"output {name}: no layer gives it" for name in given if name in apart]
     if problems:
         listed = "".join(f"\n  {problem}" for problem in problems)
         raise ModelError(f"{graph.name}: {machine.design.name} cannot run it because of{listed}")
-    return LoweredNetwork(graph, tuple(nodes), fused)
+    return LoweredNetwork(graph, tuple(nodes), fused, views)
 
 
 def _lowered(
@@ -143,6 +162,10 @@ def _lowered(
         small = node.kernel[0] * node.kernel[1] <= MOST_TAPS
         if not (machine.vectors and (small or any(node.pad))):
             node = _as_layer(node, batch)
+    if isinstance(node, ProductNode):
+        for name, wanted in zip(node.inputs, (node.input_shape, node.operand_shape)):
+            _check_image(node.name, wanted[1:], shapes[name])
+        return product_node(node, machine)
     if not isinstance(node, Node):
         if not machine.vectors:
             raise ModelError(
@@ -151,7 +174,7 @@ def _lowered(
             )
         if isinstance(node, PoolNode) and not of_network:
             _check_image(node.name, node.image, shape)
-        return vector_node(node, batch, shape)
+        return vector_node(node, batch, shape, machine.block)
     if node.layer.operation != "matmul" and not of_network:
         _check_image(node.name, node.input_shape[1:], shape)
     return _cheapest(node, machine, shape[:2] if len(shape) == 3 else (1, 1))

@@ -1,7 +1,8 @@
 """Reads an ONNX file of quantized layers into a graph.
 
-Supported are int8 QLinearConv and QLinearMatMul, and Flatten, Reshape and Transpose where they only
-say in which order values are read. Everything else is refused, all of it in one message.
+Supported are integer operators (QLinearConv, ConvInteger, ...), operators of real numbers between
+DequantizeLinear and QuantizeLinear, of int8 and uint8, and what only says in which order values
+are read: see OPERATORS of :mod:`rtl_gen.nn.onnx_nodes`. Everything else is refused, in one message.
 """
 
 from pathlib import Path
@@ -13,8 +14,10 @@ from onnx import TensorProto
 from rtl_gen.golden.quantize import Rounding
 from rtl_gen.nn.graph import Graph, ModelError, Port, Refusal, check_options
 from rtl_gen.nn.layout import inverse
-from rtl_gen.nn.onnx_nodes import OPERATORS, NodeReader, node_title
-from rtl_gen.nn.onnx_operands import array_of
+from rtl_gen.nn.onnx_nodes import OPERATORS, node_title, read_node
+from rtl_gen.nn.onnx_operands import Meaning, array_of
+from rtl_gen.nn.onnx_reader import NodeReader
+from rtl_gen.nn.onnx_values import FloatInput, Pending, Real, Sums
 
 __all__ = ["read_onnx"]
 
@@ -51,7 +54,7 @@ def read_onnx(path: str | Path, *, batch: int = 1, rounding: Rounding = "double"
         problems += _add_input(reader, value)
     for node in model.graph.node:
         try:
-            reader.read(node)
+            read_node(reader, node)
         except Refusal as refusal:
             problems.append(f"{node_title(node)}: {refusal}")
     problems += _unmade_outputs(reader, model.graph)
@@ -59,7 +62,7 @@ def read_onnx(path: str | Path, *, batch: int = 1, rounding: Rounding = "double"
         listed = "".join(f"\n  {problem}" for problem in problems)
         raise ModelError(
             f"{path}: cannot run on the accelerator because of{listed}\n"
-            f"supported: {', '.join(OPERATORS)}, all int8"
+            f"supported: {', '.join(OPERATORS)}, of int8 and uint8"
         )
     _check(path, model)
     return _graph(reader, model.graph, [each.name for each in inputs])
@@ -116,11 +119,11 @@ def _add_input(reader: NodeReader, value: onnx.ValueInfoProto) -> list[str]:
     """Add an input of the file to the reader; return what is wrong with it."""
     kind = value.type.tensor_type
     dims = kind.shape.dim
-    reader.views[value.name] = None
-    if kind.elem_type != TensorProto.INT8:
+    reader.values[value.name] = None
+    if kind.elem_type not in (TensorProto.INT8, TensorProto.UINT8, TensorProto.FLOAT):
         names = {number: name.lower() for name, number in TensorProto.DataType.items()}
         name = names.get(kind.elem_type, kind.elem_type)
-        return [f"input {value.name}: must be int8, not {name}"]
+        return [f"input {value.name}: must be int8, uint8 or float, not {name}"]
     if len(dims) < 2 or not all(dim.dim_value > 0 for dim in dims[1:]):
         return [f"input {value.name}: all its dimensions but the first must be fixed"]
     if dims[0].HasField("dim_value") and dims[0].dim_value != reader.batch:
@@ -128,34 +131,65 @@ def _add_input(reader: NodeReader, value: onnx.ValueInfoProto) -> list[str]:
             f"input {value.name}: its first dimension, the images, must be {reader.batch} "
             f"as for the other inputs, not {dims[0].dim_value}"
         ]
-    reader.add_input(value.name, tuple(dim.dim_value for dim in dims[1:]))
+    shape = tuple(dim.dim_value for dim in dims[1:])
+    if kind.elem_type == TensorProto.FLOAT:
+        reader.values[value.name] = FloatInput(shape)
+    else:
+        reader.add_input(value.name, shape, unsigned=kind.elem_type == TensorProto.UINT8)
     return []
 
 
 def _unmade_outputs(reader: NodeReader, graph: onnx.GraphProto) -> list[str]:
-    return [
-        f"output {value.name}: no input or node makes it"
-        for value in graph.output
-        if value.name not in reader.views
-    ]
+    """What is wrong with the file's outputs."""
+    problems = []
+    for value in graph.output:
+        made = reader.values.get(value.name)
+        if value.name not in reader.values:
+            problems.append(f"output {value.name}: no input or node makes it")
+        elif isinstance(made, Pending | FloatInput):
+            problems.append(f"output {value.name}: is real numbers that are not quantized")
+    return problems
 
 
 def _graph(reader: NodeReader, graph: onnx.GraphProto, input_names: list[str]) -> Graph:
-    inputs, outputs = [], []
-    for name in input_names:
-        if reader.orders[name] is None:  # read by no node
-            index = reader.views[name].index
-            reader.store(name, index, scale=1.0, zero=0)
-        shape = reader.views[name].index.shape
-        inputs.append(Port(name=name, tensor=name, index=reader.orders[name], shape=shape))
-    for value in graph.output:
-        view = reader.views[value.name]
-        stored_at = inverse(reader.orders[view.tensor])
-        outputs.append(Port(name=value.name, tensor=view.tensor, index=stored_at[view.index]))
     return Graph(
         name=graph.name,
         nodes=tuple(reader.nodes),
         tensors=reader.tensors,
-        inputs=tuple(inputs),
-        outputs=tuple(outputs),
+        inputs=tuple(_input(reader, name) for name in input_names),
+        outputs=tuple(_output(reader, value.name) for value in graph.output),
+    )
+
+
+def _input(reader: NodeReader, name: str) -> Port:
+    """How the file's array becomes the activation that is stored."""
+    tensor, meaning = reader.float_inputs.get(name, (name, None))
+    if tensor not in reader.orders:
+        raise ModelError(f"input {name}: no node quantizes it")
+    if reader.orders[tensor] is None:  # read by no node
+        index = reader.preferred(reader.values[tensor])
+        reader.store(tensor, index, meaning or Meaning(1.0, 0, reader.unsigned[tensor]))
+    return Port(
+        name=name,
+        tensor=tensor,
+        index=reader.orders[tensor],
+        shape=reader.shapes[tensor],
+        unsigned=meaning is None and reader.unsigned[tensor],
+        scale=meaning.scale if meaning else None,
+        zero=meaning.zero if meaning else 0,
+    )
+
+
+def _output(reader: NodeReader, name: str) -> Port:
+    """How a stored activation becomes what the file gives."""
+    value = reader.values[name]
+    view = value.view if isinstance(value, Real | Sums) else value
+    meaning = value.meaning if isinstance(value, Real) else None
+    return Port(
+        name=name,
+        tensor=view.tensor,
+        index=inverse(reader.orders[view.tensor])[view.index],
+        unsigned=meaning is None and reader.unsigned[view.tensor],
+        scale=meaning.scale if meaning else None,
+        zero=meaning.zero if meaning else 0,
     )

@@ -16,6 +16,7 @@ from rtl_gen.golden.window import same_padding
 from rtl_gen.mapping.addition import Addition
 from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node, Refusal, check_options
 from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode, TableNode
+from rtl_gen.nn.products import JoinNode
 from rtl_gen.nn.tflite_file import Operator, StoredTensor, read_file
 from rtl_gen.nn.tflite_tensors import Seen, TensorReader
 from rtl_gen.nn.tflite_unary import unary_table
@@ -193,6 +194,26 @@ class _Reader(TensorReader):
         node = AdditionNode(name=name, addition=addition, inputs=inputs, output=y.stored)
         self._add(node, first.shape, y)
 
+    def _read_concatenation(self, name: str, operator: Operator) -> None:
+        operands = [self.activation(number) for number in operator.inputs]
+        tensors = [self.quantized(number) for number in (*operator.inputs, operator.outputs[0])]
+        y = self.make(operator.outputs[0])
+        if None in operands:
+            return
+        axis, rank = operator.options.get("Axis", 0), len(operands[0].shape)
+        if axis not in (-1, rank - 1):
+            raise Refusal(f"joins along axis {axis}; only channels, the last of {rank}, are joined")
+        if len({(float(x.scales[0]), int(x.zeros[0])) for x in tensors}) > 1:
+            raise Refusal("its inputs and its output must have one scale and zero point")
+        if self._clamp(operator) != (-128, 127):
+            raise Refusal("must have no fused activation function")
+        if any(x.shape[:-1] != operands[0].shape[:-1] for x in operands):
+            shapes = " and ".join(str(x.shape) for x in operands)
+            raise Refusal(f"joins shapes {shapes}, which must differ in channels only")
+        node = JoinNode(name=name, inputs=tuple(x.stored for x in operands), output=y.stored)
+        channels = sum(x.shape[-1] for x in operands)
+        self._add(node, (*operands[0].shape[:-1], channels), y)
+
     def _read_pool(self, name: str, operator: Operator) -> None:
         self._same_scale(operator)
         x, y = self.activation(operator.inputs[0]), self.make(operator.outputs[0])
@@ -357,6 +378,7 @@ def _padding(
 OPERATORS = {
     "ADD": _Reader._read_add,
     "AVERAGE_POOL_2D": _Reader._read_pool,
+    "CONCATENATION": _Reader._read_concatenation,
     "CONV_2D": _Reader._read_convolution,
     "DEPTHWISE_CONV_2D": _Reader._read_convolution,
     "FULLY_CONNECTED": _Reader._read_fully_connected,
@@ -373,6 +395,7 @@ OPERATORS = {
 
 INPUTS = {
     "ADD": (2, 2),
+    "CONCATENATION": (1, 1 << 16),
     "CONV_2D": (2, 3),
     "DEPTHWISE_CONV_2D": (2, 3),
     "FULLY_CONNECTED": (2, 3),

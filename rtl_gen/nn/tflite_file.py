@@ -34,6 +34,7 @@ POOL = (*WINDOW, "FilterHeight", "FilterWidth", "FusedActivationFunction")
 OPTIONS = {
     "ADD": (tflite.AddOptions, ("FusedActivationFunction",)),
     "AVERAGE_POOL_2D": (tflite.Pool2DOptions, POOL),
+    "CONCATENATION": (tflite.ConcatenationOptions, ("Axis", "FusedActivationFunction")),
     "CONV_2D": (tflite.Conv2DOptions, (*WINDOW, *DILATION, "FusedActivationFunction")),
     "DEPTHWISE_CONV_2D": (
         tflite.DepthwiseConv2DOptions,

@@ -11,10 +11,12 @@ import numpy as np
 
 from rtl_gen.mapping.program import LayerData
 from rtl_gen.nn.graph import ModelError, Node
+from rtl_gen.nn.products import ProductNode
+from rtl_gen.reuse.machine import Machine
 from rtl_gen.spec.layer import Layer
 from rtl_gen.spec.operation import Operation
 
-__all__ = ["OperationNode", "diagonal", "runs_as", "to_operation"]
+__all__ = ["OperationNode", "diagonal", "product_node", "runs_as", "to_operation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,20 +50,22 @@ class OperationNode:
         if len(self.input_shape) != 5 or self.node.layer.operation == "matmul":
             return x.reshape(self.input_shape)
         n, g, h, w, c = self.input_shape
+        if self.node.per_image:  # they are the groups
+            return x.reshape(self.input_shape)
         return x.reshape(n, h, w, g, c).transpose(0, 3, 1, 2, 4)
 
     def as_output(self, y: np.ndarray) -> np.ndarray:
         """An activation of the shape of the node's output, as the operation's output."""
-        y = np.asarray(y, dtype=np.int8)
-        if len(self.output_shape) != 5:
+        y = np.asarray(y)
+        if len(self.output_shape) != 5 or self.node.per_image:
             return y.reshape(self.output_shape)
         n, g, p, q, k = self.output_shape
         return y.reshape(n, p, q, g, k).transpose(0, 3, 1, 2, 4)
 
     def result(self, y: np.ndarray) -> np.ndarray:
         """The operation's output, as the node's: (n, p, q, k) or (m, n)."""
-        y = np.asarray(y, dtype=np.int8).reshape(self.output_shape)
-        if len(self.output_shape) == 5:
+        y = np.asarray(y).reshape(self.output_shape)
+        if len(self.output_shape) == 5 and not self.node.per_image:
             y = y.transpose(0, 2, 3, 1, 4)
         return y.reshape(self.node.output_shape)
 
@@ -124,6 +128,27 @@ def to_operation(
     return make(node, layer)
 
 
+def product_node(node: ProductNode, machine: Machine) -> OperationNode:
+    """A product of two activations as a layer of a design.
+
+    Raises
+    ------
+    ModelError
+        If the design has no convolution, as which it runs.
+    """
+    if "conv2d" not in [operation.name for operation in machine.design.operations]:
+        raise ModelError(f"{node.name}: a product of two activations needs a design of conv2d")
+    channels, sizes = node.output_shape[-1], node.layer.sizes
+    data = LayerData(
+        None,
+        np.full(channels, node.bias, np.int32),
+        np.full(channels, node.multiplier, np.int32),
+        np.full(channels, node.shift, np.int32),
+    )
+    n, g, k, c, q = (sizes[d] for d in "ngkcq")
+    return OperationNode(node, node.layer, data, (n, g, 1, q, c), (n, g, 1, q, k))
+
+
 def diagonal(node: Node, block: int) -> Node:
     """A depthwise convolution as one with a block of channels a group and diagonal weights.
 
@@ -146,7 +171,7 @@ def diagonal(node: Node, block: int) -> Node:
     width = min(block, channels)
     if channels % width:
         raise ModelError(f"{layer.name}: {channels} channels are no multiple of {width}")
-    weight = np.zeros((channels, r, s, width), np.int8)
+    weight = np.zeros((channels, r, s, width), node.weight.dtype)
     own = np.arange(channels)
     weight[own, :, :, own % width] = node.weight[..., 0]
     sizes = layer.sizes | {"g": channels // width, "k": width, "c": width}
@@ -157,6 +182,19 @@ def _data(node: Node, weights: np.ndarray) -> LayerData:
     return LayerData(weights, node.bias, node.multiplier, node.shift)
 
 
+ROWS = "r"
+"""The dimension of a convolution's filter along which parts of weights lie side by side."""
+
+
+def _parts(weight: np.ndarray) -> list[np.ndarray]:
+    """A weight of up to nine bits as the fewest int8 arrays whose sum it is."""
+    parts, rest = [], weight.astype(np.int64)
+    while not parts or rest.any():
+        parts.append(np.clip(rest, -128, 127))
+        rest = rest - parts[-1]
+    return [part.astype(np.int8) for part in parts]
+
+
 def _convolution(node: Node, layer: Layer) -> OperationNode:
     s, extents = layer.sizes, layer.extents
     if node.layer.operation == "matmul":
@@ -164,6 +202,13 @@ def _convolution(node: Node, layer: Layer) -> OperationNode:
     else:
         weights = node.weight.reshape(s["g"], s["k"], s["r"], s["s"], s["c"])
         weights = weights.transpose(0, 2, 3, 4, 1)
+    parts = _parts(weights)
+    if len(parts) > 1:
+        rows = s[ROWS] * len(parts)
+        weights = np.stack(parts, axis=2).reshape(s["g"], rows, s["s"], s["c"], s["k"])
+        layer = replace(layer, sizes=s | {ROWS: rows}, parts={ROWS: len(parts)})
+    else:
+        (weights,) = parts
     return OperationNode(
         node,
         layer,
@@ -173,7 +218,18 @@ def _convolution(node: Node, layer: Layer) -> OperationNode:
     )
 
 
+def _narrow(node: Node, operation: str) -> Node:
+    """The node, if its weights have 8 bits."""
+    if len(_parts(node.weight)) > 1:
+        raise ModelError(
+            f"{node.name}: its weights less their zero points have 9 bits, which {operation} does "
+            f"not compute; conv2d does"
+        )
+    return replace(node, weight=node.weight.astype(np.int8))
+
+
 def _depthwise(node: Node, layer: Layer) -> OperationNode:
+    node = _narrow(node, layer.operation)
     s, extents = layer.sizes, layer.extents
     return OperationNode(
         node,
@@ -185,6 +241,7 @@ def _depthwise(node: Node, layer: Layer) -> OperationNode:
 
 
 def _matmul(node: Node) -> OperationNode:
+    node = _narrow(node, "matmul")
     s = node.layer.sizes
     return OperationNode(
         node, node.layer, _data(node, node.weight), (s["m"], s["k"]), (s["m"], s["n"])

@@ -26,22 +26,38 @@ IDENTITY = (1 << 30, 1)
 
 @dataclass(frozen=True, eq=False)
 class VectorNode(OperationNode):
-    """A node that the vector unit runs; images lie as n h w c."""
+    """A node that the vector unit runs; images lie as n h w c.
+
+    Parameters
+    ----------
+    heads
+        Groups of channels with rows of their own, which lie as so many images.
+    """
 
     node: GraphNode
+    heads: int = 1
 
     def source(self, x: np.ndarray) -> np.ndarray:
-        return np.asarray(x, dtype=np.int8).reshape(self.input_shape)
+        n, h, w, c = self.input_shape
+        split = np.asarray(x, dtype=np.int8).reshape(n // self.heads, h, w, self.heads, c)
+        return split.transpose(0, 3, 1, 2, 4).reshape(self.input_shape)
+
+    def as_output(self, y: np.ndarray) -> np.ndarray:
+        n, h, w, c = self.output_shape
+        split = np.asarray(y, dtype=np.int8).reshape(n // self.heads, h, w, self.heads, c)
+        return split.transpose(0, 3, 1, 2, 4).reshape(self.output_shape)
 
     def result(self, y: np.ndarray) -> np.ndarray:
-        return np.asarray(y, dtype=np.int8).reshape(self.output_shape)
+        n, h, w, c = self.output_shape
+        split = np.asarray(y, dtype=np.int8).reshape(n // self.heads, self.heads, h, w, c)
+        return split.transpose(0, 2, 3, 1, 4).reshape(-1, *self.image_shape)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        return self.output_shape[1:]
+        return (*self.output_shape[1:3], self.heads * self.output_shape[3])
 
 
-def vector_node(node: GraphNode, batch: int, shape: tuple[int, ...]) -> VectorNode:
+def vector_node(node: GraphNode, batch: int, shape: tuple[int, ...], block: int) -> VectorNode:
     """A node as a layer of the vector unit.
 
     Parameters
@@ -50,6 +66,8 @@ def vector_node(node: GraphNode, batch: int, shape: tuple[int, ...]) -> VectorNo
         Images.
     shape
         Of an image of its input as it lies in memory: channels last, at most (h, w, c).
+    block
+        Channels of a memory word.
 
     Raises
     ------
@@ -64,7 +82,12 @@ def vector_node(node: GraphNode, batch: int, shape: tuple[int, ...]) -> VectorNo
     if isinstance(node, TableNode):
         quantization, layer = Quantization(), _windows(node, "table", batch, image)
         return _made(node, layer, value_table(node.table), quantization)
-    if node.shape[-1] != image[-1]:
+    # Groups of whole blocks lie one behind the other, as images do.
+    heads, rest = divmod(image[-1], node.shape[-1])
+    split = isinstance(node, SoftmaxNode) and not rest and not node.shape[-1] % block
+    if split:
+        image = (*image[:-1], node.shape[-1])
+    elif node.shape[-1] != image[-1]:
         raise ModelError(
             f"{node.name}: rows of {node.shape[-1]} elements lie in memory as channels of {image}; "
             f"such a reshape would have to move data"
@@ -73,8 +96,10 @@ def vector_node(node: GraphNode, batch: int, shape: tuple[int, ...]) -> VectorNo
         table = exponential_table(
             multiplier=node.multiplier, left_shift=node.left_shift, diff_min=node.diff_min
         )
-        layer = _windows(node, "softmax", batch, image, kernel=(PASSES["softmax"], 1))
-        return _made(node, layer, table, Quantization(output_zero=-128))
+        heads = heads if split else 1
+        layer = _windows(node, "softmax", heads * batch, image, kernel=(PASSES["softmax"], 1))
+        made = _made(node, layer, table, Quantization(output_zero=-128))
+        return replace(made, heads=heads)
     return _layer_norm(node, batch, image)
 
 

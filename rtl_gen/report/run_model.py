@@ -103,10 +103,10 @@ def _given(graph: Graph, arrays: dict[str, np.ndarray], path: Path) -> dict[str,
             names = ", ".join(arrays) or "none"
             raise ModelError(f"{path}: the array {port.name} is missing; it has {names}")
         shape = (graph.tensors[port.tensor].shape[0], *port.index.shape)
-        if array.dtype != np.int8 or len(array) != shape[0]:
+        if array.dtype != port.dtype or len(array) != shape[0]:
             raise ModelError(
-                f"{path}: {port.name} must be int8 of {shape[0]} images, not {array.dtype} of "
-                f"{len(array)}"
+                f"{path}: {port.name} must be {port.dtype} of {shape[0]} images, not "
+                f"{array.dtype} of {len(array)}"
             )
         converted = port.convert(array)
         found[port.tensor] = converted.reshape(graph.tensors[port.tensor].shape)

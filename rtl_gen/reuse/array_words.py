@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+from ..isa.descriptors import RAW_BYTES
 from ..spec.dataflow import AXES
 from ..spec.design import Design
 from ..spec.operation import SpecError, Tensor
@@ -316,6 +317,19 @@ class ArrayWords:
     def post_phases(self) -> int:
         """Cycles in which the sums of a step are requantized."""
         return -(-len(self.output_lanes) // self.post_lanes)
+
+    @property
+    def raw_aligned(self) -> bool:
+        """Whether the first sum of a step begins a word, where sums leave as they are."""
+        blocked = self.blocked_dimension(self.operation.output)
+        return not self.channel_moves or not self.spatial_size(blocked) % (self.block // RAW_BYTES)
+
+    @property
+    def raw_words(self) -> int:
+        """Words that the sums of a step take, or take parts of, where they leave as they are."""
+        each = self.block // RAW_BYTES
+        channels = max(lane.byte for lane in self.output_lanes) + 1
+        return -(-(channels + (0 if self.raw_aligned else each - 1)) // each)
 
     def words_per_step(self, operand) -> Fraction:
         """Words of an operand that change in a step; 0 of a held one, which loads behind steps."""

@@ -231,6 +231,14 @@ class FusedMachine(Machine):
         return any(machine.channel_moves for machine in self.modes)
 
     @property
+    def raw_aligned(self) -> bool:
+        return all(machine.raw_aligned for machine in self.modes)
+
+    @property
+    def raw_words(self) -> int:
+        return max(machine.raw_words for machine in self.modes)
+
+    @property
     def accumulators(self) -> int:
         return max(machine.accumulators for machine in self.modes)
 

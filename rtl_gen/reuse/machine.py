@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..isa.descriptors import Widths, records
+from ..isa.descriptors import RAW_BYTES, Widths, records
 from ..isa.fields import Record
 from ..isa.registers import KEPT_BITS
 from ..spec.layer import Layer
@@ -92,6 +92,14 @@ class Machine(ArrayWords):
                 key="buffers.image",
             )
         _ = (self.input_lanes, self.output_lanes)
+        if self.design.post_raw and (self.gathers or self.block < RAW_BYTES):
+            raise SpecError(
+                f"results leave as sums where those of a step lie in one word of {RAW_BYTES} bytes "
+                f"or more; here a step gives a byte to each of {self.output_words} words"
+                if self.gathers
+                else f"a word of {self.block} bytes does not hold a sum of {RAW_BYTES}",
+                key="post.raw",
+            )
         if self.design.full_rate:
             check_rate(self)
         for name, tile in self.smallest_tiles.items():
@@ -251,6 +259,7 @@ class Machine(ArrayWords):
             sums_pieces=self.sums_pieces,
             tick_steps=bool(self.moving and self.moving.within),
             output_checks=len(self.operation.scattered),
+            raw=self.design.post_raw,
             input_idiom=self.idiom("input"),
             weight_idiom=self.idiom("weights"),
             vector=self.design.vector_lanes > 0,

@@ -95,6 +95,10 @@ class TaggedMachine(Machine):
             )
         if self.design.post_add:
             raise SpecError("residuals are not added behind tagged buses", key="post.add")
+        if self.design.post_raw:
+            raise SpecError(
+                "results leave as int8 where inputs come on tagged buses", key="post.raw"
+            )
         if self.design.multiplier_registers:
             raise SpecError(
                 "PEs with scratchpads have one register behind the multiplier",

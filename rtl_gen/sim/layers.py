@@ -114,8 +114,8 @@ def operand_arrays(
 def golden_output(
     operation: Operation, layer: Layer, source: np.ndarray, data: LayerData
 ) -> np.ndarray:
-    """The int8 output that is right, of the shape of the operation's output."""
-    arrays = operand_arrays(operation, source, data)
+    """The int8 output that is right, of the shape of the operation's output; int32 if it is raw."""
+    sizes, arrays = _merge_parts(operation, layer, operand_arrays(operation, source, data))
     zeros = [
         layer.quantization.input_zero if tensor.name == operation.activation.name else 0
         for tensor in operation.operands
@@ -126,7 +126,7 @@ def golden_output(
     ]
     output = [index_form(rank, layer) for rank in operation.output.ranks]
     shape = tensor_shape(operation.output, layer)
-    sums = affine_einsum(layer.sizes, output, operands, shape, zeros=zeros)
+    sums = affine_einsum(sizes, output, operands, shape, zeros=zeros)
     leads = [rank.lead for rank in operation.output.ranks]
     spread = [n if lead in operation.channels else 1 for lead, n in zip(leads, shape)]
     parts = [
@@ -135,6 +135,8 @@ def golden_output(
     ]
     bias, multiplier, shift = (np.broadcast_to(part, shape) for part in parts)
     quantization = layer.quantization
+    if quantization.raw:
+        return (sums + bias).astype(np.int32)
     return output_int8(
         sums + bias,
         multiplier,
@@ -144,6 +146,21 @@ def golden_output(
         act_max=quantization.act_max,
         rounding=quantization.rounding,
     )
+
+
+def _merge_parts(operation: Operation, layer: Layer, arrays: dict) -> tuple[dict, dict]:
+    """Sizes and operands of a layer whose weights come in parts, with the sums of these instead."""
+    sizes, arrays = dict(layer.sizes), dict(arrays)
+    for dimension, count in layer.parts.items():
+        for tensor in operation.offline:
+            leads = [rank.lead for rank in tensor.ranks]
+            if dimension in leads:
+                axis, whole = leads.index(dimension), arrays[tensor.name]
+                split = np.split(whole.astype(np.int64), whole.shape[axis] // count, axis)
+                sums = [part.sum(axis=axis, keepdims=True) for part in split]
+                arrays[tensor.name] = np.concatenate(sums, axis)
+        sizes[dimension] //= count
+    return sizes, arrays
 
 
 def index_form(rank: Rank, layer: Layer) -> IndexForm:

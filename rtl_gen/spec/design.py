@@ -194,6 +194,9 @@ class Design:
     post_add
         Whether a residual, scaled, can be added to the outputs: three multipliers a channel of a
         block.
+    post_raw
+        Whether results can leave as the int32 sums that they are: an adder and a register of 32
+        bits for each sum of a step.
     vector_lanes
         Elements that the vector unit beside the array (pools, tables, softmax, layer normalization)
         looks up a cycle; 0: there is none.
@@ -221,6 +224,7 @@ class Design:
     bus_bits: int = 128
     post_lanes: int = 16
     post_add: bool = False
+    post_raw: bool = False
     multiplier_registers: int = 0
     levels: int = 12
     queue_words: int = 256
@@ -338,8 +342,5 @@ class Design:
             for name in ("reach", "paces", "tagged"):
                 if not dataflow[name]:
                     del dataflow[name]
-        return {
-            name: fact
-            for name, fact in facts.items()
-            if name not in ("others", "scratchpads", "vector_lanes") or fact
-        }
+        lacked = ("others", "scratchpads", "post_raw", "vector_lanes")
+        return {name: fact for name, fact in facts.items() if name not in lacked or fact}

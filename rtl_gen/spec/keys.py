@@ -203,6 +203,11 @@ HARDWARE = {
                     "whether a residual can be added to the outputs",
                     default=Design.post_add,
                 ),
+                "raw": Key(
+                    Flag(),
+                    "whether results can leave as the int32 sums that they are",
+                    default=Design.post_raw,
+                ),
             },
         ),
         "requantization, clamp, residual addition",

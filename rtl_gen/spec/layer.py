@@ -22,6 +22,8 @@ class Quantization:
         Clamp of the output, after its zero point was added: -128 <= act_min <= act_max <= 127.
     rounding
         ``double`` (gemmlowp, TFLite's reference kernels) or ``single`` (one rounding shift).
+    raw
+        The result is the int32 sum, bias included: nothing is rescaled or clamped.
     """
 
     input_zero: int = 0
@@ -29,6 +31,7 @@ class Quantization:
     act_min: int = -128
     act_max: int = 127
     rounding: Rounding = "double"
+    raw: bool = False
 
     def __post_init__(self):
         for name in ("input_zero", "output_zero", "act_min", "act_max"):
@@ -65,6 +68,10 @@ class Layer:
         Zero points, clamp and rounding.
     repeats
         Dimensions along which the weights do not change: they are laid out and loaded once.
+    parts
+        Dimensions of which several values in a row meet the same inputs, and how many: with
+        ``{"r": 2}`` rows 2 r and 2 r + 1 of the filter both lie over row r of the window. So a
+        weight of more than 8 bits is the sum of such parts.
     constant
         Of a layer normalization: what is added to N^2 times a row's variance.
     """
@@ -76,13 +83,24 @@ class Layer:
     extents: dict[str, int] = field(default_factory=dict)
     quantization: Quantization = field(default_factory=Quantization)
     repeats: tuple[str, ...] = ()
+    parts: dict[str, int] = field(default_factory=dict)
     constant: int = 0
 
     def __post_init__(self):
+        for name, count in self.parts.items():
+            if count < 1 or self.sizes.get(name, 1) % count:
+                raise ValueError(
+                    f"{self.name}: parts of {name} must divide its size {self.sizes.get(name)}, "
+                    f"not {count!r}"
+                )
         for kind in ("sizes", "extents"):
             for name, value in getattr(self, kind).items():
                 if not isinstance(value, int) or value < 1:
                     raise ValueError(f"{self.name}: {name} must be at least 1, not {value!r}")
+
+    def position(self, dimension: str, value: int) -> int:
+        """Where a value of a dimension lies in the tensors whose ranks it moves along."""
+        return value // self.parts.get(dimension, 1)
 
     @property
     def macs(self) -> int:

@@ -258,6 +258,7 @@ def build_design(written: Written) -> Design:
         post_lanes=settings.get("post", {}).get("lanes", lanes),
         scratchpads=_build_scratchpads(settings.get("scratchpads")),
         post_add=settings.get("post", {}).get("add", Design.post_add),
+        post_raw=settings.get("post", {}).get("raw", Design.post_raw),
         vector_lanes=settings.get("vector", {}).get("lanes", Design.vector_lanes),
         **array,
         **{name: settings[name] for name in plain if name in settings},

@@ -17,18 +17,18 @@ ATTENTION = Path(__file__).resolve().parents[2] / "examples" / "transformer" / "
 
 
 def attention_machine(
-    side: int = 8, block: int = 8, *, buffers: int = 4 * KIB, **others
+    rows: int = 8, columns: int = 8, block: int = 8, *, buffers: int = 4 * KIB, **others
 ) -> Machine:
     """The design that ships for attention on a smaller array."""
-    design = load_design(ATTENTION)
+    design = replace(load_design(ATTENTION), vector_lanes=0)
     sizes = Buffers(
         input=buffers, weights=buffers, output=buffers, parameters=1 * KIB, accumulators=128
     )
     return machine_of(
         replace(
             design,
-            rows=side,
-            columns=side,
+            rows=rows,
+            columns=columns,
             block=block,
             bus_bits=8 * min(block, 16),
             post_lanes=block,

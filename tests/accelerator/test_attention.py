@@ -123,6 +123,7 @@ def products(seeds: range):
     return [[layer] for layer, _ in found], [[right] for _, right in found]
 
 
+@pytest.mark.long
 def test_products_and_heads(tell):
     """Either way the operand may lie, with all kinds of zero points; heads in one program."""
     machine = attention_machine(post_add=True)

@@ -53,6 +53,7 @@ WIDTHS = {
     "image_words": 512,
     "modes": 3,
     "vector": True,
+    "raw": True,
 }
 DESIGN = {
     "rows": 12,

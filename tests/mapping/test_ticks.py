@@ -11,6 +11,7 @@ from random_layers import Limits, draw_case
 
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.encode import encode_layer
+from rtl_gen.mapping.input_engines import InputEngines
 from rtl_gen.mapping.mapping import Mapping, MappingError
 from rtl_gen.mapping.ticks import ticks_of
 from rtl_gen.nn.to_program import runs_as
@@ -47,7 +48,13 @@ def check_words(mapping: Mapping) -> int:
     machine, layer, ticks = mapping.machine, mapping.layer, ticks_of(mapping)
     moving, tensor = machine.moving, machine.operation.activation
     values = machine.records["feed_input"].unpack(encode_layer(mapping)["feed_input"][1:])
-    words = deque([*walk_feed(mapping, "input"), *[None] * values["flush"]])
+    items = list(walk_feed(mapping, "input"))
+    tile = InputEngines(mapping).tile_words
+    sizes = {f"y{n}": layer.extents[name] for n, name in enumerate(machine.checked_ranks)}
+    for item in items:  # what is read lies in the tile
+        if all(0 <= item[name] < size for name, size in sizes.items()):
+            assert 0 <= item["index"] < tile
+    words = deque([*items, *[None] * values["flush"]])
     places = deque([None] * moving.size, maxlen=moving.size)
     total = len(words)
     for n, counters in enumerate(walk_levels(mapping.levels)):
@@ -130,3 +137,17 @@ def test_a_dilation_that_does_not_divide_the_stride_is_refused():
         r"outside the PE; 2 does not divide 1$",
     ):
         encode_layer(Mapping(machine, layer_of("c=3,p=7,q=7,r=3,s=3,dilation=2", machine)))
+
+
+@pytest.mark.parametrize("stride, taps", [(2, 3), (2, 4), (2, 7), (3, 3), (3, 5), (3, 8)])
+def test_a_tile_is_what_its_phases_read(stride, taps):
+    """Where the last phase alone has a step less, or none has, no word beside the filter's."""
+    machine = Machine(replace(machine_of("shidiannao").design, rows=1))
+    width = stride * 7 + taps
+    layer = find_layer(f"conv2d:k=1,c=1,p=1,q=8,r=1,s={taps},stride=1x{stride}")
+    mapping = Mapping(machine, layer)
+    assert any(level.phase for level in mapping.levels) and layer.extents["w"] == width
+    read = [item["index"] for item in walk_feed(mapping, "input")]
+    assert max(read) + 1 == InputEngines(mapping).tile_words
+    assert width - stride < max(read) + 1 <= width
+    check_words(mapping)

@@ -149,7 +149,7 @@ def test_windows_of_an_image(stem):
 
 def test_reads_of_tagged_buses():
     """Requests, and words read of them, are those of the feeder's nest; weights those of theirs."""
-    design = tagged_machine(rows=5, columns=4, inputs=20, weights=60)
+    design = tagged_machine(rows=3, columns=5, inputs=13, weights=52)
     for case in draw_tagged(design, 20, LIMITS):
         mapping, found = case.mapping, traffic(case.mapping)
         items = list(walk_feed(mapping, "input"))

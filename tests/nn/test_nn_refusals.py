@@ -10,9 +10,10 @@ from onnx_models import ModelBuilder
 
 from rtl_gen.nn.graph import ModelError, Node
 from rtl_gen.nn.onnx import read_onnx
+from rtl_gen.nn.onnx_nodes import OPERATORS
 from rtl_gen.spec.layer import Layer, conv2d, matmul
 
-SUPPORTED = "supported: QLinearConv, QLinearMatMul, Flatten, Reshape, Transpose, Constant, all int8"
+SUPPORTED = f"supported: {', '.join(OPERATORS)}, of int8 and uint8"
 
 
 def refusal(path) -> list[str]:
@@ -28,38 +29,47 @@ def refusal(path) -> list[str]:
 def test_all_unsupported_nodes_are_named(tmp_path):
     model = ModelBuilder("N", 2, 8, 8)
     model.conv("first", (4, 2, 3, 3))
-    model.node("MaxPool", "pool", kernel_shape=[2, 2])
+    model.node("LRN", "normal", size=3)
     model.conv("asymmetric", (4, 4, 3, 3), weight_zero=3)
     model.node("Relu", "")
-    model.conv("unsigned", (4, 4, 1, 1), zero=np.uint8)
-    model.node("QLinearAdd", "add", (model.tensor,), domain="com.microsoft")
+    model.conv("small", (4, 4, 1, 1))
+    model.node("QLinearMul", "multiply", (model.tensor,), domain="com.microsoft")
     model.node("Invented", "made_up")
     model.node("Transpose", "swap", perm=[1, 0, 2, 3])
-    model.conv("one_dimension", (4, 4, 3))
+    model.conv("three_dimensions", (4, 4, 3, 3, 3))
     model.node("Flatten", "flat")
-    model.dense("last", 64, 10, zero=np.uint8)
+    model.dense("last", 64, 10)
+    model.constants[-4].CopyFrom(
+        onnx.numpy_helper.from_array(np.ones(9, np.float32), "last_w_scale")
+    )
     assert refusal(model.save(tmp_path)) == [
-        "  pool (MaxPool): the operator is not supported",
-        "  asymmetric (QLinearConv): the weight's zero point must be 0, not [3, 3, 3, 3]",
-        "  unnamed, makes _out (Relu): the operator is not supported",
-        "  unsigned (QLinearConv): the input's zero point must be int8, not uint8",
-        "  add (com.microsoft.QLinearAdd): the operator is not supported",
+        "  normal (LRN): the operator is not supported",
+        "  multiply (com.microsoft.QLinearMul): the operator is not supported",
         "  made_up (Invented): the operator is not supported",
         "  swap (Transpose): perm must keep the first dimension, the images, not [1, 0, 2, 3]",
-        "  one_dimension (QLinearConv): only 2-D convolutions are supported, "
-        "not a weight of (4, 4, 3)",
-        "  last (QLinearMatMul): the input's zero point must be int8, not uint8",
+        "  last (QLinearMatMul): the weight's scale must have 1 or 10 values, not 9",
+    ]
+
+
+def test_real_numbers_must_be_quantized(tmp_path):
+    model = ModelBuilder("N", 2, 8, 8)
+    model.conv("first", (4, 2, 3, 3))
+    model.node("Relu", "relu")
+    lines = refusal(model.save(tmp_path))
+    assert lines == [
+        "  relu (Relu): its input 'first_out' is not quantized; QuantizeLinear and "
+        "DequantizeLinear must come before"
     ]
 
 
 def test_nodes_behind_a_refused_one_are_not_blamed(tmp_path):
     model = ModelBuilder("N", 2, 8, 8)
-    model.node("MaxPool", "pool", kernel_shape=[2, 2])
+    model.node("LRN", "normal", size=3)
     model.conv("conv", (4, 2, 3, 3))
     model.node("Flatten", "flat")
     model.dense("dense", 100, 10)
     lines = refusal(model.save(tmp_path))
-    assert lines == ["  pool (MaxPool): the operator is not supported"]
+    assert lines == ["  normal (LRN): the operator is not supported"]
 
 
 def conv(shape=(4, 2, 3, 3), **attributes):
@@ -89,7 +99,7 @@ def flat_dense(k):
 
 def deep_dense():
     model = conv()
-    model.dense("dense", 6, 10)
+    model.dense("dense", 7, 10)
     return model
 
 
@@ -150,7 +160,7 @@ REFUSED = {
     ),
     "strides": (
         conv(strides=[0, 1]),
-        "conv (QLinearConv): strides (0, 1) and dilations (1, 1) must be two each, 1 or more",
+        "conv (QLinearConv): strides must be 2 numbers, 1 or more, not (0, 1)",
     ),
     "kernel_shape": (
         conv(kernel_shape=[5, 5]),
@@ -178,7 +188,7 @@ REFUSED = {
     ),
     "weight_type": (
         replaced("w", np.zeros((4, 2, 3, 3), np.uint8)),
-        "conv (QLinearConv): the weight must be int8, not uint8",
+        "conv (QLinearConv): the weight's zero point must be uint8 like it, not int8",
     ),
     "weight_empty": (
         replaced("w", np.zeros((4, 0, 3, 3), np.int8)),
@@ -200,6 +210,10 @@ REFUSED = {
         replaced("w_scale", np.array([1, 1, -2, 1], np.float32)),
         "conv (QLinearConv): x_scale * w_scale / y_scale must be 0 or more and below 2^30 in "
         "every channel, not -",
+    ),
+    "other_type": (
+        replaced("x_zero", np.uint8(5)),
+        "conv (QLinearConv): the input's zero point must be int8 like it, not uint8",
     ),
     "bias_type": (
         replaced("b", np.zeros(4, np.float32)),
@@ -236,7 +250,7 @@ REFUSED = {
     ),
     "matmul_rank": (
         deep_dense(),
-        "dense (QLinearMatMul): the first operand must be (1, 6), not (1, 4, 6, 6)",
+        "dense (QLinearMatMul): the first operand must be (1, ..., 7), not (1, 4, 6, 6)",
     ),
     "flatten": (
         layout("Flatten", axis=0),
@@ -265,8 +279,12 @@ REFUSED = {
         "c (Constant): the attribute value_float is not supported",
     ),
     "float_input": (
+        ModelBuilder("N", 8, dtype=TensorProto.DOUBLE),
+        "input x: must be int8, uint8 or float, not double",
+    ),
+    "real_output": (
         ModelBuilder("N", 8, dtype=TensorProto.FLOAT),
-        "input x: must be int8, not float",
+        "output x: is real numbers that are not quantized",
     ),
     "open_input": (
         ModelBuilder("N", 2, "H", 8),

@@ -2,16 +2,23 @@
 
 import math
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rtl_gen.golden.convolution import conv2d_int8
 from rtl_gen.golden.pooling import average_pool, max_pool
+from rtl_gen.mapping.chain import Joined
 from rtl_gen.nn.golden_run import run_graph
 from rtl_gen.nn.graph import ModelError, Node
+from rtl_gen.nn.lower import lower
 from rtl_gen.nn.tflite import read_tflite
+from rtl_gen.reuse.fused_machine import machine_of
+from rtl_gen.spec.parse import load_design
 from tests.nn.tflite_models import File, convolution
+
+DATAFLOWS = Path(__file__).resolve().parents[2] / "dataflows"
 
 
 def written(folder, file):
@@ -201,8 +208,9 @@ def test_all_operators_that_cannot_run_are_listed(tmp_path):
     assert text.splitlines()[1:] == [
         "  op00_ELU: the operator is not supported",
         "  op02_RESIZE_BILINEAR: the operator is not supported",
-        "supported: ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, GELU, "
-        "HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, RESHAPE, SOFTMAX, TANH, all int8",
+        "supported: ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, "
+        "FULLY_CONNECTED, GELU, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, RESHAPE, SOFTMAX, "
+        "TANH, all int8",
     ]
 
 
@@ -353,3 +361,35 @@ def test_addition_and_softmax_that_cannot_run(tmp_path):
     assert "op00_ADD: adds shapes (1, 6, 6, 3) and (1, 1, 1, 3), which must be equal" in text
     assert "op01_SOFTMAX: its output must have scale 1/256 and zero point -128" in text
     assert "op02_SOFTMAX: must have 1 inputs and 1 output, not 2 and 1" in text
+
+
+def joined(axis=3, scale=0.1, activation=0):
+    """Two layers of 16 and 5 channels, which a third reads side by side."""
+    file, x = small()
+    first = convolution(file, x, k=16, c=3, out=(1, 6, 6, 16))
+    second = convolution(file, x, k=5, c=3, out=(1, 6, 6, 5))
+    y = file.tensor((1, 6, 6, 21), scale=scale, zero=-3)
+    fields = {"Axis": axis, "FusedActivationFunction": activation}
+    file.operator("CONCATENATION", [first, second], [y], "ConcatenationOptions", **fields)
+    file.outputs = [convolution(file, y, k=4, c=21, out=(1, 6, 6, 4))]
+    return file
+
+
+def test_concatenation(tmp_path):
+    graph = read_tflite(written(tmp_path, joined()))
+    image = random_image((1, 6, 6, 3))
+    values = run_graph(graph, {"x": image})
+    first, second, joint, last = graph.nodes
+    parts = [values[node.output] for node in (first, second)]
+    np.testing.assert_array_equal(values[joint.output], np.concatenate(parts, axis=3))
+    layers = lower(graph, machine_of(load_design(DATAFLOWS / "adaptive.yaml"))).chain({"x": image})
+    assert [layer.source for layer in layers][2] == Joined((0, 1)) and last.input == joint.output
+
+
+def test_concatenation_that_cannot_run(tmp_path):
+    for changes, message in (
+        ({"axis": 1}, "op02_CONCATENATION: joins along axis 1; only channels, the last of 4, are"),
+        ({"scale": 0.25}, "its inputs and its output must have one scale and zero point"),
+        ({"activation": 1}, "op02_CONCATENATION: must have no fused activation function"),
+    ):
+        assert message in refusal(tmp_path, joined(**changes))

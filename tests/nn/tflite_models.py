@@ -20,6 +20,7 @@ UNION = {
     "DepthwiseConv2DOptions": tflite.BuiltinOptions.DepthwiseConv2DOptions,
     "FullyConnectedOptions": tflite.BuiltinOptions.FullyConnectedOptions,
     "AddOptions": tflite.BuiltinOptions.AddOptions,
+    "ConcatenationOptions": tflite.BuiltinOptions.ConcatenationOptions,
     "SoftmaxOptions": tflite.BuiltinOptions.SoftmaxOptions,
     "GeluOptions": tflite.BuiltinOptions.GeluOptions,
     "LeakyReluOptions": tflite.BuiltinOptions.LeakyReluOptions,

@@ -70,6 +70,10 @@ class IssueParams:
         are used up.
     drain_modes
         Of a design of several dataflows, in which of them sums are shifted out.
+    raw_cycles, settle_cycles
+        Where results may leave as sums: cycles that those of a step take, and those after a step
+        whose outputs are int8 in which none may go whose are not, or both would be written in one;
+        0 where none do.
     """
 
     record: Record
@@ -87,6 +91,8 @@ class IssueParams:
     tick_steps: bool = False
     checks: int = 0
     drain_modes: tuple[bool, ...] = ()
+    raw_cycles: int = 0
+    settle_cycles: int = 0
     vector: bool = False
 
     @property
@@ -120,6 +126,8 @@ class IssueParams:
             members["accumulator"] = signed(forms["accumulator"])
         if self.gather_loops:
             members["strides"] = unsigned(forms["out"] * self.groups)
+        if self.raw_cycles:
+            members |= {"raw": 1, "raw_stride": unsigned(forms["out"])}
         return data.StructLayout(members)
 
     @property
@@ -343,6 +351,11 @@ class Issue(wiring.Component):
         ]
         if self._params.accumulators:
             m.d.comb += self.tag.accumulator.eq(item.accumulator)
+        if self._params.raw_cycles:
+            m.d.comb += [
+                self.tag.raw.eq(self.config.raw),
+                self.tag.raw_stride.eq(self.config.raw_stride),
+            ]
         if self._params.gather_loops:
             strides = Cat(self.config[f"stride{n}"] for n in range(self._params.groups))
             m.d.comb += self.tag.strides.eq(strides)
@@ -420,10 +433,27 @@ class Issue(wiring.Component):
                     m.d.sync += timer.eq(timer - 1)
                 idle = timer == 0
                 conditions.append(idle if name == "post" else idle | ~self.tag.word_done)
+        if params.raw_cycles:
+            conditions.append(self._sums_may_leave(m, emitted))
         result = 1
         for condition in conditions:
             result = condition & result
         m.d.comb += may_emit.eq(result)
+
+    def _sums_may_leave(self, m, emitted):
+        """Whether results that leave as sums, or others behind them, have the way alone."""
+        params, raw = self._params, self.config.raw
+        leaving = Signal(range(params.raw_cycles), name="raw_timer")
+        settling = Signal(range(params.settle_cycles), name="settle_timer")
+        for timer, cycles, starts in (
+            (leaving, params.raw_cycles, emitted & raw),
+            (settling, params.settle_cycles, emitted & ~raw),
+        ):
+            with m.If(starts):
+                m.d.sync += timer.eq(cycles - 1)
+            with m.Elif(timer != 0):
+                m.d.sync += timer.eq(timer - 1)
+        return (leaving == 0) & (~raw | (settling == 0))
 
     def _elaborate_hazard(self, m, item, hazard):
         """Hold a step whose accumulator one of the last steps has not yet written back."""

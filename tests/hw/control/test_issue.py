@@ -29,6 +29,8 @@ def make(
     kept=0,
     tick_steps=False,
     checks=0,
+    raw=0,
+    settle=0,
 ):
     """Parameters of an issue for a small design; ``kept``: words and sums that a PE keeps."""
     record = records(
@@ -51,6 +53,7 @@ def make(
             sums_kept=kept,
             sums_pieces=pieces,
             tick_steps=tick_steps,
+            raw=raw > 0,
         )
     )["compute"]
     forms = tuple((f.name[:-5], f.bits) for f in record.fields if f.name.endswith("_base"))
@@ -68,6 +71,8 @@ def make(
         checks=checks,
         pieces=pieces,
         tick_steps=tick_steps,
+        raw_cycles=raw,
+        settle_cycles=settle,
     )
 
 
@@ -87,6 +92,8 @@ KINDS = {
     "sums in pieces": make(accumulators=3, pieces=True),
     "sums in pieces of several": make(accumulators=4, pieces=True, kept=5, levels=4),
     "several sums shifted out": make(drain=(3,), kept=3),
+    "sums that leave as they are": make(accumulators=4, raw=4, settle=7),
+    "the same, shifted out": make(drain=(3,), phases=2, raw=3, settle=9),
     "scattered outputs": make(accumulators=4, checks=1),
     "outputs scattered along two ranks": make(accumulators=3, checks=2, phases=2),
 }
@@ -155,6 +162,8 @@ def tags_of(params, config, item):
         mask = (1 << bits) - 1
         parts = [(s & mask) << (bits * n) for n, s in enumerate(strides)]
         tag["strides"] = sum(parts)
+    if params.raw_cycles:
+        tag |= {name: config[name] for name in ("raw", "raw_stride")}
     if (params.pieces and not item["piece_last"]) or not belongs(params, config, item):
         return []
     if not params.drain_sizes:
@@ -192,7 +201,7 @@ class Surroundings:
         self.uses = deque()  # cycles in which a set of parameters is used up
         self.stored = deque()  # words that the store engine will give back
         self.touched = {}  # accumulator: cycle of its last step that did not complete it
-        self.last_emitted = self.last_gathered = -99
+        self.last_emitted = self.last_gathered = self.last_raw = self.last_int8 = -99
 
     def drive(self, ctx, dut, due=True):
         """What the ports carry in this cycle."""
@@ -219,6 +228,8 @@ class Surroundings:
             self.space >= config["tile_words"] + self.promised
             and self.sets > self.owed
             and self.cycle - self.last_emitted >= self.params.post_phases
+            and self.cycle - self.last_raw >= self.params.raw_cycles
+            and (not tag.get("raw") or self.cycle - self.last_int8 >= self.params.settle_cycles)
             and (
                 not tag["word_done"]
                 or self.cycle - self.last_gathered >= self.params.gathered_words
@@ -238,6 +249,10 @@ class Surroundings:
         if not tag["emit"]:
             return
         self.last_emitted = self.cycle
+        if tag.get("raw"):
+            self.last_raw = self.cycle
+        else:
+            self.last_int8 = self.cycle
         if tag["word_done"]:
             self.last_gathered = self.cycle
         self.promised += tag["commit"]
