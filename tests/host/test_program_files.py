@@ -4,6 +4,7 @@ import struct
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from zlib import crc32
 
 import pytest
@@ -12,6 +13,7 @@ from small_networks import PROJECT, TINY, digits, two_inputs
 from rtl_gen.api import load
 from rtl_gen.host.compile import compile_network, packets_of
 from rtl_gen.host.listing import listing
+from rtl_gen.isa.descriptors import header
 from rtl_gen.isa.packets import checksum
 from rtl_gen.isa.program_file import Axis, FileTensor, ProgramFile, Segment, Window
 from rtl_gen.isa.program_format import HEADER, STATUS, STRUCTURES, TENSOR, ProgramFileError
@@ -162,3 +164,14 @@ def test_the_documentation_has_every_member():
             row = f"| {offset} | {count.bytes} | `{member}` | {count.doc} |"
             assert row in text, row
     assert all(f"`{name}`" in text for name in STATUS) and TENSOR.bytes == 208
+
+
+def test_an_address_takes_two_words_even_if_nothing_is_behind_it(compiled):
+    """The shortest packet: its record's trailing zeros are left out, but not of the address."""
+    step = compiled.program.steps[0]
+    body = step.mapping.machine.records["load_parameters"].pack({"base": 0x3000})
+    assert len(body) == 1
+    layer = {"load_parameters": [header("load_parameters", 1), *body]}
+    program = SimpleNamespace(descriptors=lambda: [layer], steps=[step], base=0x1000)
+    (packet,) = packets_of(program)
+    assert packet.words == (header("load_parameters", 2), 0x2000, 0) and packet.addresses == (2,)

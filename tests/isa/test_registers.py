@@ -217,7 +217,7 @@ def test_the_package_imports_nothing_of_the_project():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):
                 inside = node.level == 1
-                known = ("collections.abc", "dataclasses", "typing", "zlib")
+                known = ("collections.abc", "dataclasses", "math", "typing", "zlib")
                 assert inside or node.module in known, path
             names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
             assert set(names) <= {"struct"}, path
