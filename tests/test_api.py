@@ -58,6 +58,7 @@ def convolved(arrays):
 def test_the_package_says_what_it_offers():
     assert set(rtl_gen.__all__) <= {
         *dir(rtl_gen),
+        "Accelerator",
         "LayerFit",
         "LayerResult",
         "LoadedDesign",

@@ -2,7 +2,7 @@
 
 from mapped_layers import machine_of
 
-from rtl_gen.isa.descriptors import HEADER, PROGRAM_ORDER
+from rtl_gen.isa.descriptors import ENGINES, HEADER, PROGRAM_ORDER
 from rtl_gen.isa.packets import checksum
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.program import Program
@@ -30,9 +30,9 @@ def test_an_image_holds_every_descriptor_in_the_order_of_the_layers():
     image = program.descriptor_image()
     words = [int.from_bytes(image[n : n + 4], "little") for n in range(0, len(image), 4)]
     for layer in program.descriptors():
-        for number, engine in enumerate(name for name in PROGRAM_ORDER if name in layer):
+        for engine in (name for name in PROGRAM_ORDER if name in layer):
             length = HEADER.unpack(words[:1])["words"]
-            assert HEADER.unpack(words[:1])["engine"] == number
+            assert HEADER.unpack(words[:1])["engine"] == ENGINES.index(engine)
             found = [words[0], *words[2 : 2 + length]]
             assert found == layer[engine] and words[1] == checksum(found)
             words = words[2 + length :]

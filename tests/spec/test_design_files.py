@@ -105,6 +105,7 @@ def test_every_shipped_dataflow_is_tested_here():
         "adaptive",
         "depthwise",
         "row_stationary",
+        "shidiannao",
         "weight_and_output_stationary",
     }
 
