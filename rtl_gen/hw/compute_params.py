@@ -90,7 +90,7 @@ class ComputeParams(ComputeBuffers):
 
     @cached_property
     def collector(self) -> CollectorParams:
-        machine, sizes = self.machine, self.machine.reuse.placement.sizes
+        machine = self.machine
         return CollectorParams(
             lanes=tuple((lane.word, lane.byte) for lane in machine.output_lanes),
             per_cycle=machine.post_lanes,
@@ -98,7 +98,7 @@ class ComputeParams(ComputeBuffers):
             channel_moves=machine.channel_moves,
             buffet=self.output_buffet,
             out_bits=dict(self.forms("compute"))["out"],
-            word_sizes=tuple(sizes[n] for n in machine.output_word_loops),
+            word_sizes=machine.output_word_sizes,
             tick_sizes=machine.output_tick_sizes if machine.gathers else (),
         )
 

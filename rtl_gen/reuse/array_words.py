@@ -246,6 +246,11 @@ class ArrayWords:
         return self._spread(self.operation.output, blocked, self.output_tick_loops)
 
     @cached_property
+    def output_word_sizes(self) -> tuple[int, ...]:
+        """Trip counts of these loops."""
+        return tuple(self.reuse.placement.sizes[n] for n in self.output_word_loops)
+
+    @cached_property
     def output_lanes(self) -> tuple[Lane, ...]:
         """Where each sum of a step lies among the words of the step."""
         blocked = self.blocked_dimension(self.operation.output)

@@ -163,9 +163,9 @@ class FusedMachine(Machine):
             why.append("outputs of a step lie otherwise among their words")
         if first.drains and other.drains and first.output_tick_sizes != other.output_tick_sizes:
             why.append("sums are shifted out in another number of ticks")
-        gathering = [(m.gathered_words, bool(m.drains)) for m in (first, other)]
+        gathering = [(m.output_tick_sizes, m.output_word_sizes) for m in (first, other)]
         if (first.gathers or other.gathers) and gathering[0] != gathering[1]:
-            why.append("output bytes gather otherwise, or in another number of words")
+            why.append("output bytes gather otherwise, or over loops of other sizes")
         if why:
             raise SpecError(
                 f"{first.design.dataflow.name} and {other.design.dataflow.name} do not go together "

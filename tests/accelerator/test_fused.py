@@ -321,6 +321,25 @@ def test_dataflows_that_do_not_go_together(tmp_path):
     assert caught.value.key == "dataflows[1]"
 
 
+def test_outputs_that_gather_over_other_sizes_do_not_go_together(tmp_path):
+    """2 x 3 and 3 x 2 pixels on the columns: as many words, which would go to other addresses."""
+    text = (DATAFLOWS / "input_stationary.yaml").read_text()
+    for name, p, q in (("two_rows", 2, 3), ("three_rows", 3, 2)):
+        pixels = "".join(
+            f"  - {{spatial: {d}, on: columns, size: {n}}}\n" for d, n in (("p", p), ("q", q))
+        )
+        own = text.replace("  - {spatial: q, on: columns}\n", pixels)
+        own = own.replace("rows: 16, columns: 16", "rows: 3, columns: 6")
+        (tmp_path / f"{name}.yaml").write_text(
+            own.replace("name: input_stationary", f"name: {name}")
+        )
+        machine_of(load_design(tmp_path / f"{name}.yaml"))
+    file = tmp_path / "both.yaml"
+    file.write_text("dataflows: [two_rows.yaml, three_rows.yaml]\n")
+    with pytest.raises(SpecError, match="output bytes gather otherwise, or over loops of other"):
+        machine_of(load_design(file))
+
+
 def test_a_chain_on_chip_takes_the_mode_that_suits_each_layer():
     """An output that one dataflow wrote is read, and added, by another where it lies, though one
     alone would give it rows of 8 pixels, four at a time, and the other of 7.

@@ -131,7 +131,7 @@ def test_other_dataflows_on_an_odd_array(dataflow, tell):
 
 @pytest.mark.long
 @pytest.mark.parametrize("array", ["own", "odd"])
-@pytest.mark.parametrize("dataflow", [*OTHERS, *LONG_OTHERS])
+@pytest.mark.parametrize("dataflow", [*PRODUCTS, *OTHERS, *LONG_OTHERS])
 def test_other_dataflows_on_two_arrays(dataflow, array, tell):
     if array == "odd":
         machine = odd_machine(dataflow, buffers=4 * KIB)
