@@ -266,6 +266,7 @@ module bench #(
       .aclk,
       .begins,
       .every(host_sample_every),
+      .interrupt,
       .cycles(host_cycles),
       .engines(memory_engines),
       .sample

@@ -48,14 +48,17 @@ def read_onnx(path: str | Path, *, batch: int = 1, rounding: Rounding = "double"
     # Old files list their constants among the inputs.
     constants = {each.name for each in model.graph.initializer}
     inputs = [each for each in model.graph.input if each.name not in constants]
-    reader = NodeReader(batch=_batch(inputs, batch), rounding=rounding)
+    opset = max(
+        (one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), default=1
+    )
+    reader = NodeReader(batch=_batch(inputs, batch), rounding=rounding, opset=opset)
     problems = _read_constants(reader, model.graph)
     for value in inputs:
         problems += _add_input(reader, value)
     for node in model.graph.node:
         try:
             read_node(reader, node)
-        except Refusal as refusal:
+        except (Refusal, ValueError, OverflowError) as refusal:  # the latter: numbers of no kernel
             problems.append(f"{node_title(node)}: {refusal}")
     problems += _unmade_outputs(reader, model.graph)
     if problems:

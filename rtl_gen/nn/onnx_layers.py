@@ -111,6 +111,8 @@ class Mac(Pending):
         if not BIAS_MIN <= self.bias.min() <= self.bias.max() <= BIAS_MAX:
             raise Refusal("its bias, in steps of x_scale * w_scale, does not fit int32")
         narrow = self.weight.size == 0 or -128 <= self.weight.min() <= self.weight.max() <= 127
+        if self.weight.size and not -255 <= self.weight.min() <= self.weight.max() <= 255:
+            raise Refusal("its weights less their zero points must lie within -255..255")
         source = self.x.view.tensor
         try:
             layer = self.layer(quantization)

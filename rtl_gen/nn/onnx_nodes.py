@@ -7,7 +7,7 @@ operator, and how its result is stored. So each operator is known once
 """
 
 import numpy as np
-from onnx import NodeProto
+from onnx import NodeProto, TensorProto
 
 from rtl_gen.nn.graph import Refusal
 from rtl_gen.nn.layout import View
@@ -85,6 +85,8 @@ def _read_quantize(reader: NodeReader, proto: NodeProto, attributes: dict) -> No
     zero = proto.input[2] if len(proto.input) > 2 else ""
     if attributes.get("block_size", 0):
         raise Refusal("block_size must be 0")
+    if not zero and attributes.get("output_dtype", 0) not in (0, TensorProto.UINT8):
+        raise Refusal("output_dtype needs a zero point of that type beside it")
     meaning = Meaning.of(reader.constants, proto.input[1], zero, "the output")
     value = reader.value(source)
     if isinstance(value, FloatInput):

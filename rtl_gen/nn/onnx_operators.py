@@ -134,6 +134,8 @@ class Softmax(Pending):
                 f"its output must have scale 1/256 and a zero point of the least value, not "
                 f"{meaning.scale} and {meaning.zero} (of int8)"
             )
+        if self.low > 0 or self.high < 1:
+            raise Refusal("what it gives is clipped; softmax has no limits of its own")
         view = self.x.view
         order = reader.order(view.tensor, view.index, self.x.meaning)
         if not np.array_equal(order.reshape(-1), view.index.reshape(-1)):

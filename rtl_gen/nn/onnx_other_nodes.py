@@ -65,7 +65,10 @@ def _read_unary(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
 
 def _apply(reader: NodeReader, proto: NodeProto, function: Callable[[float], float]) -> None:
     """A unary function of the first operand that is no constant."""
-    name = next(x for x in proto.input if x not in reader.constants and x not in reader.quantized)
+    given = [x for x in proto.input if x not in reader.constants and x not in reader.quantized]
+    if not given:
+        raise Refusal("all its inputs are constants")
+    name = given[0]
     value = reader.value(name)
     if isinstance(value, Function) and not value.moves:
         reader.values[proto.output[0]] = value.then(function)
@@ -77,8 +80,10 @@ def _read_softmax(reader: NodeReader, proto: NodeProto, attributes: dict) -> Non
     x = reader.real(proto.input[0])
     if x is None:
         return
-    if attributes.get("axis", -1) not in (-1, x.view.index.ndim):
-        raise Refusal(f"axis must be the last, not {attributes['axis']}")
+    # Before opset 13 the axis was 1 by default, and all behind it one row.
+    axis = attributes.get("axis", -1 if reader.opset >= 13 else 1)
+    if axis not in (-1, x.view.index.ndim):
+        raise Refusal(f"axis must be the last, not {axis}")
     reader.values[proto.output[0]] = Softmax(name=name_of(proto), x=x)
 
 

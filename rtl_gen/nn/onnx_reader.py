@@ -23,6 +23,8 @@ class NodeReader:
         Images in every activation.
     rounding
         Of the requantization.
+    opset
+        The version of ONNX's own operators that the file was written for.
     constants, quantized
         The file's constant tensors by name; those of which DequantizeLinear makes real numbers.
     values
@@ -40,6 +42,7 @@ class NodeReader:
 
     batch: int
     rounding: Rounding
+    opset: int = 13
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     quantized: dict[str, QuantizedConstant] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)

@@ -56,7 +56,7 @@ def write_network_page(path: Path, run: NetworkRun) -> Path:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.part")
-    draft.write_text(text)
+    draft.write_text(text, encoding="utf-8")
     draft.replace(path)
     return path
 

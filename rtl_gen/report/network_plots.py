@@ -29,7 +29,12 @@ GREY, PALE = "#707070", "#e0e0e0"
 BINS = 240
 NAMED = 40
 """With more layers than this their names would cover each other."""
-STYLE = {"svg.hashsalt": "rtl-gen", "svg.fonttype": "none", "font.family": "sans-serif"}
+STYLE = {
+    "text.parse_math": False,
+    "svg.hashsalt": "rtl-gen",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+}
 
 
 def timeline(run: NetworkRun) -> str:
@@ -91,7 +96,7 @@ def roofline(run: NetworkRun) -> str:
     """MACs a cycle over MACs a byte of memory: each layer, the network, and the two roofs.
 
     A layer's bytes and cycles are those that passed while it was the next to complete. Empty if
-    the run did not come to its end.
+    the run did not come to its end, or has no MACs.
     """
     if run.layers[-1].counts is None:
         return ""
@@ -102,6 +107,8 @@ def roofline(run: NetworkRun) -> str:
         for layer in run.layers
         if layer.macs and layer.cycles
     ]
+    if not points:
+        return ""  # pools and tables alone: no MACs
     whole = sum(layer.macs for layer in run.layers)
     total = (whole / sum(run.bytes_moved), whole / run.done.cycles)
     with matplotlib.rc_context(STYLE):

@@ -133,12 +133,14 @@ def chain_machine(dataflow: str, buffers: int, rows: int = 4, columns: int = 4) 
 
 
 @pytest.mark.parametrize(
-    "dataflow", [*DATAFLOW_NAMES[:2], pytest.param(DATAFLOW_NAMES[2], marks=pytest.mark.long)]
+    "dataflow",
+    [DATAFLOW_NAMES[0], *(pytest.param(one, marks=pytest.mark.long) for one in DATAFLOW_NAMES[1:])],
 )
 def test_random_chains(dataflow, tell):
     run_chains(chain_machine(dataflow, LARGE), range(1, 4), tell)
 
 
+@pytest.mark.long
 def test_chains_that_do_not_fit_go_through_memory(tell):
     machine = chain_machine("weight_stationary", SMALL)
     run_chains(machine, range(10, 14), tell)

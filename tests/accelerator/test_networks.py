@@ -69,7 +69,9 @@ def run_layers(machine: Machine, folder: Path, images: int, choose=choose_mappin
     return mappings
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    "network", [NETWORKS[-1], *(pytest.param(one, marks=pytest.mark.long) for one in NETWORKS[:-1])]
+)
 def test_layers_equal_tflite(network, shared_data):
     run_layers(reference(), shared_data / network, images=1)
 
@@ -85,6 +87,7 @@ def test_tiled_layers_equal_tflite(shared_data):
                 assert mapping.tile(dimension) < size
 
 
+@pytest.mark.long
 def test_layers_that_the_mapper_tiles_equal_tflite(shared_data):
     """The same buffers, with the tiles that the mapper takes."""
     mappings = run_layers(with_small_buffers(), shared_data / "ic_resnet8", images=1)

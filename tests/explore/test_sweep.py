@@ -142,6 +142,7 @@ layers:
     assert [row["reason"] for row in _table(report.csv)] == [refused.message, unbuilt.message]
 
 
+@pytest.mark.long
 def test_layers_run_as_the_design_runs_them(tmp_path):
     """A matrix product on a design for convolutions; what `rtl-gen sim` runs a sweep runs too."""
     path = write_tiny(tmp_path)
