@@ -12,6 +12,7 @@ from .mapping.program import Program, Step, VectorData
 from .nn.golden_run import run_graph
 from .nn.graph import Graph
 from .nn.lower import LoweredNetwork, lower
+from .nn.products import ProductNode
 from .reuse.machine import Machine
 from .sim.activity import KINDS
 from .sim.explain_mismatch import explain
@@ -178,7 +179,7 @@ class NetworkRun:
     def explain(self) -> str:
         """What the first wrong output is made of, step by step; empty if there is none.
 
-        It is that of the first wrong layer, whose input is still right. A sum of two
+        It is that of the first wrong layer, whose input is still right. A sum or product of two
         layers, and what the vector unit gives, is not taken apart.
         """
         for n, layer in enumerate(self.layers):
@@ -188,7 +189,7 @@ class NetworkRun:
 
     def _explain(self, number: int) -> str:
         step, node = self.checked.program.steps[number], self.network.lowered.nodes[number]
-        if step.added or isinstance(step.data, VectorData):
+        if step.added or isinstance(step.data, VectorData) or isinstance(node.node, ProductNode):
             return f"{self.layers[number].name}: {self.layers[number].wrong} outputs are wrong"
         inputs = run_graph(self.network.graph, self.network.inputs)[node.node.input]
         source, output = node.source(inputs), self.checked.outputs[number]

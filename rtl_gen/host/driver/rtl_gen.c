@@ -221,7 +221,6 @@ int rtl_gen_load(struct rtl_gen_device *device, const void *file, size_t file_by
     uint32_t segments;
     int status = check_file(bytes, file_bytes);
 
-    device->file = NULL;
     if (!status)
         status = check_design(device, bytes);
     if (status)
@@ -231,6 +230,7 @@ int rtl_gen_load(struct rtl_gen_device *device, const void *file, size_t file_by
     if (read32(device, REGISTER(STATUS)) & RTL_GEN__STATUS__RUNNING_bm)
         return RTL_GEN_BUSY;
 
+    device->file = NULL;
     program = get64(bytes + RTL_GEN_HEADER_PROGRAM_OFFSET);
     segments = header32(bytes, RTL_GEN_HEADER_SEGMENTS);
     for (entry = segments_of(bytes); segments; segments--, entry += RTL_GEN_SEGMENT_BYTES) {
@@ -242,8 +242,9 @@ int rtl_gen_load(struct rtl_gen_device *device, const void *file, size_t file_by
             to[n] = from[n];
         if (segments == 1) /* the last is the program */
             relocate(device, bytes, to);
-        clean(device, to, count);
     }
+    /* All of it: a dirty line anywhere would later be written over what the accelerator stored. */
+    clean(device, device->memory, (size_t)get64(bytes + RTL_GEN_HEADER_MEMORY_BYTES));
     open_windows(device, bytes);
     write64(device, REGISTER(PROGRAM_LOW), device->address + program);
     write32(device, REGISTER(PROGRAM_WORDS), header32(bytes, RTL_GEN_HEADER_PROGRAM_WORDS));
