@@ -16,7 +16,7 @@ from measure import Measure
 from rich.console import Console
 from rich.table import Table
 
-from rtl_gen.isa.descriptors import IDIOMS
+from rtl_gen.isa.widths import IDIOMS
 from rtl_gen.mapping.cost import estimate, input_words, linear_words, trips
 from rtl_gen.mapping.encode import encode_layer
 from rtl_gen.mapping.input_engines import InputEngines

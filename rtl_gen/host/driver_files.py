@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from ..hw.accelerator_params import AcceleratorParams
+from ..isa.capabilities import identification
 from ..isa.counters import COUNTERS
 from ..isa.descriptors import ENGINES
 from ..isa.errors import EXPLANATIONS
@@ -24,14 +25,7 @@ from ..isa.program_format import (
     STRUCTURES,
     Structure,
 )
-from ..isa.registers import (
-    FETCH,
-    NO_ENGINE,
-    PAGE_BITS,
-    REGISTERS_VERSION,
-    WINDOWS,
-    identification,
-)
+from ..isa.registers import FETCH, NO_ENGINE, PAGE_BITS, REGISTERS_VERSION, WINDOWS
 from ..isa.systemrdl import system_rdl
 from ..reuse.machine import Machine
 

@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..isa.capabilities import Capabilities
 from ..isa.descriptors import ENGINES, POST
-from ..isa.registers import Capabilities
 from ..isa.tagged import ADDRESS_FORMS
 from ..reuse.fused_machine import FusedMachine
 from ..reuse.machine import BURST_BEATS, Machine

@@ -6,7 +6,7 @@ from functools import cached_property
 from .array.array import ArrayParams
 from .array.pe import index_bits
 from .compute_buffers import PAD_BITS, ComputeBuffers
-from .control.issue import IssueParams
+from .control.issue_params import IssueParams
 from .noc.collector import CollectorParams
 from .post.post import PostParams
 from .post.raw_words import RawParams

@@ -6,7 +6,7 @@ from functools import cached_property
 from .array.array import ArrayParams
 from .array.modes import mode_bits
 from .compute_params import ComputeParams
-from .control.issue import IssueParams
+from .control.issue_params import IssueParams
 from .noc.collector import CollectorParams
 from .post.post import PostParams
 

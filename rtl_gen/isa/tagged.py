@@ -4,8 +4,9 @@ What differs from :mod:`rtl_gen.isa.descriptors`: the computing engine is told h
 the array, the input's feeder gives every request the tags of its elements.
 """
 
-from .descriptors import ADDITION, Widths, records, region_fields
+from .descriptors import ADDITION, records, region_fields
 from .fields import Field, Record, nest_fields
+from .widths import Widths
 
 __all__ = ["ADDRESS_FORMS", "LAYER", "PASS_MASKS", "ROW_BITS", "TAG_BITS", "tagged_records"]
 

@@ -7,7 +7,7 @@ are those of the whole, and say which mode it is.
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ..isa.descriptors import Widths
+from ..isa.widths import Widths
 from ..spec.design import Design
 from ..spec.layer import Layer
 from ..spec.operation import Operation, SpecError

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..isa.descriptors import RAW_BYTES, Widths, records
+from ..isa.descriptors import RAW_BYTES, records
 from ..isa.fields import Record
 from ..isa.registers import KEPT_BITS
+from ..isa.widths import Widths
 from ..spec.layer import Layer
 from ..spec.operation import Operation, SpecError
 from .array_words import ArrayWords

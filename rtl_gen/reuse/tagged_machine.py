@@ -8,9 +8,9 @@ not fixed by the hardware: each layer brings its own, within the rows and the sc
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..isa.descriptors import Widths
 from ..isa.fields import Record
 from ..isa.tagged import tagged_records
+from ..isa.widths import Widths
 from ..spec.dataflow import AXES
 from ..spec.operation import SpecError
 from .machine import Machine

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field, replace
 from math import prod
 
-from ..isa.descriptors import IDIOMS
+from ..isa.widths import IDIOMS
 from .dataflow import AXES, SIDE, Dataflow
 from .limits import KIB, MIB, ByteLimit, Limit, either, shown
 from .operation import Operation, SpecError

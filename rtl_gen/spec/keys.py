@@ -1,6 +1,6 @@
 """The keys of dataflow and design files: one table, from which parser and schema are made."""
 
-from ..isa.descriptors import IDIOMS
+from ..isa.widths import IDIOMS
 from .dataflow import AXES, PE_TRIPS, SIDE, SKEW
 from .design import LIMITS, MEMORIES, Buffers, Design, Formats
 from .kinds import Choice, Flag, Integer, Size, Text, Word

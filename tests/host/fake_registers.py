@@ -2,7 +2,8 @@
 
 from rtl_gen.api import load
 from rtl_gen.hw.accelerator_params import AcceleratorParams
-from rtl_gen.isa.registers import BY_NAME, identification
+from rtl_gen.isa.capabilities import identification
+from rtl_gen.isa.registers import BY_NAME
 
 __all__ = ["FakeRegisters", "design_words"]
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from rtl_gen.isa.descriptors import ENGINES, HEADER, VERSION, Widths, header, records
+from rtl_gen.isa.descriptors import ENGINES, HEADER, VERSION, header, records
 from rtl_gen.isa.fields import Field, Record, nest_fields
+from rtl_gen.isa.widths import Widths
 
 WIDTHS = Widths(
     levels=12,

@@ -9,8 +9,9 @@ import pytest
 
 from rtl_gen import isa
 from rtl_gen.isa import errors
+from rtl_gen.isa.capabilities import Capabilities, identification
 from rtl_gen.isa.counters import COUNTERS, reasons
-from rtl_gen.isa.descriptors import ENGINES, IDIOMS, VERSION, Widths
+from rtl_gen.isa.descriptors import ENGINES, VERSION
 from rtl_gen.isa.registers import (
     ADDRESS_BITS,
     BY_NAME,
@@ -18,12 +19,11 @@ from rtl_gen.isa.registers import (
     REGISTERS,
     REGISTERS_VERSION,
     BitField,
-    Capabilities,
     Register,
     engine_register,
-    identification,
     listing,
 )
+from rtl_gen.isa.widths import IDIOMS, Widths
 
 WIDTHS = {
     "levels": 12,

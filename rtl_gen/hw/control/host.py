@@ -8,6 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...isa import errors
+from ...isa.capabilities import Capabilities, identification
 from ...isa.counters import COUNTERS
 from ...isa.fields import WORD_BITS
 from ...isa.registers import (
@@ -18,9 +19,7 @@ from ...isa.registers import (
     PROGRAM_WORDS_BITS,
     REGISTERS,
     WINDOWS,
-    Capabilities,
     engine_register,
-    identification,
 )
 from ..memory.program import PROGRAM
 from ..memory.windows import OPEN_WINDOWS

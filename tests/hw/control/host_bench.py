@@ -4,8 +4,9 @@ from axi_lite_bench import Master, obeys_axi_rules
 from control_bench import run
 
 from rtl_gen.hw.control.host import HostPort
-from rtl_gen.isa.descriptors import Widths
-from rtl_gen.isa.registers import BY_NAME, Capabilities
+from rtl_gen.isa.capabilities import Capabilities
+from rtl_gen.isa.registers import BY_NAME
+from rtl_gen.isa.widths import Widths
 
 __all__ = ["PRESENT", "WIDTHS", "Bench", "capabilities"]
 

@@ -9,8 +9,9 @@ from control_bench import obeys_stream_rules, run, stalls, until
 from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.control.descriptor_port import DescriptorPort
 from rtl_gen.isa import errors
-from rtl_gen.isa.descriptors import ENGINES, HEADER, VERSION, Widths, header, records
+from rtl_gen.isa.descriptors import ENGINES, HEADER, VERSION, header, records
 from rtl_gen.isa.fields import Field, Record
+from rtl_gen.isa.widths import Widths
 
 WIDTHS = Widths(
     levels=4,

@@ -10,16 +10,10 @@ from host_bench import PRESENT, WIDTHS, Bench, capabilities
 from rtl_gen.flow.verilog import emit
 from rtl_gen.hw.control.host import HostPort
 from rtl_gen.isa import errors
+from rtl_gen.isa.capabilities import identification
 from rtl_gen.isa.counters import COUNTERS
 from rtl_gen.isa.descriptors import ENGINES
-from rtl_gen.isa.registers import (
-    BY_NAME,
-    NO_ENGINE,
-    REGISTERS,
-    WINDOWS,
-    engine_register,
-    identification,
-)
+from rtl_gen.isa.registers import BY_NAME, NO_ENGINE, REGISTERS, WINDOWS, engine_register
 
 
 @pytest.mark.parametrize("engines", [PRESENT, ENGINES, ("store",)])

@@ -8,8 +8,10 @@ import pytest
 from control_bench import run
 from test_nest import random_config, walk
 
-from rtl_gen.hw.control.issue import Issue, IssueParams
-from rtl_gen.isa.descriptors import Widths, records
+from rtl_gen.hw.control.issue import Issue
+from rtl_gen.hw.control.issue_params import IssueParams
+from rtl_gen.isa.descriptors import records
+from rtl_gen.isa.widths import Widths
 
 ROOM = 24  # words of the output buffer
 APART = 3  # cycles from a step to the next that may read its accumulator

@@ -10,7 +10,8 @@ from test_nest import walk
 from rtl_gen.hw.buffer.buffet import BuffetParams
 from rtl_gen.hw.buffer.region import GroupParams
 from rtl_gen.hw.noc.feeder import Feeder, FeederParams
-from rtl_gen.isa.descriptors import Widths, records
+from rtl_gen.isa.descriptors import records
+from rtl_gen.isa.widths import Widths
 
 LEVELS, WORDS = 3, 60
 
