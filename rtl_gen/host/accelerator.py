@@ -11,6 +11,7 @@
         y = accelerator.read_output("scores")
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -87,11 +88,14 @@ class Accelerator:
         ------
         ProgramFileError
             If it is no program file, damaged, made for another design, or wants more memory.
+        DeviceError
+            If a run is on.
         """
         name, program = _read(program)
         versions = self._fields("VERSIONS")
         try:
             program.check_design(self.design_hash, versions["descriptor"], versions["registers"])
+            program.check_tables()
             if program.memory_bytes > self.backend.memory_bytes:
                 raise ProgramFileError(
                     "LITTLE_MEMORY",
@@ -101,6 +105,7 @@ class Accelerator:
             relocated = program.program_at(self.backend.address)
         except ProgramFileError as error:
             raise ProgramFileError(error.status, f"{name}: {error}") from None
+        self._check_idle()
         for segment in program.segments[:-1]:
             self.backend.write_memory(segment.offset, segment.data)
         self.backend.write_memory(program.program_offset, relocated)
@@ -154,14 +159,21 @@ class Accelerator:
         Raises
         ------
         DeviceError
-            If the run ends with an error, with what it means; the accelerator is reset then.
+            If a run is on, or this one ends with an error, with what it means, or not at all; the
+            accelerator is reset then.
         """
         if self.program is None:
             raise DeviceError("no program is loaded")
+        self._check_idle()
         self._write("INTERRUPT", EVENTS)
         self._write("INTERRUPT_ENABLE", EVENTS)
         self._write("CONTROL", START)
-        self.backend.wait_interrupt()
+        try:
+            self.backend.wait_interrupt()
+        except BaseException:  # the run may still be on, and would write behind the next one's back
+            with suppress(DeviceError):
+                self.reset()
+            raise
         status = self._fields("STATUS")
         while status["running"]:  # an interrupt comes before the last engine is idle
             status = self._fields("STATUS")
@@ -191,6 +203,10 @@ class Accelerator:
             if not self._fields("CONTROL")["reset"]:
                 return
         raise DeviceError("a reset did not end: memory does not answer bursts under way")
+
+    def _check_idle(self) -> None:
+        if self._fields("STATUS")["running"]:
+            raise DeviceError("a run is on: it must end, or the accelerator be reset, first")
 
     def _identify(self) -> int:
         """The hash of the design that answers."""

@@ -28,7 +28,7 @@ from .program_format import (
     WINDOW,
     ProgramFileError,
 )
-from .registers import REGISTERS_VERSION
+from .registers import REGISTERS_VERSION, WINDOWS
 
 __all__ = ["Axis", "FileTensor", "ProgramFile", "Relocation", "Segment", "Window"]
 
@@ -45,6 +45,12 @@ class Axis:
     def place(self, index: int) -> int:
         """Bytes from element 0 to another."""
         return index // self.split * self.outer + index % self.split * self.inner
+
+    @property
+    def last(self) -> int:
+        """The farthest place: that of the last element, or of the last whole run's."""
+        whole = self.size // self.split * self.split
+        return max(self.place(n - 1) for n in (self.size, whole) if n)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,11 @@ class FileTensor:
     @property
     def elements(self) -> int:
         return prod(self.shape)
+
+    @property
+    def last(self) -> int:
+        """The last byte in which an element lies."""
+        return sum(axis.last for axis in self.layout)
 
     def pack(self, name: int) -> bytes:
         """Its structure; ``name``: where its name begins among the names.
@@ -236,6 +247,9 @@ class ProgramFile:
             at = end
         names = data[at : at + header["names_bytes"]]
         kept = {name: header[name] for name in cls.__dataclass_fields__ if name in header}
+        for row in rows["segments"]:
+            if row["file_offset"] + row["bytes"] > len(data) - CHECKSUM_BYTES:
+                raise ProgramFileError("NOT_A_PROGRAM", "a segment does not lie in the file")
         tables = {
             "tensors": tuple(_read_tensor(values, names) for values in rows["tensors"]),
             "windows": tuple(
@@ -248,6 +262,41 @@ class ProgramFile:
             "relocations": tuple(Relocation(**values) for values in rows["relocations"]),
         }
         return cls(**kept | tables)
+
+    def check_tables(self) -> None:
+        """Raise ProgramFileError if a table names what lies outside the file or its memory."""
+        program_bytes = len(self.segments[-1].data) if self.segments else 0
+        spans = [("tensor", one.offset, one.bytes) for one in self.tensors]
+        spans += [("window", one.offset, max(1, one.bytes)) for one in self.windows]
+        spans += [("segment", one.offset, len(one.data)) for one in self.segments]
+        wrong = [
+            f"a {what} at {first:#x}, of {size} bytes"
+            for what, first, size in spans
+            if first + size > self.memory_bytes
+        ]
+        wrong += [
+            f"elements of {tensor.name}, as far as byte {tensor.last} of its {tensor.bytes}"
+            for tensor in self.tensors
+            if tensor.last >= tensor.bytes
+        ]
+        wrong += [
+            f"an address at word {one.address} of the program"
+            for one in self.relocations
+            if not self._in_program(one, program_bytes)
+        ]
+        if not self.segments or len(self.windows) > WINDOWS:
+            wrong = [f"{len(self.segments)} segments and {len(self.windows)} windows"]
+        if wrong:
+            raise ProgramFileError(
+                "NOT_A_PROGRAM", f"names {wrong[0]}, of {self.memory_bytes} bytes of memory"
+            )
+
+    def _in_program(self, place: Relocation, size: int) -> bool:
+        """Whether an address and the packet around it lie in a program of so many bytes."""
+        if 4 * place.address + 8 > size or 4 * place.packet + 8 > size:
+            return False
+        (word,) = struct.unpack_from("<I", self.segments[-1].data, 4 * place.packet)
+        return 4 * (place.packet + PACKET_OVERHEAD + (word & 0xFFFF)) <= size
 
     def check_design(self, design_hash: int, descriptors: int, registers: int) -> None:
         """Raise ProgramFileError unless it was made for a design and its versions."""
@@ -282,9 +331,12 @@ def _read_tensor(values: dict, names: bytes) -> FileTensor:
     width = len(AXIS.members)
     numbers = values["layout"][: width * values["axes"]]
     axes = [numbers[n : n + width] for n in range(0, len(numbers), width)]
-    begin = values["name"]
+    begin, known = values["name"], values["direction"] < len(DIRECTIONS)
+    split = all(axis[0] and axis[1] for axis in axes)
+    if not known or not split or values["axes"] > AXES or 0 not in names[begin:]:
+        raise ProgramFileError("NOT_A_PROGRAM", "it describes a tensor as no tensor is")
     tensor = FileTensor(
-        name=names[begin : names.index(0, begin)].decode(),
+        name=names[begin : names.index(0, begin)].decode(errors="replace"),
         direction=DIRECTIONS[values["direction"]],
         offset=values["offset"],
         bytes=values["bytes"],

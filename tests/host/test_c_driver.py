@@ -10,7 +10,7 @@ import pytest
 from c_driver import FLAGS, CDriver, build_driver
 from fake_registers import FakeRegisters
 from small_networks import PROJECT, TINY, digits, flat, two_inputs
-from test_program_files import DAMAGED
+from test_program_files import DAMAGED, OUTSIDE
 
 from rtl_gen.api import load
 from rtl_gen.host.compile import compile_network
@@ -68,6 +68,24 @@ def test_damaged_files_are_refused_as_in_python(library, file, change, status, m
     assert driver.load(change(file.to_bytes())) == status
     assert driver.call("run") == "NOT_LOADED"
     assert (driver.memory == before).all() and not driver.backend.get("WINDOW0_ACCESS")
+
+
+@pytest.mark.parametrize("change", OUTSIDE.values(), ids=OUTSIDE)
+def test_tables_that_name_what_is_not_there_are_refused_as_in_python(library, file, change):
+    driver = opened(library)
+    before = driver.memory.copy()
+    assert driver.load(change(file.to_bytes())) == "NOT_A_PROGRAM"
+    assert (driver.memory == before).all() and not driver.backend.get("WINDOW0_ACCESS")
+
+
+def test_a_load_during_a_run_leaves_that_run(library, file):
+    driver = opened(library)
+    assert driver.load(file.to_bytes()) == "OK"
+    before = driver.memory.copy()
+    driver.backend.set("STATUS", BY_NAME["STATUS"].pack({"running": 1}))
+    assert driver.load(file.to_bytes()) == "BUSY" and driver.call("start") == "BUSY"
+    driver.backend.set("STATUS", 0)
+    assert (driver.memory == before).all() and driver.call("start") == "OK"
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_a_program_from_load_to_output(chip, tmp_path):
         assert chip.get("PROGRAM_LOW") == ADDRESS + file.program_offset
         assert chip.get("WINDOW0_LAST_LOW") == ADDRESS + file.memory_bytes - 1
         assert chip.get("WINDOW1_ACCESS") == 2 and chip.get("WINDOW3_ACCESS") == 0
-        chip.set("STATUS", 1)  # running, until the work is done
+        _runs_from_its_start(accelerator.backend, chip)  # until the work is done
         worker = threading.Thread(target=work)
         worker.start()
         assert accelerator.run() == 4711
@@ -94,6 +94,43 @@ def test_a_program_from_load_to_output(chip, tmp_path):
         chip.set("STATUS", 1 << 1 | 4 << 8 | 7 << 12 | 3 << 16)
         with pytest.raises(DeviceError, match="store, descriptor 3: memory answered a write"):
             _run_to_error(accelerator, chip)
+
+
+def _runs_from_its_start(backend, chip) -> None:
+    write = backend.write32
+
+    def write32(offset: int, value: int) -> None:
+        if offset == BY_NAME["CONTROL"].offset and value & 1:
+            chip.set("STATUS", 1)
+        write(offset, value)
+
+    backend.write32 = write32
+
+
+def test_a_run_that_is_on_and_one_that_does_not_end(chip, tmp_path):
+    """Nothing is written under a run; a run that is given up is ended, with a reset."""
+    file = compile_network(rtl_gen.load(TINY).machine, digits(2)).file
+    with rtl_gen.Accelerator(TINY, opened(tmp_path, seconds=0.02)) as accelerator:
+        accelerator.load(file)
+        before = bytes(chip.memory)
+        chip.set("STATUS", 1)
+        for act in (lambda: accelerator.load(file), accelerator.run):
+            with pytest.raises(DeviceError, match="a run is on"):
+                act()
+        assert bytes(chip.memory) == before and chip.get("CONTROL") == 0
+        chip.set("STATUS", 0)
+        written, write = [], accelerator.backend.write32
+
+        def write32(offset: int, value: int) -> None:
+            written.append((offset, value))
+            if offset not in (BY_NAME["CONTROL"].offset, BY_NAME["INTERRUPT"].offset):
+                write(offset, value)  # of these two the device has its own
+
+        accelerator.backend.write32 = write32
+        with pytest.raises(DeviceError, match="no interrupt came within"):
+            accelerator.run()
+        control = BY_NAME["CONTROL"].offset
+        assert [value for offset, value in written if offset == control] == [1, 4]
 
 
 def _run_to_error(accelerator, chip) -> None:

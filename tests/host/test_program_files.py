@@ -78,6 +78,52 @@ def test_damaged_files(compiled, change, status, message):
     assert caught.value.status == status and "\n" not in str(caught.value)
 
 
+def _row(table: str, member: str, *numbers: int):
+    """A file with other numbers in a table's first row, and the checksum that belongs to it."""
+
+    def change(data: bytes) -> bytes:
+        rows = {one.name: one for one in STRUCTURES}
+        header, at = HEADER.unpack(data), HEADER.bytes
+        for name in ("tensor", "window", "segment", "relocation"):
+            if name == table:
+                break
+            at += header[f"{name}s"] * rows[name].bytes
+        code = rows[table].member(member).code
+        body = bytearray(data[:-4])
+        struct.pack_into(f"<{len(numbers)}{code}", body, at + rows[table].offsets[member], *numbers)
+        return sealed(bytes(body))
+
+    return change
+
+
+OUTSIDE = {
+    "tensor beyond the memory": _row("tensor", "offset", 1 << 40),
+    "tensor whose end wraps": _row("tensor", "offset", (1 << 64) - 1),
+    "elements beyond the tensor": _row("tensor", "bytes", 1),
+    "too many axes": _row("tensor", "axes", 99),
+    "an axis of none": _row("tensor", "layout", 0),
+    "an axis without runs": _row("tensor", "layout", 1, 0),
+    "name beyond the names": _row("tensor", "name", 1 << 20),
+    "window beyond the memory": _row("window", "offset", 1 << 40),
+    "more windows than there are": _changed("windows", 5),
+    "segment beyond the memory": _row("segment", "offset", 1 << 40),
+    "segment beyond the file": _row("segment", "file_offset", 1 << 40),
+    "segment whose end wraps": _row("segment", "bytes", (1 << 64) - 16),
+    "packet beyond the program": _row("relocation", "packet", 1 << 28),
+    "address beyond the program": _row("relocation", "address", 1 << 28),
+    "no segment": _changed("segments", 0),
+}
+"""Files whose checksum is right and whose tables are not."""
+
+
+@pytest.mark.parametrize("change", OUTSIDE.values(), ids=OUTSIDE)
+def test_tables_that_name_what_is_not_there(compiled, change):
+    compiled.file.check_tables()
+    with pytest.raises(ProgramFileError) as caught:
+        ProgramFile.from_bytes(change(compiled.file.to_bytes())).check_tables()
+    assert caught.value.status == "NOT_A_PROGRAM" and "\n" not in str(caught.value)
+
+
 def test_every_wrong_byte_is_seen(compiled):
     data = compiled.file.to_bytes()
     for at in range(0, len(data), 97):

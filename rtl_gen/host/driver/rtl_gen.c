@@ -133,6 +133,105 @@ static int check_file(const uint8_t *file, size_t bytes)
     return RTL_GEN_OK;
 }
 
+/* Whether so many bytes from one on lie within others; none of the numbers is trusted. */
+static int lies(uint64_t first, uint64_t bytes, uint64_t within)
+{
+    return bytes <= within && first <= within - bytes;
+}
+
+/* Whether all elements of a tensor lie within its bytes. */
+static int elements_lie(const uint8_t *tensor)
+{
+    const uint64_t bytes = get64(tensor + RTL_GEN_TENSOR_SIZE);
+    const uint8_t *axis = tensor + RTL_GEN_TENSOR_LAYOUT;
+    uint64_t elements = 1, last = 0;
+    uint32_t axes = get32(tensor + RTL_GEN_TENSOR_AXES);
+
+    if (axes > RTL_GEN_AXES || get32(tensor + RTL_GEN_TENSOR_RANK) > RTL_GEN_SHAPE)
+        return 0;
+    for (; axes; axes--, axis += RTL_GEN_AXIS_BYTES) {
+        const uint32_t size = get32(axis + RTL_GEN_AXIS_SIZE);
+        const uint32_t split = get32(axis + RTL_GEN_AXIS_SPLIT);
+        const uint64_t inner = get32(axis + RTL_GEN_AXIS_INNER);
+        const uint64_t outer = get32(axis + RTL_GEN_AXIS_OUTER);
+        uint64_t farthest, before;
+
+        if (!size || !split)
+            return 0;
+        farthest = (size - 1) % split * inner;
+        if (size > split) { /* the last but one of the runs is whole */
+            before = (split - 1) * inner;
+            if (farthest > bytes || before > bytes || (size - 1) / split * outer > bytes)
+                return 0;
+            farthest += (size - 1) / split * outer;
+            before += ((size - 1) / split - 1) * outer;
+            farthest = before > farthest ? before : farthest;
+        }
+        elements *= size;
+        if (farthest > bytes || elements > bytes)
+            return 0;
+        last += farthest;
+    }
+    return last < bytes && elements == get64(tensor + RTL_GEN_TENSOR_ELEMENTS);
+}
+
+/* Whether the tables say nothing that lies outside the file or its memory. */
+static int check_tables(const uint8_t *file, uint64_t bytes)
+{
+    const uint64_t memory = get64(file + RTL_GEN_HEADER_MEMORY_BYTES);
+    const uint32_t tensors = header32(file, RTL_GEN_HEADER_TENSORS);
+    const uint32_t windows = header32(file, RTL_GEN_HEADER_WINDOWS);
+    const uint32_t segments = header32(file, RTL_GEN_HEADER_SEGMENTS);
+    const uint32_t relocations = header32(file, RTL_GEN_HEADER_RELOCATIONS);
+    const uint32_t names = header32(file, RTL_GEN_HEADER_NAMES_BYTES);
+    const uint8_t *entry, *program;
+    uint64_t program_bytes, tables = RTL_GEN_HEADER_BYTES;
+
+    tables += (uint64_t)tensors * RTL_GEN_TENSOR_BYTES + (uint64_t)windows * RTL_GEN_WINDOW_BYTES;
+    tables += (uint64_t)segments * RTL_GEN_SEGMENT_BYTES;
+    tables += (uint64_t)relocations * RTL_GEN_RELOCATION_BYTES;
+    bytes -= RTL_GEN_CHECKSUM_BYTES;
+    if (!lies(tables, names, bytes) || windows > RTL_GEN_WINDOWS || !segments)
+        return RTL_GEN_NOT_A_PROGRAM;
+    if (names && names_of(file)[names - 1])
+        return RTL_GEN_NOT_A_PROGRAM;
+    entry = tensors_of(file);
+    for (uint32_t n = 0; n < tensors; n++, entry += RTL_GEN_TENSOR_BYTES)
+        if (!lies(get64(entry + RTL_GEN_TENSOR_OFFSET), get64(entry + RTL_GEN_TENSOR_SIZE),
+                  memory) ||
+            get32(entry + RTL_GEN_TENSOR_NAME) >= names || !elements_lie(entry))
+            return RTL_GEN_NOT_A_PROGRAM;
+    entry = windows_of(file);
+    for (uint32_t n = 0; n < windows; n++, entry += RTL_GEN_WINDOW_BYTES)
+        if (!get64(entry + RTL_GEN_WINDOW_SIZE) ||
+            !lies(get64(entry + RTL_GEN_WINDOW_OFFSET), get64(entry + RTL_GEN_WINDOW_SIZE), memory))
+            return RTL_GEN_NOT_A_PROGRAM;
+    entry = segments_of(file);
+    for (uint32_t n = 0; n < segments; n++, entry += RTL_GEN_SEGMENT_BYTES) {
+        const uint64_t size = get64(entry + RTL_GEN_SEGMENT_SIZE);
+
+        if (!lies(get64(entry + RTL_GEN_SEGMENT_OFFSET), size, memory) ||
+            !lies(get64(entry + RTL_GEN_SEGMENT_FILE_OFFSET), size, bytes))
+            return RTL_GEN_NOT_A_PROGRAM;
+    }
+    entry -= RTL_GEN_SEGMENT_BYTES;
+    program = file + get64(entry + RTL_GEN_SEGMENT_FILE_OFFSET);
+    program_bytes = get64(entry + RTL_GEN_SEGMENT_SIZE);
+    if (get64(file + RTL_GEN_HEADER_PROGRAM_OFFSET) != get64(entry + RTL_GEN_SEGMENT_OFFSET) ||
+        4 * (uint64_t)header32(file, RTL_GEN_HEADER_PROGRAM_WORDS) != program_bytes)
+        return RTL_GEN_NOT_A_PROGRAM;
+    entry = relocations_of(file);
+    for (uint32_t n = 0; n < relocations; n++, entry += RTL_GEN_RELOCATION_BYTES) {
+        const uint64_t packet = 4 * (uint64_t)get32(entry + RTL_GEN_RELOCATION_PACKET);
+
+        if (!lies(4 * (uint64_t)get32(entry + RTL_GEN_RELOCATION_ADDRESS), 8, program_bytes) ||
+            !lies(packet, 8, program_bytes) ||
+            !lies(packet, 8 + 4 * (uint64_t)(get32(program + packet) & 0xFFFFu), program_bytes))
+            return RTL_GEN_NOT_A_PROGRAM;
+    }
+    return RTL_GEN_OK;
+}
+
 /* Whether a file was made for this accelerator. */
 static int check_design(const struct rtl_gen_device *device, const uint8_t *file)
 {
@@ -223,6 +322,8 @@ int rtl_gen_load(struct rtl_gen_device *device, const void *file, size_t file_by
 
     if (!status)
         status = check_design(device, bytes);
+    if (!status)
+        status = check_tables(bytes, file_bytes);
     if (status)
         return status;
     if (get64(bytes + RTL_GEN_HEADER_MEMORY_BYTES) > device->bytes)
