@@ -236,7 +236,8 @@ def run(
     cannot run is bad input (exit code 2), with the names of all such nodes.
     """
     with _user_errors():
-        from .report.run_model import plain_run, print_run, run_model, write_arrays
+        from .report.arrays import write_arrays
+        from .report.run_model import plain_run, print_run, run_model
 
         shown = _console(stderr=True)
         done = run_model(_load(file), model, inputs=inputs, until=until, seed=seed, console=shown)

@@ -72,8 +72,8 @@ def execute(
     damaged one, is bad input (exit code 2).
     """
     with _user_errors():
+        from .report.arrays import write_arrays
         from .report.compile_model import execute as execute_program
-        from .report.run_model import write_arrays
 
         outputs, counters, cycles = execute_program(_load(file), program, inputs=inputs, seed=seed)
         if output:

@@ -99,8 +99,8 @@ class LoweredNetwork:
 
     def macs(self, number: int) -> int:
         """The network's own MACs of a layer, however it runs: a pool has none."""
-        name = self.nodes[number].node.name
-        node = next(node for node in self.graph.nodes if node.name == name)
+        output = self.nodes[number].node.output  # names of nodes may repeat
+        node = next(node for node in self.graph.nodes if node.output == output)
         return node.layer.macs if isinstance(node, Node | ProductNode) else 0
 
     def result(self, number: int, output: np.ndarray) -> np.ndarray:

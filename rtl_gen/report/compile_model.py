@@ -18,7 +18,7 @@ from ..isa.program_format import ProgramFileError
 from ..isa.registers import REGISTERS_VERSION
 from ..nn.graph import ModelError
 from ..nn.model_file import read_model
-from .run_model import read_arrays
+from .arrays import named_array, read_arrays
 
 __all__ = ["Executed", "compile_model", "execute", "plain_file"]
 
@@ -98,10 +98,7 @@ def _given(file: ProgramFile, path: Path) -> dict[str, np.ndarray]:
     arrays, found = read_arrays(path), {}
     wanted = {name: places[0].shape for name, places in file.named("input").items()}
     for name, shape in wanted.items():
-        only = len(wanted) == len(arrays) == 1
-        array = next(iter(arrays.values())) if only else arrays.get(name)
-        if array is None:
-            raise ModelError(f"{path}: the array {name} is missing; it has {', '.join(arrays)}")
+        array = named_array(arrays, name, len(wanted), path)
         if array.dtype != np.int8 or array.shape != shape:
             raise ModelError(
                 f"{path}: {name} must be int8 of shape {shape}, not {array.dtype} of {array.shape}"

@@ -12,6 +12,7 @@ from ..isa.descriptors import ENGINES
 from ..networks import LayerRun, NetworkRun
 from ..sim.activity import KINDS
 from .network_plots import roofline, timeline
+from .whole_file import write_whole
 
 __all__ = ["write_network_page"]
 
@@ -55,9 +56,7 @@ def write_network_page(path: Path, run: NetworkRun) -> Path:
         version=__version__,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, text)
     return path
 
 

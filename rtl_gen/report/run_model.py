@@ -11,8 +11,8 @@ from ..api import LoadedDesign
 from ..networks import Network, NetworkRun, map_graph, run_network
 from ..nn.graph import Graph, ModelError
 from ..nn.model_file import read_model
-from ..operands import DAMAGED
 from ..sim.run import Simulation
+from .arrays import named_array, read_arrays
 from .tables import plain_table, progress
 
 __all__ = [
@@ -20,10 +20,8 @@ __all__ = [
     "plain_layers",
     "plain_run",
     "print_run",
-    "read_arrays",
     "run_model",
     "run_shown",
-    "write_arrays",
 ]
 
 
@@ -78,30 +76,11 @@ def run_shown(console: Console, network: Network, simulation: Simulation) -> Net
         )
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file, each with an image or more; ModelError if it is none."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}") from None
-    except (*DAMAGED, AttributeError, TypeError):
-        raise ModelError(f"{path}: not an .npz file of plain arrays") from None
-    for name, array in arrays.items():
-        if array.ndim < 1 or not len(array):
-            raise ModelError(f"{path}: {name} must have an image or more, not {array.shape}")
-    return arrays
-
-
 def _given(graph: Graph, arrays: dict[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
     """The file's arrays as the graph's inputs."""
     found = {}
     for port in graph.inputs:
-        only = len(graph.inputs) == len(arrays) == 1
-        array = next(iter(arrays.values())) if only else arrays.get(port.name)
-        if array is None:
-            names = ", ".join(arrays) or "none"
-            raise ModelError(f"{path}: the array {port.name} is missing; it has {names}")
+        array = named_array(arrays, port.name, len(graph.inputs), path)
         shape = (graph.tensors[port.tensor].shape[0], *port.index.shape)
         if array.dtype != port.dtype or len(array) != shape[0]:
             raise ModelError(
@@ -119,12 +98,6 @@ def _random(graph: Graph, seed: int) -> dict[str, np.ndarray]:
         port.tensor: random.integers(-128, 128, graph.tensors[port.tensor].shape).astype(np.int8)
         for port in graph.inputs
     }
-
-
-def write_arrays(outputs: dict[str, np.ndarray], path: Path) -> None:
-    """A network's outputs, by the model's names, as an ``.npz`` file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **outputs)
 
 
 def network_run_table(run: NetworkRun) -> Table:

@@ -5,10 +5,8 @@ Ports and memories are read back from the text, so that the JSON says what was r
 
 import hashlib
 import json
-import os
 import platform
 import re
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +15,7 @@ from .. import __version__
 from ..flow.design import SRAM_FILE, VerilogDesign
 from ..hw.accelerator_params import design_hash
 from ..spec.design import SRAM_MODULE, Design
+from .whole_file import write_whole
 
 __all__ = ["VerilogFiles", "describe_verilog", "memory_lines", "write_verilog"]
 
@@ -61,11 +60,11 @@ def write_verilog(
     folder = Path(folder)
     text, description = folder / f"{stem}.v", folder / f"{stem}.json"
     facts = describe_verilog(design, verilog) | {"file": text.name}
-    _replace(text, verilog.text)
-    _replace(description, json.dumps(facts, indent=2) + "\n")
+    write_whole(text, verilog.text)
+    write_whole(description, json.dumps(facts, indent=2) + "\n")
     wrapper = folder / SRAM_FILE.name if verilog.wrapper else None
     if wrapper and not wrapper.exists():
-        _replace(wrapper, verilog.wrapper)
+        write_whole(wrapper, verilog.wrapper)
     return VerilogFiles(text, description, facts, wrapper)
 
 
@@ -159,16 +158,3 @@ def _placements(modules: dict[str, str], top: str) -> dict[str, int]:
 
     place(top, 1)
     return counts
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file elsewhere and rename it, so that nobody finds half of it."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
