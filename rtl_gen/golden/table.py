@@ -1,11 +1,11 @@
 """Unary functions of int8 as tables of 256 bytes, one for each value of the input, from -128 up."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-__all__ = ["FUNCTIONS", "apply_table", "function_table", "leaky_relu"]
+__all__ = ["FUNCTIONS", "apply_table", "function_table", "leaky_relu", "nearest_int8"]
 
 
 def _sigmoid(x: float) -> float:
@@ -44,8 +44,8 @@ def function_table(
 ) -> np.ndarray:
     """The nearest int8 of a function of each int8, a tie away from zero, clamped.
 
-    TFLite's own kernels approximate some functions in fixed point (LOGISTIC, TANH, HARD_SWISH of
-    int8), and may be a unit away from this.
+    TFLite's kernels that compute in fixed point (HARD_SWISH; its reference kernels of LOGISTIC and
+    TANH) may be a unit away from this.
 
     Returns
     -------
@@ -53,8 +53,13 @@ def function_table(
         int8 (256,), indexed by value + 128.
     """
     values = [function(input_scale * (x - input_zero)) / output_scale for x in range(-128, 128)]
+    return nearest_int8(values, output_zero)
+
+
+def nearest_int8(values: Iterable[float], zero: int) -> np.ndarray:
+    """int8: whole numbers nearest to real ones, a tie away from zero, and a zero point; clamped."""
     nearest = [int(math.copysign(math.floor(abs(y) + 0.5), y)) for y in values]
-    return np.clip(np.array(nearest) + output_zero, -128, 127).astype(np.int8)
+    return np.clip(np.array(nearest) + zero, -128, 127).astype(np.int8)
 
 
 def apply_table(x, table) -> np.ndarray:

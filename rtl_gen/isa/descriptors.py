@@ -8,6 +8,7 @@ be left out. One descriptor an engine a layer. In a program in memory each has a
 from collections.abc import Mapping
 
 from .fields import Field, Record, nest_fields
+from .vector import VECTOR
 from .widths import Widths
 
 __all__ = [
@@ -20,8 +21,6 @@ __all__ = [
     "PROGRAM_ORDER",
     "TICK_BITS",
     "UNFOLD_MASKS",
-    "VECTOR",
-    "VECTOR_FUNCTIONS",
     "VERSION",
     "compute_masks",
     "header",
@@ -243,19 +242,6 @@ TICKS = (
 """Of inputs that move: ticks without a step before the first step, before the first of every other
 run of the inner loop, before any other; what stands in for a tap outside the tensor, where tap n
 of a step lies at ``x + n x_tap`` and the tensor from 0 to below ``x_limit``."""
-
-
-VECTOR_FUNCTIONS = ("array", "max_pool", "average_pool", "table", "softmax", "layer_norm")
-"""What makes a layer's sums, in the order of their numbers: the array, or the vector unit."""
-
-VECTOR = (
-    Field("function", 3),
-    Field("row_length", 12),
-    Field("row_last", 7),
-    Field("row_constant", 38),
-)
-"""Of designs with a vector unit: which of :data:`VECTOR_FUNCTIONS`; elements of a row, how many of
-them a row's last step has, what is added to its variance (golden.layer_norm)."""
 
 
 def compute_masks(

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..isa.descriptors import PROGRAM_ORDER
 from ..isa.packets import program_image
+from ..isa.vector import TABLE_ENTRIES
 from .encode import AddedTensor, encode_layer
 from .images import (
     Weights,
@@ -25,7 +26,6 @@ from .output_engines import OutputEngines
 from .placing import Place, Resident
 from .tensors import BlockedTensor
 from .vector_mapping import VectorMapping
-from .vector_tables import TABLE_ENTRIES
 
 __all__ = ["RANGES", "LayerData", "PlacedArray", "Program", "Step", "Stored", "VectorData", "times"]
 

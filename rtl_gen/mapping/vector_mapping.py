@@ -3,16 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..isa.descriptors import VECTOR_FUNCTIONS
+from ..isa.vector import LONGEST_ROW, TABLE_ENTRIES, VECTOR_FUNCTIONS
 from ..reuse.vector_machine import PASSES
 from .mapping import Mapping, MappingError
 from .nest import product
-from .vector_tables import MOST_TAPS, TABLE_ENTRIES
+from .vector_tables import MOST_TAPS
 
-__all__ = ["LONGEST_ROW", "VectorMapping", "uses_table", "vector_cycles"]
-
-LONGEST_ROW = 4095
-"""Elements: of more, sums could overflow."""
+__all__ = ["VectorMapping", "uses_table", "vector_cycles"]
 
 SCALE_CYCLES = {"softmax": 41, "layer_norm": 43}
 """From the last elements of a row's sums to its first result, about: it depends on the numbers."""

@@ -5,10 +5,10 @@ import numpy as np
 from ..golden.layer_norm import root_seeds
 from ..golden.quantize import requantize
 from ..golden.softmax import exponential
+from ..isa.vector import TABLE_ENTRIES
 
 __all__ = [
     "MOST_TAPS",
-    "TABLE_ENTRIES",
     "average_table",
     "exponential_table",
     "root_table",
@@ -16,8 +16,6 @@ __all__ = [
 ]
 
 MOST_TAPS = 255
-
-TABLE_ENTRIES = 256
 
 
 def exponential_table(*, multiplier: int, left_shift: int, diff_min: int) -> np.ndarray:
@@ -39,7 +37,7 @@ def average_table(taps: int) -> np.ndarray:
     """
     if not 1 <= taps <= MOST_TAPS:
         raise ValueError(f"a window must have 1 to {MOST_TAPS} taps, not {taps}")
-    found = np.zeros(256, np.int64)
+    found = np.zeros(TABLE_ENTRIES, np.int64)
     counts = np.arange(2, taps + 1)
     found[2 : taps + 1] = (1 << 31) // counts + 1
     found[1] = (1 << 30) | (1 << 31)

@@ -19,7 +19,8 @@ from rtl_gen.nn.layout import View, inverse
 from rtl_gen.nn.onnx_operands import Meaning, pads_of, pair_of
 from rtl_gen.nn.onnx_values import Pending, Real
 from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode, TableNode
-from rtl_gen.spec.layer import Quantization, conv2d
+from rtl_gen.nn.pooling import window_sums
+from rtl_gen.spec.layer import Quantization
 
 if TYPE_CHECKING:
     from rtl_gen.nn.onnx_reader import NodeReader
@@ -213,42 +214,31 @@ class Pool(Pending):
 
     def _sums(self, reader: "NodeReader", output: str, meaning: Meaning) -> Node:
         """An average as a depthwise convolution with weights of 1, for it is rescaled."""
-        c, h, w = self.image.shape
+        (c, *image), size = self.image.shape, self.kernel[0] * self.kernel[1]
         try:
-            layer = conv2d(
+            factor = self.x.meaning.scale / (size * meaning.scale)
+            multiplier, shift = quantize_multiplier(factor)
+            return window_sums(
                 name=self.name,
-                n=reader.batch,
-                k=c,
-                c=c,
-                h=h,
-                w=w,
-                r=self.kernel[0],
-                s=self.kernel[1],
-                groups=c,
+                batch=reader.batch,
+                image=tuple(image),
+                channels=c,
+                kernel=self.kernel,
                 stride=self.stride,
                 pad=self.pad,
-                repeats=("r", "s"),
                 quantization=Quantization(
                     input_zero=self.x.meaning.zero,
                     output_zero=meaning.zero,
                     rounding=reader.rounding,
                     **self.limits(meaning),
                 ),
+                multiplier=multiplier,
+                shift=shift,
+                input=self.x.view.tensor,
+                output=output,
             )
-            size = self.kernel[0] * self.kernel[1]
-            factor = self.x.meaning.scale / (size * meaning.scale)
-            multiplier, shift = quantize_multiplier(factor)
         except ValueError as error:
             raise Refusal(str(error)) from error
-        return Node(
-            layer=layer,
-            weight=np.ones((c, *self.kernel, 1), np.int8),
-            bias=np.zeros(c, np.int32),
-            multiplier=np.full(c, multiplier, np.int32),
-            shift=np.full(c, shift, np.int32),
-            input=self.x.view.tensor,
-            output=output,
-        )
 
 
 def pool(name: str, kind: str, attributes: dict, x: Real) -> Pool:

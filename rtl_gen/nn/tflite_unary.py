@@ -1,17 +1,16 @@
 """TensorFlow Lite's unary functions of int8 as tables.
 
-LOGISTIC, TANH and GELU are what its kernels make at preparation: the function in float32, rounded
-to the nearest, a tie away from zero (``LUTPopulate``). LEAKY_RELU is its integer kernel
-(``reference/leaky_relu.h``). HARD_SWISH is the nearest value of the function: the fixed point of
-TFLite's kernel may be a unit away from it.
+LOGISTIC, TANH and GELU are what its default kernels make at preparation: the function in float32,
+rounded to the nearest, a tie away from zero (``LUTPopulate``); its reference kernels of the first
+two compute in fixed point. None was compared with TFLite's own results here. LEAKY_RELU is its
+integer kernel (``reference/leaky_relu.h``). HARD_SWISH is the nearest value of the function: the
+fixed point of TFLite's kernel may be a unit away from it.
 """
-
-import math
 
 import numpy as np
 
 from rtl_gen.golden.quantize import quantize_multiplier, requantize
-from rtl_gen.golden.table import FUNCTIONS, function_table
+from rtl_gen.golden.table import FUNCTIONS, function_table, nearest_int8
 from rtl_gen.nn.tflite_file import Operator
 
 __all__ = ["KINDS", "unary_table"]
@@ -49,8 +48,8 @@ def _in_float32(function, scales, zeros) -> np.ndarray:
     for x in range(-128, 128):
         real = np.float32(scales[0]) * np.float32(x - zeros[0])
         value = np.float32(function(float(real))) * inverse
-        found.append(int(math.copysign(math.floor(abs(value) + 0.5), value)) + zeros[1])
-    return np.clip(found, -128, 127).astype(np.int8)
+        found.append(float(value))
+    return nearest_int8(found, zeros[1])
 
 
 def _leaky_relu(alpha: float, scales, zeros) -> np.ndarray:

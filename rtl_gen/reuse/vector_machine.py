@@ -8,7 +8,7 @@ passes; a pass is a tap whose dilation is 0.
 
 from dataclasses import dataclass, replace
 
-from ..isa.descriptors import VECTOR_FUNCTIONS
+from ..isa.vector import VECTOR_FUNCTIONS
 from ..spec.dataflow import Dataflow, SpatialLoop
 from ..spec.operation import Operation, SpecError
 from ..spec.operations import shipped_operation

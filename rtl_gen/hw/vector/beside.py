@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Mux
 
-from ...isa.descriptors import VECTOR
+from ...isa.vector import VECTOR
 from ..control.configure import fields_of
 from ..layouts import layout_of
 from ..place import place

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Const
 
-from ...isa.descriptors import VECTOR_FUNCTIONS
+from ...isa.vector import VECTOR_FUNCTIONS
 
 __all__ = ["function_is"]
 

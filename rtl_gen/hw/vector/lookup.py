@@ -4,13 +4,13 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...isa.descriptors import VECTOR
+from ...isa.vector import LENGTH_BITS, VECTOR
 from ..delayed import delayed
 from ..layouts import layout_of
 from ..place import place
 from .functions import function_is
 from .params import ELEMENT_BITS, SUM_BITS, VectorParams
-from .row_scale import LENGTH_BITS, SQUARE_BITS, TOTAL_BITS
+from .row_scale import SQUARE_BITS, TOTAL_BITS
 from .table_lanes import TableLanes
 
 __all__ = ["Lookup"]

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["ELEMENT_BITS", "ENTRIES", "SUM_BITS", "VectorParams"]
-
-ENTRIES = 256
-"""Of a table, 32 bits each."""
+__all__ = ["ELEMENT_BITS", "SUM_BITS", "VectorParams"]
 
 ELEMENT_BITS = 16
 """Of what a lane keeps: an element, or the sum of up to 255."""

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...isa.descriptors import VECTOR, VECTOR_FUNCTIONS
+from ...isa.vector import VECTOR, VECTOR_FUNCTIONS
 from ..buffer.buffet import BuffetParams
 from ..control.delay_line import DelayLine
 from ..layouts import layout_of

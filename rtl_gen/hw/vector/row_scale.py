@@ -8,12 +8,12 @@ from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ...isa.vector import CONSTANT_BITS, LENGTH_BITS
+
 __all__ = ["RowScale"]
 
-LENGTH_BITS = 12
 TOTAL_BITS = 20  # of a row's sum, signed
 SQUARE_BITS = 27
-CONSTANT_BITS = 38
 VALUE_BITS = 40  # of what is inverted
 FACTOR_BITS = 33  # of a factor, signed
 

@@ -4,13 +4,14 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ...isa.vector import TABLE_ENTRIES
 from ..buffer.memory import Memory
 from ..place import place
-from .params import ENTRIES, SUM_BITS
+from .params import SUM_BITS
 
 __all__ = ["TableLanes"]
 
-ADDRESS_BITS = (ENTRIES - 1).bit_length()
+ADDRESS_BITS = (TABLE_ENTRIES - 1).bit_length()
 
 
 class TableLanes(wiring.Component):
@@ -38,7 +39,7 @@ class TableLanes(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         for n in range(self._lanes):
-            memory = place(m, platform, f"lane{n}", Memory, SUM_BITS, ENTRIES)
+            memory = place(m, platform, f"lane{n}", Memory, SUM_BITS, TABLE_ENTRIES)
             m.d.comb += [
                 memory.write_enable.eq(self.write),
                 memory.write_address.eq(self.write_address),

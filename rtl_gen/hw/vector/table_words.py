@@ -4,8 +4,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...isa.vector import TABLE_ENTRIES
 from ..buffer.buffet import BuffetParams
-from .params import ENTRIES, SUM_BITS
+from .params import SUM_BITS
 
 __all__ = ["TableWords"]
 
@@ -39,7 +40,7 @@ class TableWords(wiring.Component):
                 "words": In(stream.Signature(buffet.response)),
                 "others": Out(stream.Signature(buffet.response)),
                 "write": Out(1),
-                "address": Out((ENTRIES - 1).bit_length()),
+                "address": Out((TABLE_ENTRIES - 1).bit_length()),
                 "entry": Out(SUM_BITS),
                 "loaded": Out(1),
                 "done": In(1),
@@ -50,7 +51,7 @@ class TableWords(wiring.Component):
         m = Module()
         in_word = self._buffet.width // SUM_BITS
         word, table = self.words.payload, Signal()
-        at = Signal(range(ENTRIES))
+        at = Signal(range(TABLE_ENTRIES))
         last = Signal()  # of its word
         m.d.comb += [
             table.eq(word.tag[-1]),
@@ -64,7 +65,7 @@ class TableWords(wiring.Component):
         ]
         with m.If(self.write):
             m.d.sync += at.eq(at + 1)
-        with m.If(self.write & (at == ENTRIES - 1)):
+        with m.If(self.write & (at == TABLE_ENTRIES - 1)):
             m.d.sync += self.loaded.eq(1)
         with m.Elif(self.done):
             m.d.sync += self.loaded.eq(0)

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...isa.descriptors import VECTOR
+from ...isa.vector import VECTOR
 from ..delayed import delayed
 from ..layouts import layout_of
 from ..place import place

@@ -11,7 +11,7 @@ from rtl_gen.golden.layer_norm import normalize, root_seeds
 from rtl_gen.golden.softmax import exponential, reciprocal, softmax, softmax_factor
 from rtl_gen.hw.vector.params import VectorParams
 from rtl_gen.hw.vector.unit import VectorUnit
-from rtl_gen.isa.descriptors import VECTOR_FUNCTIONS
+from rtl_gen.isa.vector import VECTOR_FUNCTIONS
 from rtl_gen.mapping.vector_tables import average_table, exponential_table
 
 SEED = 7
