@@ -24,7 +24,7 @@ from .output_engines import OutputEngines
 from .pitches import rounded
 from .placing import Place, PlacedOperand, Placing, Resident, whole_memory
 from .program import Program, Step, Stored, times
-from .views import Joined, Part, Source, View, check_joined, layers_of, view
+from .sources import Joined, Location, Part, Source, check_joined, layers_of, locate
 
 __all__ = ["ChainedLayer", "Joined", "Operand", "Part", "chain_layers"]
 
@@ -130,8 +130,8 @@ class _Chain:
     def _on_chip(self, read) -> bool:
         return bool(layers_of(read)) and all(map(self._kept, layers_of(read)))
 
-    def _view(self, n: int, read: Source) -> View:
-        return view(read, lambda k: self.steps[k].output.tensor, self.layers[n].layer.name)
+    def _view(self, n: int, read: Source) -> Location:
+        return locate(read, lambda k: self.steps[k].output.tensor, self.layers[n].layer.name)
 
     def _stored_at(self, n: int, read) -> "Stored | np.ndarray":
         """Where what a layer reads lies in main memory; an array as it is."""
@@ -169,7 +169,7 @@ class _Chain:
             return None, 0
         name = self.layers[n].layer.name
         tensors = {k: output_of(self.machine, self.layers[k].layer) for k in group.sources}
-        whole = view(group, tensors.__getitem__, name).tensor
+        whole = locate(group, tensors.__getitem__, name).tensor
         if group not in self.joined_at:
             self.joined_at[group] = self.result.allocate(whole.bytes)
         before = group.sources[: group.sources.index(n)]

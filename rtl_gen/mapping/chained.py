@@ -9,8 +9,8 @@ from ..spec.layer import Layer
 from .addition import Addition
 from .mapping import MappingError
 from .program import LayerData
+from .sources import Joined, Part, Source, layers_of, locate
 from .tensors import BlockedTensor
-from .views import Joined, Part, Source, layers_of, view
 
 __all__ = [
     "ChainedLayer",
@@ -84,7 +84,7 @@ def check_layer(machine: Machine, before: list[ChainedLayer], chained: ChainedLa
             if n not in range(len(before)):
                 raise MappingError(f"{name}: its {what} must be a layer before it, not number {n}")
         if layers_of(read):
-            view(read, lambda n: output_of(machine, before[n].layer), name)
+            locate(read, lambda n: output_of(machine, before[n].layer), name)
     if chained.residual is None:
         return
     if not machine.residual_checks:
@@ -94,7 +94,7 @@ def check_layer(machine: Machine, before: list[ChainedLayer], chained: ChainedLa
     if chained.addition is None:
         raise MappingError(f"{name}: how its residual is added must be given")
     if layers_of(chained.residual):
-        seen = view(chained.residual, lambda n: output_of(machine, before[n].layer), name)
+        seen = locate(chained.residual, lambda n: output_of(machine, before[n].layer), name)
         mine, its = output_of(machine, chained.layer), seen.tensor
         if not mine.lies_like(its):
             raise MappingError(

@@ -11,6 +11,7 @@ from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
 from rtl_gen.mapping.vector_tables import MOST_TAPS
+from rtl_gen.nn.channel_views import ChannelViews
 from rtl_gen.nn.fuse import FusedAddition, fuse_additions
 from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node
 from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
@@ -18,7 +19,6 @@ from rtl_gen.nn.pooling import average_pool_node
 from rtl_gen.nn.products import JoinNode, PartNode, ProductNode
 from rtl_gen.nn.to_program import OperationNode, diagonal, product_node, to_operation
 from rtl_gen.nn.vector_layers import vector_node
-from rtl_gen.nn.views import Views
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.spec.operation import Operation
 
@@ -52,7 +52,7 @@ class LoweredNetwork:
     graph: Graph
     nodes: tuple[OperationNode, ...]
     fused: dict[int, FusedAddition]
-    views: Views
+    views: ChannelViews
 
     @cached_property
     def gives(self) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
     """
     inputs = {port.tensor for port in graph.inputs}
     shapes = {name: graph.tensors[name].shape[1:] for name in inputs}
-    nodes, additions, problems, views = [], [], [], Views(inputs)
+    nodes, additions, problems, views = [], [], [], ChannelViews(inputs)
     for node in graph.nodes:
         try:
             if isinstance(node, AdditionNode):

@@ -4,10 +4,10 @@ from rtl_gen.mapping.chain import Joined, Part
 from rtl_gen.nn.graph import ModelError
 from rtl_gen.nn.products import JoinNode, PartNode
 
-__all__ = ["Views"]
+__all__ = ["ChannelViews"]
 
 
-class Views:
+class ChannelViews:
     """What joined and split activations are made of.
 
     Parameters

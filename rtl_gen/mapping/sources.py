@@ -7,7 +7,7 @@ from .mapping import MappingError
 from .nest import product
 from .tensors import BlockedTensor
 
-__all__ = ["Joined", "Part", "Source", "View", "check_joined", "layers_of", "view"]
+__all__ = ["Joined", "Location", "Part", "Source", "check_joined", "layers_of", "locate"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def layers_of(read) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class Location:
     """Where what is read lies.
 
     Parameters
@@ -65,7 +65,7 @@ class View:
         return self.blocks * self.tensor.strides[self.tensor.tensor.blocked]
 
 
-def view(read: Source, output: Callable[[int], BlockedTensor], name: str) -> View:
+def locate(read: Source, output: Callable[[int], BlockedTensor], name: str) -> Location:
     """What a layer reads, as a tensor.
 
     Parameters
@@ -81,11 +81,11 @@ def view(read: Source, output: Callable[[int], BlockedTensor], name: str) -> Vie
         If channels do not begin or end with a block.
     """
     if isinstance(read, int):
-        return View(read, 0, output(read))
+        return Location(read, 0, output(read))
     if isinstance(read, Joined):
         tensors = [output(n) for n in read.sources]
-        return View(read.sources[0], 0, joined_tensor(tensors, name))
-    whole = view(read.source, output, name)
+        return Location(read.sources[0], 0, joined_tensor(tensors, name))
+    whole = locate(read.source, output, name)
     tensor, end = whole.tensor, read.first + read.channels
     if not 0 <= read.first < end <= tensor.channels:
         raise MappingError(
@@ -96,7 +96,7 @@ def view(read: Source, output: Callable[[int], BlockedTensor], name: str) -> Vie
         if end < tensor.channels:
             tensor.blocks_before(end)
         images = tensor.strides[tensor.images[-1]] if tensor.images else 0
-        return View(
+        return Location(
             whole.number, whole.blocks + blocks, tensor.with_channels(read.channels, images)
         )
     except ValueError as error:
