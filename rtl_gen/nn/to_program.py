@@ -31,13 +31,16 @@ class OperationNode:
         The same as a layer of the operation, and its numbers.
     input_shape, output_shape
         Shapes of the operation's activation and output.
+    groups_are_images
+        Whether the operation's groups are the node's images, not parts of its channels.
     """
 
-    node: Node
+    node: Node | ProductNode
     layer: Layer
     data: LayerData
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    groups_are_images: bool = False
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -50,14 +53,14 @@ class OperationNode:
         if len(self.input_shape) != 5 or self.node.layer.operation == "matmul":
             return x.reshape(self.input_shape)
         n, g, h, w, c = self.input_shape
-        if self.node.per_image:  # they are the groups
+        if self.groups_are_images:
             return x.reshape(self.input_shape)
         return x.reshape(n, h, w, g, c).transpose(0, 3, 1, 2, 4)
 
     def as_output(self, y: np.ndarray) -> np.ndarray:
         """An activation of the shape of the node's output, as the operation's output."""
         y = np.asarray(y)
-        if len(self.output_shape) != 5 or self.node.per_image:
+        if len(self.output_shape) != 5 or self.groups_are_images:
             return y.reshape(self.output_shape)
         n, g, p, q, k = self.output_shape
         return y.reshape(n, p, q, g, k).transpose(0, 3, 1, 2, 4)
@@ -65,7 +68,7 @@ class OperationNode:
     def result(self, y: np.ndarray) -> np.ndarray:
         """The operation's output, as the node's: (n, p, q, k) or (m, n)."""
         y = np.asarray(y).reshape(self.output_shape)
-        if len(self.output_shape) == 5 and not self.node.per_image:
+        if len(self.output_shape) == 5 and not self.groups_are_images:
             y = y.transpose(0, 2, 3, 1, 4)
         return y.reshape(self.node.output_shape)
 
@@ -125,7 +128,7 @@ def to_operation(
     if layer.operation == "matmul":
         return _matmul(node)
     make = _depthwise if layer.operation == "depthwise" else _convolution
-    return make(node, layer)
+    return replace(make(node, layer), groups_are_images=node.per_image)
 
 
 def product_node(node: ProductNode, machine: Machine) -> OperationNode:
