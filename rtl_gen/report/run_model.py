@@ -87,7 +87,10 @@ def _given(graph: Graph, arrays: dict[str, np.ndarray], path: Path) -> dict[str,
                 f"{path}: {port.name} must be {port.dtype} of {shape[0]} images, not "
                 f"{array.dtype} of {len(array)}"
             )
-        converted = port.convert(array)
+        try:
+            converted = port.convert(array)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from None
         found[port.tensor] = converted.reshape(graph.tensors[port.tensor].shape)
     return found
 
