@@ -46,7 +46,8 @@ class ModuleLibrary:
 
     def component(self, kind, /, *args, **kwargs) -> wiring.Component:
         """The one component of this class with these arguments, converted if it is new."""
-        bound = signature(kind).bind(*args, **kwargs)
+        # Not that of the class, which Python 3.11.2 takes from Amaranth's __new__(*args, **kwargs).
+        bound = signature(kind.__init__).bind(None, *args, **kwargs)
         bound.apply_defaults()  # one component, whichever way its arguments are written
         key = (kind, tuple(bound.arguments.items()))
         if key not in self._components:
