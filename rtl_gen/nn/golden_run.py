@@ -38,7 +38,9 @@ def run_graph(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarr
             )
     tensors = dict(inputs)
     for node in graph.nodes:
-        tensors[node.output] = run_node(node, *(tensors[name] for name in node.inputs))
+        output = run_node(node, *(tensors[name] for name in node.inputs))
+        shape = graph.tensors[node.output].shape[1:]  # where rows of heads are rows of the node
+        tensors[node.output] = output.reshape(len(output), *shape)
     return tensors
 
 

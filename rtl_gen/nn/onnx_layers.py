@@ -63,6 +63,11 @@ class Mac(Pending):
         """With whole numbers added to its sums, one an output channel."""
         return replace(self, bias=self.bias + steps.astype(np.int64))
 
+    def scaled(self, factor: float) -> "Mac":
+        """Multiplied with a number above 0."""
+        low, high = self.low * factor, self.high * factor
+        return replace(self, weight_scale=self.weight_scale * factor, low=low, high=high)
+
     def biased(self, real: np.ndarray) -> "Mac":
         """With real numbers added to its outputs, that are the same for all values of a channel.
 

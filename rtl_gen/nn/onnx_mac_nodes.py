@@ -10,6 +10,7 @@ from onnx import NodeProto
 from rtl_gen.nn.graph import Refusal
 from rtl_gen.nn.onnx_layers import Mac, convolution, product
 from rtl_gen.nn.onnx_operands import Meaning, QuantizedConstant, constant, name_of
+from rtl_gen.nn.onnx_products import product_of_two
 from rtl_gen.nn.onnx_reader import NodeReader
 from rtl_gen.nn.onnx_values import Real, Sums
 
@@ -20,6 +21,9 @@ def _read_qlinear(reader: NodeReader, proto: NodeProto, attributes: dict) -> Non
     """QLinearConv and QLinearMatMul."""
     x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero = proto.input[:8]
     conv = proto.op_type == "QLinearConv"
+    if not conv and w in reader.values:
+        _read_qlinear_product(reader, proto)
+        return
     meaning = Meaning.of(reader.constants, x_scale, x_zero, "the input")
     weight = reader.quantized_constant(w, w_scale, w_zero, 0 if conv else -1, "the weight")
     stored = Meaning.of(reader.constants, y_scale, y_zero, "the output")
@@ -36,6 +40,15 @@ def _read_qlinear(reader: NodeReader, proto: NodeProto, attributes: dict) -> Non
         mac = _mac(reader, proto, attributes, Real(view=view, meaning=meaning), weight, conv=conv)
         mac = mac if bias is None else mac.offset(bias)
         reader.values[proto.output[0]] = mac.stored(reader, proto.output[0], stored)
+
+
+def _read_qlinear_product(reader: NodeReader, proto: NodeProto) -> None:
+    """QLinearMatMul of two activations."""
+    first, second = (reader.meant(list(proto.input[n : n + 3])) for n in (0, 3))
+    stored = Meaning.of(reader.constants, *proto.input[6:8], "the output")
+    if first is not None and second is not None:
+        made = product_of_two(name_of(proto), first, second)
+        reader.values[proto.output[0]] = made.stored(reader, proto.output[0], stored)
 
 
 def _read_integer(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
@@ -73,6 +86,12 @@ def _mac(
 
 def _read_float_mac(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
     """Conv, MatMul and Gemm between real numbers."""
+    if proto.op_type == "MatMul" and proto.input[1] in reader.values:
+        first, second = (reader.real(name) for name in proto.input)
+        if first is not None and second is not None:
+            made = product_of_two(name_of(proto), first, second)
+            reader.values[proto.output[0]] = made
+        return
     weight, factor = reader.weight(proto.input[1]), 1.0
     if proto.op_type == "Gemm":
         if attributes.get("transA", 0):

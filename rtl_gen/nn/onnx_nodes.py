@@ -3,7 +3,7 @@ QuantizeLinear, and what only rearranges.
 
 An integer operator (QLinearConv) is read as what it stands for: real numbers of its operands, the
 operator, and how its result is stored. So each operator is known once
-(:mod:`rtl_gen.nn.onnx_layers`, :mod:`rtl_gen.nn.onnx_operators`).
+(:mod:`rtl_gen.nn.onnx_layers`, :mod:`rtl_gen.nn.onnx_operators`, :mod:`rtl_gen.nn.onnx_rows`).
 """
 
 import numpy as np
@@ -11,12 +11,14 @@ from onnx import NodeProto, TensorProto
 
 from rtl_gen.nn.graph import Refusal
 from rtl_gen.nn.layout import View
+from rtl_gen.nn.onnx_channels import CHANNEL_OPERATORS
 from rtl_gen.nn.onnx_mac_nodes import MAC_OPERATORS
 from rtl_gen.nn.onnx_moves import MOVES, move_of
 from rtl_gen.nn.onnx_operands import Meaning, array_of, attributes_of, name_of
 from rtl_gen.nn.onnx_operators import Function
 from rtl_gen.nn.onnx_other_nodes import OTHER_OPERATORS
 from rtl_gen.nn.onnx_reader import NodeReader
+from rtl_gen.nn.onnx_rows import ROW_OPERATORS
 from rtl_gen.nn.onnx_values import FloatInput, Pending, Real, Sums
 
 __all__ = ["OPERATORS", "node_title", "read_node"]
@@ -48,13 +50,17 @@ def read_node(reader: NodeReader, proto: NodeProto) -> None:
     if operator not in OPERATORS:
         raise Refusal("the operator is not supported")
     read, counts = OPERATORS[operator]
-    if len(proto.input) not in counts or len(proto.output) != 1:
+    if len(proto.input) not in counts or (len(proto.output) != 1 and operator not in SEVERAL):
         few = [f"{counts[0]} to {counts[-1]}"] if len(counts) > 3 else list(map(str, counts))
         raise Refusal(
             f"must have {' or '.join(few)} inputs and 1 output, not {len(proto.input)} and "
             f"{len(proto.output)}"
         )
     read(reader, proto, attributes_of(proto))
+
+
+SEVERAL = {"Split"}
+"""Operators with any number of outputs."""
 
 
 def _read_constant(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
@@ -136,6 +142,8 @@ OPERATORS = {
     "QuantizeLinear": (_read_quantize, (2, 3)),
     "DequantizeLinear": (_read_dequantize, (2, 3)),
     **OTHER_OPERATORS,
+    **ROW_OPERATORS,
+    **CHANNEL_OPERATORS,
     **{name: (_read_move, counts) for name, counts in MOVES.items()},
     "Constant": (_read_constant, (0,)),
 }

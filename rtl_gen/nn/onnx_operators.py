@@ -1,8 +1,9 @@
 """Operators of an ONNX file that are no multiply-accumulate layers, between real numbers.
 
-Source: ONNX operator definitions of Add, AveragePool, MaxPool, Softmax and unary functions.
+Source: ONNX operator definitions of Add, AveragePool, MaxPool, Mul and unary functions.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,24 +12,20 @@ import numpy as np
 
 from rtl_gen.golden.elementwise import add_factors
 from rtl_gen.golden.quantize import quantize_multiplier
-from rtl_gen.golden.softmax import softmax_factor
 from rtl_gen.golden.table import FUNCTIONS, function_table, leaky_relu
 from rtl_gen.mapping.addition import Addition
 from rtl_gen.nn.graph import Node, Refusal
 from rtl_gen.nn.layout import View, inverse
 from rtl_gen.nn.onnx_operands import Meaning, pads_of, pair_of
 from rtl_gen.nn.onnx_values import Pending, Real
-from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode, TableNode
+from rtl_gen.nn.operators import AdditionNode, PoolNode, TableNode
 from rtl_gen.nn.pooling import window_sums
 from rtl_gen.spec.layer import Quantization
 
 if TYPE_CHECKING:
     from rtl_gen.nn.onnx_reader import NodeReader
 
-__all__ = ["Function", "Pool", "Softmax", "Sum", "global_pool", "pool", "unary"]
-
-SOFTMAX = (1 / 256, -128)
-"""Scale and zero point of the only output of a softmax."""
+__all__ = ["Function", "Pool", "Sum", "global_pool", "pool", "unary"]
 
 
 def unary(operator: str, attributes: dict) -> Callable[[float], float]:
@@ -44,6 +41,8 @@ def unary(operator: str, attributes: dict) -> Callable[[float], float]:
     if operator == "HardSigmoid":
         alpha, beta = attributes.get("alpha", 0.2), attributes.get("beta", 0.5)
         return lambda x: min(max(alpha * x + beta, 0.0), 1.0)
+    if operator == "Erf":
+        return math.erf
     if operator == "Gelu":
         mode = attributes.get("approximate", b"none").decode(errors="replace")
         if mode not in ("none", "tanh"):
@@ -66,7 +65,19 @@ class Function(Pending):
     def clamped(self, low: float, high: float) -> "Function":
         return self.then(lambda x: min(max(x, low), high))
 
-    def _value(self, x: float) -> float:
+    def times(self, other: "Function") -> "Function":
+        """Its product with another function of the same activation, as x sigmoid(x) is."""
+        (view, own), (its_view, its) = ((one.x.view, one.x.meaning) for one in (self, other))
+        same = view.tensor == its_view.tensor and np.array_equal(view.index, its_view.index)
+        if not same or (own.zero, own.unsigned) != (its.zero, its.unsigned):
+            raise Refusal(
+                "multiplies two activations element by element, which must be functions of one"
+            )
+        ratio = its.scale / own.scale
+        return replace(self, functions=(lambda x: self.value(x) * other.value(x * ratio),))
+
+    def value(self, x: float) -> float:
+        """The function at a number."""
         for function in self.functions:
             x = function(x)
         return x
@@ -74,7 +85,7 @@ class Function(Pending):
     def emit(self, reader: "NodeReader", output: str, meaning: Meaning) -> View:
         own = self.x.meaning
         table = function_table(
-            self._value,
+            self.value,
             input_scale=own.scale,
             input_zero=own.zero,
             output_scale=meaning.scale,
@@ -121,40 +132,6 @@ class Sum(Pending):
         inputs = (views[0].tensor, views[1].tensor)
         node = AdditionNode(name=self.name, addition=addition, inputs=inputs, output=output)
         return reader.add_like(node, views[0], meaning)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Softmax(Pending):
-    """Softmax over the last dimension."""
-
-    x: Real
-
-    def emit(self, reader: "NodeReader", output: str, meaning: Meaning) -> View:
-        if (meaning.scale, meaning.zero) != SOFTMAX:
-            raise Refusal(
-                f"its output must have scale 1/256 and a zero point of the least value, not "
-                f"{meaning.scale} and {meaning.zero} (of int8)"
-            )
-        if self.low > 0 or self.high < 1:
-            raise Refusal("what it gives is clipped; softmax has no limits of its own")
-        view = self.x.view
-        order = reader.order(view.tensor, view.index, self.x.meaning)
-        if not np.array_equal(order.reshape(-1), view.index.reshape(-1)):
-            raise Refusal("the values of a row do not lie side by side")
-        try:
-            multiplier, left_shift, diff_min = softmax_factor(self.x.meaning.scale)
-        except ValueError as error:
-            raise Refusal(str(error)) from error
-        node = SoftmaxNode(
-            name=self.name,
-            shape=view.index.shape,
-            multiplier=multiplier,
-            left_shift=left_shift,
-            diff_min=diff_min,
-            input=view.tensor,
-            output=output,
-        )
-        return reader.add_like(node, view, meaning)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

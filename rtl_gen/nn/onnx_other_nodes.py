@@ -1,4 +1,4 @@
-"""ONNX nodes that are no multiply-accumulate layers: additions, pools, functions.
+"""ONNX nodes that are no multiply-accumulate layers: additions, pools, functions, factors.
 
 Source: ONNX operator definitions, and those of com.microsoft.
 """
@@ -12,7 +12,8 @@ from rtl_gen.nn.graph import Refusal
 from rtl_gen.nn.layout import View
 from rtl_gen.nn.onnx_layers import Mac
 from rtl_gen.nn.onnx_operands import Meaning, constant, name_of
-from rtl_gen.nn.onnx_operators import Function, Softmax, Sum, global_pool, pool, unary
+from rtl_gen.nn.onnx_operators import Function, Sum, global_pool, pool, unary
+from rtl_gen.nn.onnx_products import Product
 from rtl_gen.nn.onnx_reader import NodeReader
 from rtl_gen.nn.onnx_values import Pending, Real
 
@@ -30,16 +31,49 @@ def _read_add(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
         if isinstance(value, Mac):
             reader.values[proto.output[0]] = value.biased(numbers)
             return
-        x = reader.real(proto.input[1 - number])
-        if numbers.size != 1:
+        if value is not None and numbers.size != 1:
             raise Refusal("adds a constant of several numbers to what no layer gives")
-        if x is not None:
+        if value is not None:
             by = float(numbers.item())
             _apply(reader, proto, lambda x: x + by)
         return
     first, second = (reader.real(name) for name in proto.input)
     if first is not None and second is not None:
         reader.values[proto.output[0]] = Sum(name=name_of(proto), first=first, second=second)
+
+
+def _read_product(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
+    """Mul and Div: by a constant number, or of functions of one activation."""
+    held = [name in reader.quantized or name in reader.constants for name in proto.input]
+    divides = proto.op_type == "Div"
+    if not any(held):
+        if divides:
+            raise Refusal("divides by an activation")
+        first, second = (_function(reader, name, name_of(proto)) for name in proto.input)
+        if first is not None and second is not None:
+            reader.values[proto.output[0]] = first.times(second)
+        return
+    numbers = reader.numbers(proto.input[held.index(True)], "the constant")
+    if numbers.size != 1:
+        raise Refusal("multiplies with a constant of several numbers")
+    factor = float(numbers.item())
+    if divides and (held[0] or not factor):
+        raise Refusal("divides by 0" if held[1] else "divides by an activation")
+    factor = 1 / factor if divides else factor
+    value = reader.value(proto.input[held.index(False)])
+    if isinstance(value, Real | Mac | Product) and factor > 0:
+        reader.values[proto.output[0]] = value.scaled(factor)
+    else:
+        _apply(reader, proto, lambda x: x * factor)
+
+
+def _function(reader: NodeReader, name: str, node: str) -> Function | None:
+    """An activation's real numbers, or what a function makes of them, as a function."""
+    value = reader.value(name)
+    if isinstance(value, Function) and not value.moves:
+        return value
+    x = reader.real(name)
+    return None if x is None else Function(name=node, x=x)
 
 
 def _read_clamp(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
@@ -74,17 +108,6 @@ def _apply(reader: NodeReader, proto: NodeProto, function: Callable[[float], flo
         reader.values[proto.output[0]] = value.then(function)
     elif (x := reader.real(name)) is not None:
         reader.values[proto.output[0]] = Function(name=name_of(proto), x=x).then(function)
-
-
-def _read_softmax(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
-    x = reader.real(proto.input[0])
-    if x is None:
-        return
-    # Before opset 13 the axis was 1 by default, and all behind it one row.
-    axis = attributes.get("axis", -1 if reader.opset >= 13 else 1)
-    if axis not in (-1, x.view.index.ndim):
-        raise Refusal(f"axis must be the last, not {axis}")
-    reader.values[proto.output[0]] = Softmax(name=name_of(proto), x=x)
 
 
 def _read_pool(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
@@ -147,16 +170,20 @@ def _read_microsoft(reader: NodeReader, proto: NodeProto, attributes: dict) -> N
 
 OTHER_OPERATORS = {
     "Add": (_read_add, (2,)),
+    "Div": (_read_product, (2,)),
+    "Mul": (_read_product, (2,)),
     "MaxPool": (_read_pool, (1,)),
     "GlobalMaxPool": (_read_pool, (1,)),
     "AveragePool": (_read_pool, (1,)),
     "GlobalAveragePool": (_read_pool, (1,)),
     "ReduceMean": (_read_mean, (1, 2)),
-    "Softmax": (_read_softmax, (1,)),
     "Relu": (_read_clamp, (1,)),
     "Clip": (_read_clamp, (1, 2, 3)),
     **dict.fromkeys(
-        ("Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Sigmoid", "Tanh"),
+        (
+            *("Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Sigmoid", "Tanh"),
+            f"{MICROSOFT}.Gelu",
+        ),
         (_read_unary, (1,)),
     ),
     **{

@@ -37,6 +37,11 @@ class Real:
     view: View
     meaning: Meaning
 
+    def scaled(self, factor: float) -> "Real":
+        """Multiplied with a number above 0: the same values mean other numbers."""
+        meaning = replace(self.meaning, scale=self.meaning.scale * factor)
+        return Real(view=self.view, meaning=meaning)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pending(ABC):

@@ -6,7 +6,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["ModelBuilder"]
+from rtl_gen.nn.graph import Graph, Port
+
+__all__ = ["ModelBuilder", "as_stored"]
+
+
+def as_stored(graph: Graph, port: Port, array: np.ndarray) -> np.ndarray:
+    """A tensor of the file as the activation that stands for it."""
+    images = len(array)
+    stored = np.zeros((images, array[0].size), np.int8)
+    flipped = (array.view(np.uint8) ^ 0x80 if port.unsigned else array).view(np.int8)
+    stored[:, port.index.reshape(-1)] = flipped.reshape(images, -1)
+    return stored.reshape(images, *graph.tensors[port.tensor].shape[1:])
 
 
 class ModelBuilder:

@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from onnx_models import as_stored
 from onnx_random import random_graph
 
 from rtl_gen.nn.golden_run import run_node
@@ -33,15 +34,6 @@ def draw_input(drawn, rng) -> np.ndarray:
         return rng.uniform(-3, 3, shape).astype(np.float32)
     kind = np.iinfo(drawn.input_type)
     return rng.integers(kind.min, kind.max + 1, shape).astype(drawn.input_type)
-
-
-def as_stored(graph, port, array) -> np.ndarray:
-    """A tensor of the file as the activation that stands for it."""
-    images = len(array)
-    stored = np.zeros((images, array[0].size), np.int8)
-    flipped = (array.view(np.uint8) ^ 0x80 if port.unsigned else array).view(np.int8)
-    stored[:, port.index.reshape(-1)] = flipped.reshape(images, -1)
-    return stored.reshape(images, *graph.tensors[port.tensor].shape[1:])
 
 
 def compare(seed, folder, seen) -> Counter:
