@@ -127,7 +127,12 @@ def _add_input(reader: NodeReader, value: onnx.ValueInfoProto) -> list[str]:
         names = {number: name.lower() for name, number in TensorProto.DataType.items()}
         name = names.get(kind.elem_type, kind.elem_type)
         return [f"input {value.name}: must be int8, uint8 or float, not {name}"]
-    if len(dims) < 2 or not all(dim.dim_value > 0 for dim in dims[1:]):
+    if len(dims) < 2:
+        return [
+            f"input {value.name}: must have 2 dimensions or more, of which images are the first, "
+            f"not {len(dims)}"
+        ]
+    if not all(dim.dim_value > 0 for dim in dims[1:]):
         return [f"input {value.name}: all its dimensions but the first must be fixed"]
     if dims[0].HasField("dim_value") and dims[0].dim_value != reader.batch:
         return [

@@ -290,6 +290,10 @@ REFUSED = {
         ModelBuilder("N", 2, "H", 8),
         "input x: all its dimensions but the first must be fixed",
     ),
+    "flat_input": (
+        ModelBuilder("N"),
+        "input x: must have 2 dimensions or more, of which images are the first, not 1",
+    ),
 }
 
 
