@@ -54,7 +54,7 @@ def execute(
         Path | None,
         typer.Option(
             "--input",
-            help="An .npz file with the program's inputs, int8, instead of random numbers.",
+            help="An .npz file with the program's inputs instead of random numbers.",
             show_default=False,
         ),
     ] = None,
@@ -80,11 +80,12 @@ def execute(
             write_arrays(outputs, output)
     if as_json:
         shapes = {name: list(array.shape) for name, array in outputs.items()}
-        _print_json({"cycles": cycles, "outputs": shapes, "counters": counters})
+        types = {name: str(array.dtype) for name, array in outputs.items()}
+        _print_json({"cycles": cycles, "outputs": shapes, "types": types, "counters": counters})
     else:
         print(f"{cycles:,} cycles")
         for name, array in outputs.items():
-            print(f"{name}: {' x '.join(map(str, array.shape))}")
+            print(f"{name}: {' x '.join(map(str, array.shape))} {array.dtype}")
 
 
 @app.command()

@@ -124,8 +124,14 @@ class Accelerator:
         """Shapes of its outputs, by name."""
         return self._shapes("output")
 
+    @property
+    def types(self) -> dict[str, np.dtype]:
+        """Of the elements of the program's inputs and outputs, by name: int8, uint8 or int32."""
+        tensors = self.program.tensors if self.program else ()
+        return {tensor.name: np.dtype(tensor.element) for tensor in tensors}
+
     def write_input(self, name: str, array: np.ndarray) -> None:
-        """Give an input, an int8 array of its shape.
+        """Give an input, an array of its shape and type.
 
         Raises
         ------
@@ -134,15 +140,16 @@ class Accelerator:
         """
         array = np.asarray(array)
         for tensor in self._tensors("input", name):
-            if array.dtype != np.int8 or array.shape != tensor.shape:
+            if array.dtype != tensor.element or array.shape != tensor.shape:
                 raise ModelError(
-                    f"input {name}: must be int8 of shape {tensor.shape}, not {array.dtype} of "
-                    f"{array.shape}"
+                    f"input {name}: must be {tensor.element} of shape {tensor.shape}, not "
+                    f"{array.dtype} of {array.shape}"
                 )
-            self.backend.write_memory(tensor.offset, scatter(array, tensor.layout, tensor.bytes))
+            data = scatter(array, tensor.layout, tensor.bytes, tensor.element)
+            self.backend.write_memory(tensor.offset, data)
 
     def read_output(self, name: str) -> np.ndarray:
-        """An output of the last run, int8 of its shape.
+        """An output of the last run, of its shape and type.
 
         Raises
         ------
@@ -151,7 +158,7 @@ class Accelerator:
         """
         tensor = self._tensors("output", name)[0]
         data = self.backend.read_memory(tensor.offset, tensor.bytes)
-        return gather(data, tensor.layout, tensor.shape)
+        return gather(data, tensor.layout, tensor.shape, tensor.element)
 
     def run(self) -> int:
         """Run the program to its end; returns the cycles from start to interrupt.

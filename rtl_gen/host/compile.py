@@ -219,18 +219,22 @@ def _outputs(lowered: LoweredNetwork, program: Program) -> list[FileTensor]:
         size = step.output.tensor.bytes
         if _span(step) != size:
             raise MappingError(f"output {port.name}: its images lie apart, beside other tensors")
-        at = np.zeros(_file_shape(graph, port), np.int64)
-        for plane in range(max(1, (size.bit_length() + 7) // 8)):
-            memory = (np.arange(size) >> 8 * plane).astype(np.uint8).tobytes()
-            stored = step.output.tensor.unpack(memory)
-            if stored.dtype != np.int8:
-                raise MappingError(
-                    f"output {port.name}: is {stored.dtype}; a program file holds int8 alone"
-                )
-            array = _moved(port, lowered.result(number, stored))
-            at += array.reshape(at.shape).astype(np.uint8).astype(np.int64) << 8 * plane
+        raw, shape = graph.tensors[port.tensor].raw, _file_shape(graph, port)
+        # Sums hold such a number whole; of bytes it takes several.
+        planes = [np.arange(0, size, 4, "<i4")] if raw else _planes(np.arange(size), size)
+        at = np.zeros(shape, np.int64)
+        for plane, numbers in enumerate(planes):
+            stored = step.output.tensor.unpack(numbers.tobytes())
+            array = _moved(port, lowered.result(number, stored)).reshape(shape)
+            at += (array if raw else array.view(np.uint8)).astype(np.int64) << 8 * plane
         tensors.append(_tensor(graph, port, "output", step.output_address - program.base, size, at))
     return tensors
+
+
+def _planes(numbers: np.ndarray, most: int) -> list[np.ndarray]:
+    """Bytes of numbers, the lowest first, as many as ``most`` has."""
+    count = max(1, (most.bit_length() + 7) // 8)
+    return [(numbers >> 8 * plane).astype(np.uint8) for plane in range(count)]
 
 
 def _given(program: Program) -> list[tuple[int, bytes]]:
@@ -279,7 +283,8 @@ def _tensor(
         shape=positions.shape,
         layout=layout,
         scale=float(tensor.scale),
-        zero=int(tensor.zero),
+        zero=int(tensor.zero) + 128 * port.unsigned,
+        element="int32" if tensor.raw else "uint8" if port.unsigned else "int8",
     )
     try:
         made.pack(0)

@@ -18,8 +18,10 @@ from ..isa.program_format import (
     AXES,
     CHECKSUM_BYTES,
     DIRECTIONS,
+    ELEMENTS,
     FORMAT_VERSION,
     MAGIC,
+    OLDEST_FORMAT,
     SHAPE,
     STATUS,
     STRUCTURES,
@@ -108,6 +110,7 @@ def program_header() -> str:
     numbers = {
         "MAGIC": MAGIC,
         "FORMAT_VERSION": FORMAT_VERSION,
+        "OLDEST_FORMAT": OLDEST_FORMAT,
         "REGISTERS_VERSION": REGISTERS_VERSION,
         "CHECKSUM_BYTES": CHECKSUM_BYTES,
         "CRC_POLYNOMIAL": CRC_POLYNOMIAL,
@@ -117,8 +120,13 @@ def program_header() -> str:
         "WINDOWS": WINDOWS,
         "NO_ENGINE": NO_ENGINE,
         **{name.upper(): n for n, name in enumerate(DIRECTIONS)},
+        **{f"ELEMENT_{name.upper()}": n for n, name in enumerate(ELEMENTS)},
+        "ELEMENTS": len(ELEMENTS),
     }
     lines += [_define(name, f"{value:#x}u") for name, value in numbers.items()]
+    sizes = ", ".join(map(str, ELEMENTS.values()))
+    lines += ["", "/* Bytes of elements, by their numbers. */"]
+    lines += [_define("ELEMENT_BYTES", f"{{{sizes}}}")]
     for structure in STRUCTURES:
         lines += ["", f"/* {structure.doc} */", *_offsets(structure)]
     lines += ["", "/* What the driver's functions return. */"]

@@ -9,6 +9,10 @@ from ..isa.program_file import Axis
 __all__ = ["LayoutError", "axes_of", "gather", "positions_of", "scatter"]
 
 
+FLIPPED = {"int8": np.uint8(0), "uint8": np.uint8(0x80), "int32": np.uint8(0)}
+"""What differs between a byte of an array's element and that of memory, which has int8."""
+
+
 class LayoutError(ValueError):
     """An array lies in memory as axes do not say."""
 
@@ -53,16 +57,22 @@ def positions_of(axes, shape: tuple[int, ...]) -> np.ndarray:
     return total.reshape(shape)
 
 
-def scatter(array: np.ndarray, axes, size: int) -> bytes:
-    """An int8 array as ``size`` bytes of memory; bytes that hold no element are 0."""
-    memory = np.zeros(size, dtype=np.int8)
-    memory[positions_of(axes, array.shape)] = array
+def scatter(array: np.ndarray, axes, size: int, element: str = "int8") -> bytes:
+    """An array of a type of ELEMENTS as ``size`` bytes of memory; those of no element are 0."""
+    kind = np.dtype(element).newbyteorder("<")
+    parts = np.ascontiguousarray(array, kind)[..., None].view(np.uint8)
+    memory = np.zeros(size, dtype=np.uint8)
+    places = positions_of(axes, array.shape)[..., None] + np.arange(kind.itemsize)
+    memory[places] = parts ^ FLIPPED[element]
     return memory.tobytes()
 
 
-def gather(memory: bytes, axes, shape: tuple[int, ...]) -> np.ndarray:
-    """The int8 array in bytes of memory."""
-    return np.frombuffer(memory, dtype=np.int8)[positions_of(axes, shape)]
+def gather(memory: bytes, axes, shape: tuple[int, ...], element: str = "int8") -> np.ndarray:
+    """The array of a type of ELEMENTS in bytes of memory."""
+    kind = np.dtype(element).newbyteorder("<")
+    places = positions_of(axes, shape)[..., None] + np.arange(kind.itemsize)
+    parts = np.ascontiguousarray(np.frombuffer(memory, dtype=np.uint8)[places])
+    return (parts ^ FLIPPED[element]).view(kind)[..., 0].astype(element, copy=False)
 
 
 def _split(places: np.ndarray) -> list[Axis]:

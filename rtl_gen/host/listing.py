@@ -45,8 +45,8 @@ def _tensor(tensor: FileTensor) -> str:
     )
     shape = " x ".join(map(str, tensor.shape))
     return (
-        f"{tensor.offset:#010x} {tensor.bytes:8,} bytes  {tensor.name}: {shape}, scale "
-        f"{tensor.scale:.6g}, zero point {tensor.zero}; axes {axes}"
+        f"{tensor.offset:#010x} {tensor.bytes:8,} bytes  {tensor.name}: {shape} {tensor.element}, "
+        f"scale {tensor.scale:.6g}, zero point {tensor.zero}; axes {axes}"
     )
 
 

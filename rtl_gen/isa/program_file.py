@@ -17,9 +17,11 @@ from .program_format import (
     AXIS,
     CHECKSUM_BYTES,
     DIRECTIONS,
+    ELEMENTS,
     FORMAT_VERSION,
     HEADER,
     MAGIC,
+    OLDEST_FORMAT,
     PAGE,
     RELOCATION,
     SEGMENT,
@@ -55,7 +57,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class FileTensor:
-    """An input or output of a program file: see :data:`TENSOR`."""
+    """An input or output of a program file: see :data:`TENSOR`; ``element`` is one of ELEMENTS."""
 
     name: str
     direction: str
@@ -65,6 +67,7 @@ class FileTensor:
     layout: tuple[Axis, ...]
     scale: float
     zero: int
+    element: str = "int8"
 
     @property
     def elements(self) -> int:
@@ -73,7 +76,7 @@ class FileTensor:
     @property
     def last(self) -> int:
         """The last byte in which an element lies."""
-        return sum(axis.last for axis in self.layout)
+        return sum(axis.last for axis in self.layout) + ELEMENTS[self.element] - 1
 
     def pack(self, name: int) -> bytes:
         """Its structure; ``name``: where its name begins among the names.
@@ -95,7 +98,7 @@ class FileTensor:
             "name": name,
             "rank": len(self.shape),
             "axes": len(self.layout),
-            "format": 0,
+            "format": list(ELEMENTS).index(self.element),
             "layout": [getattr(axis, m.name) for axis in self.layout for m in AXIS.members],
         }
         values |= {m.name: getattr(self, m.name) for m in TENSOR.members if m.name not in values}
@@ -333,6 +336,7 @@ def _read_tensor(values: dict, names: bytes) -> FileTensor:
     axes = [numbers[n : n + width] for n in range(0, len(numbers), width)]
     begin, known = values["name"], values["direction"] < len(DIRECTIONS)
     split = all(axis[0] and axis[1] for axis in axes)
+    known = known and values["format"] < len(ELEMENTS)
     if not known or not split or values["axes"] > AXES or 0 not in names[begin:]:
         raise ProgramFileError("NOT_A_PROGRAM", "it describes a tensor as no tensor is")
     tensor = FileTensor(
@@ -344,8 +348,9 @@ def _read_tensor(values: dict, names: bytes) -> FileTensor:
         layout=tuple(Axis(*axis) for axis in axes),
         scale=values["scale"],
         zero=values["zero"],
+        element=list(ELEMENTS)[values["format"]],
     )
-    if values["format"] or prod(axis.size for axis in tensor.layout) != tensor.elements:
+    if prod(axis.size for axis in tensor.layout) != tensor.elements:
         raise ProgramFileError("NOT_A_PROGRAM", f"{tensor.name}: its layout is not of its shape")
     return tensor
 
@@ -360,10 +365,11 @@ def _checked_header(data: bytes) -> dict:
             f"truncated: it has {len(data)} bytes, and its header alone {HEADER.bytes}",
         )
     header = HEADER.unpack(data)
-    if header["version"] != FORMAT_VERSION:
+    if not OLDEST_FORMAT <= header["version"] <= FORMAT_VERSION:
         raise ProgramFileError(
             "NEWER_FORMAT",
-            f"has version {header['version']} of the format; this rtl-gen reads {FORMAT_VERSION}",
+            f"has version {header['version']} of the format; this rtl-gen reads {OLDEST_FORMAT} to "
+            f"{FORMAT_VERSION}",
         )
     if header["file_bytes"] != len(data):
         raise ProgramFileError(

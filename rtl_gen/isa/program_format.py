@@ -16,9 +16,11 @@ __all__ = [
     "AXIS",
     "CHECKSUM_BYTES",
     "DIRECTIONS",
+    "ELEMENTS",
     "FORMAT_VERSION",
     "HEADER",
     "MAGIC",
+    "OLDEST_FORMAT",
     "PAGE",
     "RELOCATION",
     "SEGMENT",
@@ -33,10 +35,13 @@ __all__ = [
 ]
 
 MAGIC = int.from_bytes(b"RTLP", "little")
-FORMAT_VERSION = 1
+FORMAT_VERSION, OLDEST_FORMAT = 2, 1
+"""What is written; and the oldest that is read. Version 1 had no elements but int8."""
 PAGE = 1 << PAGE_BITS
 CHECKSUM_BYTES = 4
 DIRECTIONS = ("input", "output")
+ELEMENTS = {"int8": 1, "uint8": 1, "int32": 4}
+"""Types of elements in the order of their numbers, from 0, and their bytes."""
 SHAPE, AXES = 6, 8
 """Most ranks of a tensor's shape, and most axes of its layout."""
 
@@ -54,7 +59,7 @@ STATUS = {
     "LITTLE_MEMORY": "the memory is smaller than the program wants",
     "NOT_LOADED": "no program is loaded",
     "NO_TENSOR": "the program has no such input or output",
-    "WRONG_SIZE": "the array has another number of elements than the tensor",
+    "WRONG_SIZE": "the array has another size than the tensor",
     "BUSY": "a run is on",
     "DEVICE_ERROR": "the run ended with an error of the accelerator",
     "NO_INTERRUPT": "the wait for the interrupt was given up",
@@ -187,12 +192,13 @@ TENSOR = Structure("tensor", (
     Member("bytes", "Q", "that it takes there"),
     Member("elements", "Q", "of the array"),
     Member("scale", "d", "a value means scale * (value - zero)"),
-    Member("zero", "i", "zero point"),
+    Member("zero", "i", "zero point, of values as the array has them"),
     Member("direction", "I", ", ".join(f"{n}: {name}" for n, name in enumerate(DIRECTIONS))),
     Member("name", "I", "where its name begins among the names"),
     Member("rank", "I", "numbers of `shape`"),
     Member("axes", "I", "axes of `layout`"),
-    Member("format", "I", "of an element; 0: int8"),
+    Member("format", "I", "of an element; "
+           + ", ".join(f"{n}: {name}" for n, name in enumerate(ELEMENTS))),
     Member("shape", "I", "of the array as the network's file has it", SHAPE),
     Member("layout", "I", f"{AXES} axes, the slowest first: their sizes multiply to `elements`, "
            "in the order of the array in C", AXES * len(AXIS.members)),

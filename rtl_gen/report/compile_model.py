@@ -64,7 +64,7 @@ def execute(
     Parameters
     ----------
     inputs
-        An ``.npz`` file with an int8 array for each input, by its name, or with one array alone; by
+        An ``.npz`` file with an array for each input, by its name, or with one array alone; by
         default random numbers.
 
     Raises
@@ -96,12 +96,13 @@ def execute(
 def _given(file: ProgramFile, path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file as the program's inputs."""
     arrays, found = read_arrays(path), {}
-    wanted = {name: places[0].shape for name, places in file.named("input").items()}
-    for name, shape in wanted.items():
+    wanted = {name: places[0] for name, places in file.named("input").items()}
+    for name, tensor in wanted.items():
         array = named_array(arrays, name, len(wanted), path)
-        if array.dtype != np.int8 or array.shape != shape:
+        if array.dtype != tensor.element or array.shape != tensor.shape:
             raise ModelError(
-                f"{path}: {name} must be int8 of shape {shape}, not {array.dtype} of {array.shape}"
+                f"{path}: {name} must be {tensor.element} of shape {tensor.shape}, not "
+                f"{array.dtype} of {array.shape}"
             )
         found[name] = array
     return found
@@ -109,10 +110,12 @@ def _given(file: ProgramFile, path: Path) -> dict[str, np.ndarray]:
 
 def _random(file: ProgramFile, seed: int) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
-    return {
-        name: random.integers(-128, 128, places[0].shape).astype(np.int8)
-        for name, places in file.named("input").items()
-    }
+    found = {}
+    for name, (tensor, *_) in file.named("input").items():
+        limits = np.iinfo(tensor.element)
+        drawn = random.integers(limits.min, limits.max + 1, tensor.shape)
+        found[name] = drawn.astype(tensor.element)
+    return found
 
 
 def plain_file(compiled: CompiledNetwork, out: Path, text: Path) -> dict:
@@ -125,6 +128,7 @@ def plain_file(compiled: CompiledNetwork, out: Path, text: Path) -> dict:
         "layers": file.layers,
         "estimated_cycles": file.estimated_cycles,
         "memory_bytes": file.memory_bytes,
+        "types": {tensor.name: tensor.element for tensor in file.tensors},
         "inputs": {name: list(places[0].shape) for name, places in file.named("input").items()},
         "outputs": {name: list(places[0].shape) for name, places in file.named("output").items()},
     }

@@ -1,5 +1,7 @@
 """Whole networks from their files, each as one program, against TFLite's own tensors."""
 
+import time
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +83,41 @@ def test_dscnn(shared_data, tell):
     done, traced = run(shared_data, "kws_dscnn", last)
     check(done, traced, last, tell)
     assert [layer.on_chip for layer in done.layers] == [True] * 11 + [False]
+
+
+@pytest.mark.long
+@pytest.mark.shared_data
+@pytest.mark.parametrize("name", ["ic_resnet8", "kws_dscnn"])
+def test_all_given_inputs(name, shared_data, tell):
+    """The whole network as one program on each input: real, extreme and random ones. Every layer's
+    output has the checksum of TFLite's, and is TFLite's where that is given; so is the last.
+    """
+    machine = reference()
+    graph = read_tflite(shared_data / "models" / f"{name}_int8.tflite")
+    (port,), (output,) = graph.inputs, graph.outputs
+    with np.load(shared_data / name / f"{name}_io.npz") as file:
+        given, wanted, sums = file["x"], file["y"], file["op_crc32"]
+    with np.load(shared_data / name / f"{name}_trace.npz") as file:
+        traced = {key: file[key] for key in file.files}
+    simulation = Simulation(build_machine(machine), seed=1)
+    cycles, begun = set(), time.monotonic()
+    for n in range(len(given)):
+        x = port.convert(given[n : n + 1]).reshape(graph.tensors[port.tensor].shape)
+        done = run_network(map_graph(machine, graph, {port.tensor: x}), simulation)
+        assert done.exact, f"input {n}: {done.problems or done.explain()}"
+        for number, layer in enumerate(done.layers):
+            last = layer.name.split(" + ")[-1]
+            got = done.network.lowered.result(number, done.checked.outputs[number])
+            assert zlib.crc32(got.tobytes()) == sums[n, int(last[2:4])], f"input {n}: {last}"
+            if n < len(traced[last]):
+                np.testing.assert_array_equal(got[0], traced[last][n], err_msg=f"input {n}: {last}")
+        np.testing.assert_array_equal(done.outputs[output.name].reshape(-1), wanted[n].reshape(-1))
+        cycles.add(done.done.cycles)
+    assert len(given) == len(sums) >= 12
+    tell(
+        f"{name}: {len(given)} inputs, {len(done.layers)} layers each, in "
+        f"{time.monotonic() - begun:.0f} s; {min(cycles)} to {max(cycles)} cycles"
+    )
 
 
 def test_outputs_that_later_layers_read_and_inputs_that_are_added(tmp_path):

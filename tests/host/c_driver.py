@@ -61,6 +61,8 @@ class Tensor(ctypes.Structure):
         ("shape", ctypes.c_uint32 * SHAPE),
         ("zero", ctypes.c_int32),
         ("scale", ctypes.c_double),  # its bits
+        ("element", ctypes.c_uint32),
+        ("element_bytes", ctypes.c_uint32),
         ("entry", ctypes.c_void_p),
     ]
 
@@ -155,13 +157,13 @@ class CDriver:
         return self.call("load", self.file, ctypes.c_size_t(len(file)))
 
     def write_input(self, name: str, array: np.ndarray) -> str:
-        array = np.ascontiguousarray(array, np.int8)
+        array = np.ascontiguousarray(array)
         place = ctypes.c_void_p(array.ctypes.data)
-        return self.call("write_input", name.encode(), place, ctypes.c_size_t(array.size))
+        return self.call("write_input", name.encode(), place, ctypes.c_size_t(array.nbytes))
 
     def read_output(self, name: str, array: np.ndarray) -> str:
         place = ctypes.c_void_p(array.ctypes.data)
-        return self.call("read_output", name.encode(), place, ctypes.c_size_t(array.size))
+        return self.call("read_output", name.encode(), place, ctypes.c_size_t(array.nbytes))
 
     def tensors(self, direction: int) -> list[Tensor]:
         found: list[Tensor] = []

@@ -123,7 +123,8 @@ static int check_file(const uint8_t *file, size_t bytes)
         return RTL_GEN_NOT_A_PROGRAM;
     if (bytes < RTL_GEN_HEADER_BYTES + RTL_GEN_CHECKSUM_BYTES)
         return RTL_GEN_TRUNCATED;
-    if (header32(file, RTL_GEN_HEADER_VERSION) != RTL_GEN_FORMAT_VERSION)
+    if (header32(file, RTL_GEN_HEADER_VERSION) < RTL_GEN_OLDEST_FORMAT ||
+        header32(file, RTL_GEN_HEADER_VERSION) > RTL_GEN_FORMAT_VERSION)
         return RTL_GEN_NEWER_FORMAT;
     if (get64(file + RTL_GEN_HEADER_FILE_BYTES) != bytes)
         return RTL_GEN_TRUNCATED;
@@ -139,6 +140,13 @@ static int lies(uint64_t first, uint64_t bytes, uint64_t within)
     return bytes <= within && first <= within - bytes;
 }
 
+static uint32_t element_bytes(const uint8_t *tensor)
+{
+    static const uint8_t sizes[RTL_GEN_ELEMENTS] = RTL_GEN_ELEMENT_BYTES;
+
+    return sizes[get32(tensor + RTL_GEN_TENSOR_FORMAT)];
+}
+
 /* Whether all elements of a tensor lie within its bytes. */
 static int elements_lie(const uint8_t *tensor)
 {
@@ -147,7 +155,8 @@ static int elements_lie(const uint8_t *tensor)
     uint64_t elements = 1, last = 0;
     uint32_t axes = get32(tensor + RTL_GEN_TENSOR_AXES);
 
-    if (axes > RTL_GEN_AXES || get32(tensor + RTL_GEN_TENSOR_RANK) > RTL_GEN_SHAPE)
+    if (axes > RTL_GEN_AXES || get32(tensor + RTL_GEN_TENSOR_RANK) > RTL_GEN_SHAPE ||
+        get32(tensor + RTL_GEN_TENSOR_FORMAT) >= RTL_GEN_ELEMENTS)
         return 0;
     for (; axes; axes--, axis += RTL_GEN_AXIS_BYTES) {
         const uint32_t size = get32(axis + RTL_GEN_AXIS_SIZE);
@@ -172,7 +181,7 @@ static int elements_lie(const uint8_t *tensor)
             return 0;
         last += farthest;
     }
-    return last < bytes && elements == get64(tensor + RTL_GEN_TENSOR_ELEMENTS);
+    return lies(last, element_bytes(tensor), bytes) && elements == get64(tensor + RTL_GEN_TENSOR_ELEMENTS);
 }
 
 /* Whether the tables say nothing that lies outside the file or its memory. */
@@ -375,6 +384,8 @@ int rtl_gen_tensor_at(const struct rtl_gen_device *device, uint32_t direction, u
         tensor->rank = get32(entry + RTL_GEN_TENSOR_RANK);
         tensor->zero = (int32_t)get32(entry + RTL_GEN_TENSOR_ZERO);
         tensor->scale = get64(entry + RTL_GEN_TENSOR_SCALE);
+        tensor->element = get32(entry + RTL_GEN_TENSOR_FORMAT);
+        tensor->element_bytes = element_bytes(entry);
         tensor->entry = entry;
         for (uint32_t n = 0; n < RTL_GEN_SHAPE; n++)
             tensor->shape[n] = get32(entry + RTL_GEN_TENSOR_SHAPE + 4 * n);
@@ -383,10 +394,32 @@ int rtl_gen_tensor_at(const struct rtl_gen_device *device, uint32_t direction, u
     return RTL_GEN_NO_TENSOR;
 }
 
+/* One element from an array into memory. The accelerator has int8 where an array has uint8: the top
+ * bit is flipped. */
+static void put_element(const struct rtl_gen_tensor *tensor, uint8_t *memory, const void *from,
+                        uint64_t n)
+{
+    if (tensor->element == RTL_GEN_ELEMENT_INT32)
+        put32(memory, ((const uint32_t *)from)[n]);
+    else
+        *memory = ((const uint8_t *)from)[n] ^
+                  (uint8_t)(tensor->element == RTL_GEN_ELEMENT_UINT8 ? 0x80 : 0);
+}
+
+/* The reverse. */
+static void get_element(const struct rtl_gen_tensor *tensor, const uint8_t *memory, void *to,
+                        uint64_t n)
+{
+    if (tensor->element == RTL_GEN_ELEMENT_INT32)
+        ((uint32_t *)to)[n] = get32(memory);
+    else
+        ((uint8_t *)to)[n] =
+            *memory ^ (uint8_t)(tensor->element == RTL_GEN_ELEMENT_UINT8 ? 0x80 : 0);
+}
+
 /* Move all elements between an array and memory: counters of the axes go through the array in its
  * order, the last axis fastest, and say where in memory each element lies. */
-static void move(const struct rtl_gen_tensor *tensor, uint8_t *memory, const int8_t *from,
-                 int8_t *to)
+static void move(const struct rtl_gen_tensor *tensor, uint8_t *memory, const void *from, void *to)
 {
     uint32_t axes = get32(tensor->entry + RTL_GEN_TENSOR_AXES);
     uint32_t index[RTL_GEN_AXES] = {0}, within[RTL_GEN_AXES] = {0};
@@ -396,9 +429,9 @@ static void move(const struct rtl_gen_tensor *tensor, uint8_t *memory, const int
         uint32_t axis = axes;
 
         if (from)
-            memory[at] = (uint8_t)from[n];
+            put_element(tensor, memory + at, from, n);
         else
-            to[n] = (int8_t)memory[at];
+            get_element(tensor, memory + at, to, n);
         while (axis--) {
             const uint8_t *entry =
                 tensor->entry + RTL_GEN_TENSOR_LAYOUT + (size_t)axis * RTL_GEN_AXIS_BYTES;
@@ -422,8 +455,8 @@ static void move(const struct rtl_gen_tensor *tensor, uint8_t *memory, const int
     }
 }
 
-int rtl_gen_write_input(struct rtl_gen_device *device, const char *name, const int8_t *array,
-                        size_t elements)
+int rtl_gen_write_input(struct rtl_gen_device *device, const char *name, const void *array,
+                        size_t bytes)
 {
     struct rtl_gen_tensor tensor;
     int status, found = 0;
@@ -433,7 +466,7 @@ int rtl_gen_write_input(struct rtl_gen_device *device, const char *name, const i
 
         if (!same_text(tensor.name, name))
             continue;
-        if (tensor.elements != elements)
+        if (tensor.elements * tensor.element_bytes != bytes)
             return RTL_GEN_WRONG_SIZE;
         move(&tensor, memory, array, NULL);
         clean(device, memory, (size_t)tensor.bytes);
@@ -442,8 +475,8 @@ int rtl_gen_write_input(struct rtl_gen_device *device, const char *name, const i
     return status == RTL_GEN_NO_TENSOR && found ? RTL_GEN_OK : status;
 }
 
-int rtl_gen_read_output(struct rtl_gen_device *device, const char *name, int8_t *array,
-                        size_t elements)
+int rtl_gen_read_output(struct rtl_gen_device *device, const char *name, void *array,
+                        size_t bytes)
 {
     struct rtl_gen_tensor tensor;
     int status;
@@ -453,7 +486,7 @@ int rtl_gen_read_output(struct rtl_gen_device *device, const char *name, int8_t 
 
         if (!same_text(tensor.name, name))
             continue;
-        if (tensor.elements != elements)
+        if (tensor.elements * tensor.element_bytes != bytes)
             return RTL_GEN_WRONG_SIZE;
         invalidate(device, memory, (size_t)tensor.bytes);
         move(&tensor, memory, NULL, array);

@@ -69,11 +69,13 @@ struct rtl_gen_tensor {
     const char *name;
     uint64_t offset;   /* in memory */
     uint64_t bytes;    /* there */
-    uint64_t elements; /* of the array, one byte each */
+    uint64_t elements; /* of the array */
     uint32_t rank;
     uint32_t shape[RTL_GEN_SHAPE];
     int32_t zero;
     uint64_t scale; /* bits of a double: a value means scale * (value - zero) */
+    uint32_t element;       /* RTL_GEN_ELEMENT_INT8, _UINT8 or _INT32 */
+    uint32_t element_bytes; /* of one, in an array */
     const uint8_t *entry;
 };
 
@@ -91,13 +93,14 @@ int rtl_gen_load(struct rtl_gen_device *device, const void *file, size_t file_by
 int rtl_gen_tensor_at(const struct rtl_gen_device *device, uint32_t direction, uint32_t number,
                       struct rtl_gen_tensor *tensor);
 
-/* Give an input: an array in the order of C, of the shape that the network's file has. */
-int rtl_gen_write_input(struct rtl_gen_device *device, const char *name, const int8_t *array,
-                        size_t elements);
+/* Give an input: an array in the order of C, of the shape and of the elements (int8_t, uint8_t or
+ * int32_t) that the network's file has; bytes: its size. */
+int rtl_gen_write_input(struct rtl_gen_device *device, const char *name, const void *array,
+                        size_t bytes);
 
 /* Take an output, of the last run. */
-int rtl_gen_read_output(struct rtl_gen_device *device, const char *name, int8_t *array,
-                        size_t elements);
+int rtl_gen_read_output(struct rtl_gen_device *device, const char *name, void *array,
+                        size_t bytes);
 
 /* Start a run and return; rtl_gen_wait ends it. */
 int rtl_gen_start(struct rtl_gen_device *device);
