@@ -13,7 +13,7 @@ from rtl_gen.spec.operation import parse_einsum
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hw" / "array"))
 from random_nests import CONV1D, CONV2D, DEPTHWISE, MATMUL, STRIDE_1, draw_nest
 
-__all__ = ["draw_design", "features", "message"]
+__all__ = ["FEATURES", "draw_design", "features", "message"]
 
 BATCHED = parse_einsum("O[b,m,n] += A[b,m,k] * B[k,n]", name="shared_weights", batch=("b",))
 CONV3D = parse_einsum(
@@ -55,29 +55,35 @@ def message(error: Exception) -> str:
     return re.sub(r"\b(?:[A-Z]|rows|columns)\b", "_", text)
 
 
+FEATURES = {
+    "loops in the PE": lambda flow, machine: flow.pe,
+    "folded": lambda flow, machine: any(len(flow.on_axis(axis)) > 1 for axis in (0, 1)),
+    "one dimension on both axes": lambda flow, machine: _on_both_axes(flow),
+    "input held": lambda flow, machine: machine.input_held,
+    "several inputs held": lambda flow, machine: machine.input_depth > 1,
+    "weights held": lambda flow, machine: machine.weights_held,
+    "several weights held": lambda flow, machine: machine.weight_depth > 1,
+    "sums stay in the PEs": lambda flow, machine: machine.reuse.output.stationary,
+    "several sums kept": lambda flow, machine: machine.reuse.output.depth > 1,
+    "sums leave in pieces": lambda flow, machine: machine.sums_pieces,
+    "drained": lambda flow, machine: machine.drains,
+    "drained and gathered": lambda flow, machine: machine.drains and machine.gathers,
+    "outputs gathered": lambda flow, machine: machine.gathers,
+    "several words a step": lambda flow, machine: machine.input_reads > 1,
+    "inputs move": lambda flow, machine: machine.moving is not None,
+    "skew -1": lambda flow, machine: -1 in machine.reuse.skew,
+    "skew 0": lambda flow, machine: 0 in machine.reuse.skew,
+    "skew 1": lambda flow, machine: 1 in machine.reuse.skew,
+}
+
+
 def features(design: Design) -> set[str]:
-    """What a design exercises."""
+    """What a design exercises: the operation's name and some of ``FEATURES``."""
     machine: Machine = machine_of(design)
-    flow, reuse = design.dataflow, machine.reuse
+    there = {name for name, found in FEATURES.items() if found(design.dataflow, machine)}
+    return {design.dataflow.operation.name} | there
+
+
+def _on_both_axes(flow) -> bool:
     dims = [loop.dimension for loop in flow.spatial]
-    tags = {
-        "loops in the PE": bool(flow.pe),
-        "folded": any(len(flow.on_axis(axis)) > 1 for axis in (0, 1)),
-        "one dimension on both axes": len(set(dims)) < len(dims),
-        "input held": machine.input_held,
-        "several inputs held": machine.input_depth > 1,
-        "weights held": machine.weights_held,
-        "several weights held": machine.weight_depth > 1,
-        "sums stay in the PEs": reuse.output.stationary,
-        "several sums kept": reuse.output.depth > 1,
-        "sums leave in pieces": machine.sums_pieces,
-        "drained": bool(machine.drains),
-        "sums of several exits added": len(reuse.output.elements) < len(reuse.output.exits),
-        "outputs gathered": machine.gathers,
-        "several words a step": machine.input_reads > 1,
-        "inputs move": machine.moving is not None,
-        "skew -1": -1 in reuse.skew,
-        "skew 0": 0 in reuse.skew,
-        "skew 1": 1 in reuse.skew,
-    }
-    return {flow.operation.name} | {tag for tag, there in tags.items() if there}
+    return len(set(dims)) < len(dims)

@@ -17,7 +17,11 @@ from nest_layer import NestLayer
 from rtl_gen.hw.array.array import ArrayParams, PEArray
 from rtl_gen.reuse import HeldOperand, Reuse
 
-__all__ = ["ArrayBench"]
+__all__ = ["ArrayBench", "CannotRun", "by_force"]
+
+
+class CannotRun(ValueError):
+    """The array has no wire or no bits for what a nest asks of it."""
 
 
 @dataclass
@@ -85,7 +89,7 @@ class ArrayBench:
 
         Raises
         ------
-        ValueError
+        CannotRun
             If a step gives one output element from two exits, or sums that stay in the PEs leave
             more than once: nothing behind the array adds them. If an address has too many bits.
         """
@@ -326,7 +330,7 @@ class ArrayBench:
             values.append(sum((word & ((1 << bits) - 1)) << (bits * k) for k, word in words))
         for name, value in cycle.control.items():
             if value >= 1 << layout[name].width:
-                raise ValueError(f"{name} has no bits for {value}")
+                raise CannotRun(f"{name} has no bits for {value}")
         control = sum(int(value) << layout[name].offset for name, value in cycle.control.items())
         return [*values, control] if layout.size else values
 
@@ -334,12 +338,12 @@ class ArrayBench:
         """Add the sums that leave in a cycle to the outputs they belong to."""
         places = [at for at in cycle.emit if at is not None]
         if len(set(places)) < len(places):
-            raise ValueError(f"two exits give one output in a step: {sorted(places)}")
+            raise CannotRun(f"two exits give one output in a step: {sorted(places)}")
         plain = all(rank.is_plain for rank in self.reuse.placement.dataflow.operation.output.ranks)
         if self.reuse.output.stationary and plain:
             left = {(cycle.layer, cycle.part, at) for at in places}
             if left & self._left:
-                raise ValueError(f"outputs leave twice: {sorted(left & self._left)}")
+                raise CannotRun(f"outputs leave twice: {sorted(left & self._left)}")
             self._left |= left
         for k, at in enumerate(cycle.emit):
             if at is not None:
@@ -356,3 +360,13 @@ def _merged(cycle: Cycle, load: Cycle) -> Cycle:
 
 def _moved(pe, axis, position):
     return (position, pe[1]) if axis == 0 else (pe[0], position)
+
+
+def by_force(array: Reuse, layers: Sequence[NestLayer], seed) -> str:
+    """What comes of layers on an array, legal or not: ``exact``, ``wrong`` or ``cannot run``."""
+    try:
+        results = ArrayBench(array).run(layers, seed)
+    except CannotRun:
+        return "cannot run"
+    right = all((got == layer.golden()).all() for layer, got in zip(layers, results, strict=True))
+    return "exact" if right else "wrong"

@@ -67,10 +67,10 @@ def reach_of(file, seed: int) -> int:
 
 @pytest.mark.parametrize("file", ALONE, ids=lambda file: file.stem)
 def test_shipped_dataflows(file):
-    """Each with one reach of 1 to 5, as drawn; `test_every_reach` has all."""
+    """Ten layers on one small array, with one reach of 1 to 5, as drawn."""
     design = load_design(file)
     dataflow = limited(design.dataflow, reach_of(file, 1))
-    run(Placement(dataflow, shape_of(design, (5, 3))), file.stem)
+    run(Placement(dataflow, shape_of(design, (5, 3))), file.stem, layers=10)
 
 
 @pytest.mark.long
