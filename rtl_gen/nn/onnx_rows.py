@@ -97,24 +97,20 @@ class LayerNorm(Pending):
 
 
 def rows_of(reader: "NodeReader", x: Real) -> tuple[int, ...]:
-    """The shape of an image as it is stored, its last dimension a row of the view's.
+    """The shape of an image as it is stored, or of its rows where these are shorter or longer than
+    its channels.
 
     Raises
     ------
     Refusal
-        If a row's values do not lie side by side, or not where rows of that length begin.
+        If a row's values do not lie side by side.
     """
     index = x.view.index
     order, length = reader.order(x.view.tensor, index, x.meaning), index.shape[-1]
     places = inverse(order)[index]
-    first = places[..., :1]
-    if (first % length).any() or (places != first + np.arange(length)).any():
+    if (places != places[..., :1] + np.arange(length)).any():
         raise Refusal("the values of a row do not lie side by side")
-    if order.shape[-1] == length:
-        return order.shape
-    heads = order.shape[-1] // length
-    outer = order.shape[:-1] if heads * length == order.shape[-1] else ()
-    return (*outer, order.size // int(np.prod(outer)) // length, length)
+    return order.shape if order.shape[-1] == length else (order.size // length, length)
 
 
 def _read_softmax(reader: "NodeReader", proto: NodeProto, attributes: dict) -> None:

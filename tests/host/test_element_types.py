@@ -16,7 +16,7 @@ from test_program_files import sealed
 import rtl_gen
 from rtl_gen.api import load
 from rtl_gen.host.compile import compile_network
-from rtl_gen.host.layout import axes_of, gather, scatter
+from rtl_gen.host.layout import axes_of, gather, positions_of, scatter
 from rtl_gen.host.simulated import SimulatedDevice
 from rtl_gen.hw.accelerator_params import design_hash
 from rtl_gen.isa.program_file import ProgramFile
@@ -126,6 +126,7 @@ def test_the_file_says_types_and_how_the_program_packs(graph, compiled):
 def test_elements_must_lie_in_the_tensor(compiled):
     """A sum of which the last byte does not is refused."""
     tensor = compiled.file.named("output")["sums_out"][0]
+    assert tensor.last == positions_of(tensor.layout, tensor.shape).max() + 3
     for size, fine in ((tensor.last + 1, True), (tensor.last, False)):
         file = replace(compiled.file, tensors=(replace(tensor, bytes=size),))
         if fine:
@@ -162,6 +163,12 @@ def test_c_puts_them_where_python_does(compiled, library):
         assert numbers == {"uint8": (1, 1), "int32": (2, 4)}[tensor.element]
         assert found[name].zero == tensor.zero
     (sums,) = file.named("output")["sums_out"]
+    given = replace(sums, direction="input")  # no network has such an input yet
+    assert driver.load(replace(file, tensors=(given,)).to_bytes()) == "OK"
+    array = rng.integers(-(1 << 31), 1 << 31, sums.shape).astype(np.int32)
+    assert driver.write_input("sums_out", array) == "OK"
+    data = driver.memory[sums.offset :][: sums.bytes].tobytes()
+    np.testing.assert_array_equal(gather(data, sums.layout, sums.shape, "int32"), array)
     short = replace(sums, bytes=sums.last)
     assert driver.load(replace(file, tensors=(short,)).to_bytes()) == "NOT_A_PROGRAM"
 

@@ -187,6 +187,21 @@ def test_functions_of_one_activation_are_one_table(tmp_path):
     assert kinds(graph) == ["TableNode"] * 3
 
 
+def test_factors_of_layers(tmp_path):
+    """Behind a bias, a clamp and another factor."""
+    model = Model(2, 6, 9)
+    weight = model.constant(model.rng.integers(-99, 100, (9, 8)).astype(np.int8))
+    weight = model.node("DequantizeLinear", weight, model.constant(np.float32(0.01)))
+    bias = model.constant(model.rng.normal(0, 0.5, 8).astype(np.float32))
+    made = model.node("Add", model.node("MatMul", model.x, weight), bias)
+    made = model.node("Clip", made, model.constant(np.float32(-1)), model.constant(np.float32(1.5)))
+    made = model.node("Mul", model.constant(np.float32(5)), made)
+    made = model.stored(model.node("Div", made, model.constant(np.float32(2))))
+    graph = check(model, [made], tmp_path)
+    assert kinds(graph) == ["Node"]
+    assert graph.nodes[0].layer.quantization.act_max == 68  # 1.5 * 2.5 / 0.05 - 7
+
+
 def test_normalization_with_a_quantized_scale_and_softmax_of_heads(tmp_path):
     model = Model(1, 6, 8)
     gamma = model.constant(model.rng.integers(40, 120, 8).astype(np.int8))
@@ -194,6 +209,12 @@ def test_normalization_with_a_quantized_scale_and_softmax_of_heads(tmp_path):
     norm = model.stored(model.node("LayerNormalization", model.x, gamma, epsilon=0.01), 0.03, 2)
     graph = check(model, [norm], tmp_path, unit=0.03, away=1)
     assert kinds(graph) == ["LayerNormNode"] and not graph.nodes[0].bias.any()
+
+
+def both(model: Model) -> tuple[str, str]:
+    """Operands of a product."""
+    rows = model.node("Transpose", model.x, perm=[0, 2, 1, 3])
+    return rows, model.node("Transpose", rows, perm=[0, 1, 3, 2])
 
 
 def refused(model: Model, output: str, folder, message: str) -> None:
@@ -226,6 +247,11 @@ def refused(model: Model, output: str, folder, message: str) -> None:
          "first operand's values would have to move"),
         (lambda m: m.node("Mul", m.x, m.conv(m.x, 6, 6)), "which must be functions of one"),
         (lambda m: m.node("Mul", m.x, m.constant(np.ones(5, np.float32))), "constant of several"),
+        (lambda m: m.node("Mul", m.node("MatMul", *both(m)), m.constant(np.float32(-1))),
+         "is not quantized"),
+        (lambda m: m.node("LayerNormalization", m.node("Transpose", m.x, perm=[0, 3, 1, 2]),
+                          m.constant(np.ones(4, np.float32))),
+         "the values of a row do not lie side by side"),
         (lambda m: m.node("Div", m.constant(np.float32(1)), m.x), "divides by an activation"),
         (lambda m: m.node("Div", m.x, m.constant(np.float32(0))), "divides by 0"),
         (lambda m: m.node("LayerNormalization", m.x, m.constant(np.ones(3, np.float32))),

@@ -82,7 +82,9 @@ def test_the_whole_block_is_near_real_numbers(form, tmp_path, tell):
         (given,), last = graph.inputs, next(p for p in graph.outputs if p.name == "last_q")
         x = given.convert(block.x).reshape(graph.tensors[given.tensor].shape)
         np.testing.assert_array_equal(x.reshape(-1), block.values["x_q"].reshape(-1))
-        got = last.convert(run_graph(graph, {given.tensor: x})[last.tensor])
+        tensors = run_graph(graph, {given.tensor: x})
+        assert all(value.shape == graph.tensors[name].shape for name, value in tensors.items())
+        got = last.convert(tensors[last.tensor])
         away.append(np.abs(got.astype(int) - block.values["last_q"]).reshape(-1))
         assert block.values["last_q"].std() > 30
     away = np.concatenate(away)
