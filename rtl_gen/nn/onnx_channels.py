@@ -1,7 +1,8 @@
 """Channels of activations in an ONNX file: put side by side (Concat), taken apart (Split, Slice).
 
 Nothing is computed: what is joined or taken lies in memory where it must, see
-:mod:`rtl_gen.nn.channel_views`. Source: ONNX operator definitions of Concat, Slice and Split.
+:mod:`rtl_gen.nn.channel_views`. Source: ONNX operator definitions of Concat, Slice and Split, and
+that of ONNX Runtime's QLinearConcat.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from onnx import NodeProto
 
 from rtl_gen.nn.graph import Refusal
 from rtl_gen.nn.layout import View, inverse
-from rtl_gen.nn.onnx_operands import Meaning, constant, name_of
+from rtl_gen.nn.onnx_operands import MICROSOFT, Meaning, constant, name_of
 from rtl_gen.nn.onnx_operators import Function
 from rtl_gen.nn.onnx_values import Pending, Real
 from rtl_gen.nn.products import JoinNode, PartNode
@@ -158,6 +159,20 @@ def _read_concat(reader: "NodeReader", proto: NodeProto, attributes: dict) -> No
     reader.values[output] = Concatenation(name=name_of(proto), parts=reals, axis=axis)
 
 
+def _read_qlinear_concat(reader: "NodeReader", proto: NodeProto, attributes: dict) -> None:
+    """The meaning of the result, then each activation with its own."""
+    names, output = list(proto.input), proto.output[0]
+    if len(names) % 3 != 2 or "axis" not in attributes:
+        raise Refusal("must have an axis, and of each input a scale and a zero point")
+    stored = Meaning.of(reader.constants, *names[:2], "the output")
+    parts = [reader.meant(names[n : n + 3]) for n in range(2, len(names), 3)]
+    if any(part is None for part in parts):
+        return
+    axis = _axis(attributes["axis"], parts[0].view.index.ndim + 1)
+    made = Concatenation(name=name_of(proto), parts=tuple(parts), axis=axis)
+    reader.values[output] = made.stored(reader, output, stored)
+
+
 def _read_split(reader: "NodeReader", proto: NodeProto, attributes: dict) -> None:
     rank = _rank(reader, proto.input[0])
     if rank is None:
@@ -209,6 +224,7 @@ def _read_slice(reader: "NodeReader", proto: NodeProto, attributes: dict) -> Non
 
 CHANNEL_OPERATORS = {
     "Concat": (_read_concat, COUNTS),
+    f"{MICROSOFT}.QLinearConcat": (_read_qlinear_concat, COUNTS),
     "Slice": (_read_slice, (1, 3, 4, 5)),
     "Split": (_read_split, (1, 2)),
 }

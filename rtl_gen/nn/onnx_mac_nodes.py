@@ -1,7 +1,7 @@
 """ONNX nodes that are convolutions and matmuls: integer operators, and those of real numbers.
 
 Source: ONNX operator definitions of Conv, ConvInteger, Gemm, MatMul, MatMulInteger, QLinearConv and
-QLinearMatMul.
+QLinearMatMul, and that of ONNX Runtime's QGemm.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from onnx import NodeProto
 
 from rtl_gen.nn.graph import Refusal
 from rtl_gen.nn.onnx_layers import Mac, convolution, product
-from rtl_gen.nn.onnx_operands import Meaning, QuantizedConstant, constant, name_of
+from rtl_gen.nn.onnx_operands import MICROSOFT, Meaning, QuantizedConstant, constant, name_of
 from rtl_gen.nn.onnx_products import product_of_two
 from rtl_gen.nn.onnx_reader import NodeReader
 from rtl_gen.nn.onnx_values import Real, Sums
@@ -49,6 +49,33 @@ def _read_qlinear_product(reader: NodeReader, proto: NodeProto) -> None:
     if first is not None and second is not None:
         made = product_of_two(name_of(proto), first, second)
         reader.values[proto.output[0]] = made.stored(reader, proto.output[0], stored)
+
+
+def _read_qgemm(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
+    """ONNX Runtime's QGemm; without a meaning of its result that is real numbers."""
+    x, x_scale, x_zero, w, w_scale, w_zero, bias, *stored = (*proto.input, "", "", "")[:9]
+    if attributes.get("transA", 0):
+        raise Refusal("transA must be 0")
+    across = bool(attributes.get("transB", 0))
+    weight = reader.quantized_constant(w, w_scale, w_zero, -across - 1, "the weight")
+    if weight.values.ndim != 2:
+        raise Refusal(f"the second operand must be a matrix, not {weight.values.shape}")
+    weight = weight.transposed if across else weight
+    scale = weight.scale * attributes.get("alpha", 1.0)
+    weight = QuantizedConstant(weight.values, scale, weight.axis)
+    steps = np.zeros((), np.int32)
+    if bias:
+        steps = constant(reader.constants, bias, "the bias", np.int32)
+    meaning = Meaning.of(reader.constants, *stored, "the output") if stored[0] else None
+    real = reader.meant([x, x_scale, x_zero])
+    if real is None:
+        return
+    mac = product(name_of(proto), reader.batch, real, weight)
+    if steps.shape not in ((), (1,), mac.shape):
+        raise Refusal(f"the bias must have a number an output channel, not {steps.shape}")
+    mac = mac.offset(np.broadcast_to(steps, mac.shape))
+    output = proto.output[0]
+    reader.values[output] = mac.stored(reader, output, meaning) if meaning else mac
 
 
 def _read_integer(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
@@ -123,5 +150,6 @@ MAC_OPERATORS = {
     "Conv": (_read_float_mac, (2, 3)),
     "Gemm": (_read_float_mac, (2, 3)),
     "MatMul": (_read_float_mac, (2,)),
+    f"{MICROSOFT}.QGemm": (_read_qgemm, (6, 7, 8, 9)),
 }
 """What is read, by what, and how many inputs each may have."""

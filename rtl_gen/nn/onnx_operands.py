@@ -12,6 +12,7 @@ from rtl_gen.golden.window import same_padding
 from rtl_gen.nn.graph import Refusal
 
 __all__ = [
+    "MICROSOFT",
     "REALS",
     "Meaning",
     "QuantizedConstant",
@@ -23,6 +24,8 @@ __all__ = [
     "pair_of",
 ]
 
+MICROSOFT = "com.microsoft"
+"""The domain of ONNX Runtime's own operators."""
 REALS = (np.float32, np.float16)
 """Types of scales."""
 
@@ -49,6 +52,7 @@ _ATTRIBUTE_TYPES = {
     "min": _FLOAT,
     "noop_with_empty_axes": _INT,
     "num_outputs": _INT,
+    "opset": _INT,
     "output_dtype": _INT,
     "pads": _INTS,
     "perm": _INTS,

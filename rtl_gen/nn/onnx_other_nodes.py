@@ -11,15 +11,13 @@ from onnx import NodeProto
 from rtl_gen.nn.graph import Refusal
 from rtl_gen.nn.layout import View
 from rtl_gen.nn.onnx_layers import Mac
-from rtl_gen.nn.onnx_operands import Meaning, constant, name_of
+from rtl_gen.nn.onnx_operands import MICROSOFT, Meaning, constant, name_of
 from rtl_gen.nn.onnx_operators import Function, Sum, global_pool, pool, unary
 from rtl_gen.nn.onnx_products import Product
 from rtl_gen.nn.onnx_reader import NodeReader
 from rtl_gen.nn.onnx_values import Pending, Real
 
 __all__ = ["OTHER_OPERATORS"]
-
-MICROSOFT = "com.microsoft"
 
 
 def _read_add(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:

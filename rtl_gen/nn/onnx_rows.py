@@ -1,6 +1,7 @@
 """Operators of an ONNX file over rows, the last dimension, whatever lies before it.
 
-Source: ONNX operator definitions of LayerNormalization (opset 17) and Softmax.
+Source: ONNX operator definitions of LayerNormalization (opset 17) and Softmax, and that of ONNX
+Runtime's QLinearSoftmax.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from rtl_gen.golden.layer_norm import LONGEST_ROW, layer_norm_factors
 from rtl_gen.golden.softmax import softmax_factor
 from rtl_gen.nn.graph import Refusal
 from rtl_gen.nn.layout import View, inverse
-from rtl_gen.nn.onnx_operands import Meaning, name_of
+from rtl_gen.nn.onnx_operands import MICROSOFT, Meaning, name_of
 from rtl_gen.nn.onnx_values import Pending, Real
 from rtl_gen.nn.operators import LayerNormNode, SoftmaxNode
 
@@ -123,6 +124,16 @@ def _read_softmax(reader: "NodeReader", proto: NodeProto, attributes: dict) -> N
     reader.values[proto.output[0]] = Softmax(name=name_of(proto), x=x)
 
 
+def _read_qlinear_softmax(reader: "NodeReader", proto: NodeProto, attributes: dict) -> None:
+    x = reader.meant(list(proto.input[:3]))
+    stored = Meaning.of(reader.constants, *proto.input[3:5], "the output")
+    if x is None:
+        return
+    _check_axis(attributes.get("axis", -1 if attributes.get("opset", 13) >= 13 else 1), x)
+    made = Softmax(name=name_of(proto), x=x)
+    reader.values[proto.output[0]] = made.stored(reader, proto.output[0], stored)
+
+
 def _read_layer_norm(reader: "NodeReader", proto: NodeProto, attributes: dict) -> None:
     gamma = reader.numbers(proto.input[1], "the scale")
     beta = np.zeros_like(gamma)
@@ -155,5 +166,6 @@ def _check_axis(axis: int, x: Real) -> None:
 ROW_OPERATORS = {
     "LayerNormalization": (_read_layer_norm, (2, 3)),
     "Softmax": (_read_softmax, (1,)),
+    f"{MICROSOFT}.QLinearSoftmax": (_read_qlinear_softmax, (5,)),
 }
 """What is read, by what, and how many inputs each may have."""
