@@ -79,16 +79,34 @@ def _read_clamp(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:
     low, high = (0.0, np.inf) if proto.op_type == "Relu" else (-np.inf, np.inf)
     low, high = attributes.get("min", low), attributes.get("max", high)
     limits = [*proto.input[1:], "", ""][:2]
+    value = reader.value(proto.input[0])
+    if isinstance(value, View):
+        reader.values[proto.output[0]] = _clamp_integers(reader, proto, value, limits)
+        return
     low, high = (
         float(reader.numbers(name, "the limit").item()) if name else limit
         for name, limit in zip(limits, (low, high))
     )
-    value = reader.value(proto.input[0])
     if isinstance(value, Pending):
         reader.values[proto.output[0]] = value.clamped(low, high)
     elif (x := reader.real(proto.input[0])) is not None:
         function = Function(name=name_of(proto), x=x).clamped(low, high)
         reader.values[proto.output[0]] = function
+
+
+def _clamp_integers(reader: NodeReader, proto: NodeProto, view: View, limits: list[str]) -> View:
+    """Relu and Clip of the integers themselves, which mean behind it what they did."""
+    unsigned = reader.unsigned[view.tensor]
+    kind = np.uint8 if unsigned else np.int8
+    bounds = [0 if proto.op_type == "Relu" else np.iinfo(kind).min, np.iinfo(kind).max]
+    for n, name in enumerate(limits):
+        if name:
+            limit = constant(reader.constants, name, "the limit", kind)
+            bounds[n] = int(limit.reshape(-1)[0])
+    own = reader.own(view)
+    low, high = (own.scale * (bound - 128 * unsigned - own.zero) for bound in bounds)
+    function = Function(name=name_of(proto), x=Real(view=view, meaning=own)).clamped(low, high)
+    return function.stored(reader, proto.output[0], own)
 
 
 def _read_unary(reader: NodeReader, proto: NodeProto, attributes: dict) -> None:

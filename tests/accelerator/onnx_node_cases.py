@@ -37,6 +37,9 @@ LOOKED_AT = {
     "Relu", "Softmax",
 }  # fmt: skip
 
+VECTOR = ("Clip", "MaxPool", "Relu")
+"""Operators that need a vector unit, where they are of integers."""
+
 FOLLOWS = "unnamed, makes "
 """How what is said of a node begins; the name of its only node is no part of a case's reason."""
 
@@ -83,10 +86,10 @@ def _plain(value) -> np.ndarray:
 
 
 def machine_for(case: Case | None = None) -> Machine:
-    """A small design: that of the tests of wide results, whose build serves here; pools, which the
-    array does not run, have one with a vector unit.
+    """A small design: that of the tests of wide results, whose build serves here; pools
+    and tables, which the array does not run, have one with a vector unit.
     """
-    others = {"vector_lanes": 4} if case and case.operator == "MaxPool" else {}
+    others = {"vector_lanes": 4} if case and case.operator in VECTOR else {}
     return small_machine(
         "weight_stationary",
         3,

@@ -187,6 +187,18 @@ def test_functions_of_one_activation_are_one_table(tmp_path):
     assert kinds(graph) == ["TableNode"] * 3
 
 
+@pytest.mark.parametrize("dtype", [INT8, UINT8])
+def test_integers_are_clipped_as_they_are(dtype, tmp_path):
+    model = Model(2, 5, 6, dtype=dtype)
+    kind = np.int8 if dtype == INT8 else np.uint8
+    first = model.node("QuantizeLinear", model.dense(model.x, 6, 9), *model.meaning(0.05, -7))
+    bounds = [model.constant(kind(n if dtype == INT8 else n + 128)) for n in (-90, 60)]
+    made = [model.node("Clip", first, *bounds), model.node("Clip", first, "", bounds[1])]
+    made += [model.node("Relu", first)] if dtype == INT8 else []  # ONNX has none of uint8
+    graph = check(model, [model.dequantize(one, 0.05, -7) for one in made], tmp_path)
+    assert kinds(graph) == ["Node"] + ["TableNode"] * len(made)
+
+
 def test_factors_of_layers(tmp_path):
     """Behind a bias, a clamp and another factor."""
     model = Model(2, 6, 9)

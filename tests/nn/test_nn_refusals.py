@@ -54,10 +54,10 @@ def test_all_unsupported_nodes_are_named(tmp_path):
 def test_real_numbers_must_be_quantized(tmp_path):
     model = ModelBuilder("N", 2, 8, 8)
     model.conv("first", (4, 2, 3, 3))
-    model.node("Relu", "relu")
+    model.node("Sigmoid", "sigmoid")
     lines = refusal(model.save(tmp_path))
     assert lines == [
-        "  relu (Relu): its input 'first_out' is not quantized; QuantizeLinear and "
+        "  sigmoid (Sigmoid): its input 'first_out' is not quantized; QuantizeLinear and "
         "DequantizeLinear must come before"
     ]
 
