@@ -129,20 +129,39 @@ class UnfoldEngine:
         return self._pixels * self.source.window_words
 
     @property
+    def _pixel_cycles(self) -> int:
+        """Cycles of the unfold engine for a pixel."""
+        return max(self.image.slices, self.source.window_words)
+
+    @property
     def cycles(self) -> int:
         """Cycles of the unfold engine, if it never waits."""
-        return self._pixels * max(self.image.slices, self.source.window_words)
+        return self._pixels * self._pixel_cycles
 
     @property
     def exposed_cycles(self) -> int:
-        """Cycles of these in which the array waits: a tile in use leaves no room for the next."""
+        """Cycles of these in which the array waits: for the pixels of the first tile, and where a
+        tile in use leaves no room for the next.
+        """
         source = self.source
+        pixels = source.tile_words // source.window_words
+        first = max(0, pixels * self._pixel_cycles - self._steps_to_last_pixel)
         if not source.boundary:
-            return 0
+            return first
         comes = source.slide_words if source.slides else source.tile_words
         room = self._mapping.machine.tile_room("input", self._mapping.placing.input_words)
         late = max(0, comes - (room - source.tile_words))
-        return self.cycles * late // comes
+        return first + self.cycles * late // comes
+
+    @property
+    def _steps_to_last_pixel(self) -> int:
+        """Steps until the array has read from each pixel of a tile."""
+        steps, inside = 1, 1
+        for level in reversed(self._mapping.levels[self.source.boundary :]):
+            if any(self.source.moves(level, name) for name in self.image.ranks):
+                steps += (level.bound - 1) * inside
+            inside *= level.bound
+        return steps
 
     # Descriptors
 

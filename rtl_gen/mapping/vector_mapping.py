@@ -17,9 +17,6 @@ SCALE_CYCLES = {"softmax": 41, "layer_norm": 43}
 PIPELINE = 7
 """Cycles from a step to its sums, the phases apart, and to what waits for their end."""
 
-TABLE_AHEAD = 34
-"""Cycles by which a table's first words come before the first of the input."""
-
 TABLE_BYTES = 4 * TABLE_ENTRIES
 
 
@@ -86,7 +83,9 @@ class VectorMapping(Mapping):
 
 
 def vector_cycles(mapping: VectorMapping, trips: Callable) -> int:
-    """Cycles of the unit: steps of a cycle, and those that keep the lookup; and the table's.
+    """Cycles of the unit: steps of a cycle, and those that keep the lookup.
+
+    A table comes a word a cycle, as its words are loaded; so it costs what the bus takes.
 
     ``trips``: how often the innermost of some levels is walked.
     """
@@ -94,10 +93,8 @@ def vector_cycles(mapping: VectorMapping, trips: Callable) -> int:
     steps = trips(mapping, levels)
     outputs = trips(mapping, [level for level in levels if not mapping.reduces(level)])
     looked_up = max(machine.phases, machine.post_phases)
-    _, loaded = mapping.weight_sets  # words that are counted where they are loaded
-    table = TABLE_ENTRIES - loaded - TABLE_AHEAD if loaded else 0
     if not machine.row_dimension:
-        return max(steps, outputs * looked_up) + table
+        return max(steps, outputs * looked_up)
     inside = [level for level in levels if level.dimension == machine.row_dimension]
     words = trips(mapping, [level for level in inside if not level.in_word])
     rows = outputs // trips(mapping, inside)
@@ -112,4 +109,4 @@ def vector_cycles(mapping: VectorMapping, trips: Callable) -> int:
         # A row's maximum is not found before the sums of the row before have left.
         leaving = PIPELINE + machine.phases + machine.post_phases - looked_up
         maxima = rows * max(outputs // rows, leaving)
-    return table + maxima + sums + results
+    return maxima + sums + results

@@ -41,7 +41,7 @@ class Lookup(wiring.Component):
     config : ``In(layout_of(VECTOR))``, root : ``In(31)``, root_right : ``In(6)``
     seed_address : ``In(8)``, seed : ``Out(32)``
         Between steps the first lane of the table is free for the row's scale.
-    table_write : ``In(1)``, table_address : ``In(8)``, table_entry : ``In(32)``
+    table_write : ``In(1)``, table_address : ``In``, table_word : ``In(params.table_width)``
     row_done : ``Out(1)``, exponentials : ``Out(31)``, total, squares : ``Out``
         A row's sums are complete, and stay until the next row's begin.
     factor : ``Out(32)``
@@ -70,8 +70,8 @@ class Lookup(wiring.Component):
                 "seed_address": In(8),
                 "seed": Out(SUM_BITS),
                 "table_write": In(1),
-                "table_address": In(8),
-                "table_entry": In(SUM_BITS),
+                "table_address": In(range(params.table_words)),
+                "table_word": In(params.table_width),
                 "row_done": Out(1),
                 "exponentials": Out(31),
                 "total": Out(signed(TOTAL_BITS)),
@@ -132,7 +132,7 @@ class Lookup(wiring.Component):
     def _elaborate_table(self, m, platform, used, chosen, inside):
         """Entries of elements, two stages behind them."""
         params, config = self._params, self.config
-        table = place(m, platform, "table", TableLanes, params.lanes)
+        table = place(m, platform, "table", TableLanes, params.lanes, params.table_width)
         peak = Signal(signed(8))
         with m.If(self.seek):
             values = [self.values.word_select(n, ELEMENT_BITS) for n in range(params.width)]
@@ -147,7 +147,7 @@ class Lookup(wiring.Component):
         m.d.comb += [
             table.write.eq(self.table_write),
             table.write_address.eq(self.table_address),
-            table.write_entry.eq(self.table_entry),
+            table.write_word.eq(self.table_word),
             self.seed.eq(table.entries[:SUM_BITS]),
         ]
         entries = []

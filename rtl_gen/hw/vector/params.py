@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ...isa.vector import TABLE_ENTRIES
+
 __all__ = ["ELEMENT_BITS", "SUM_BITS", "VectorParams"]
 
 ELEMENT_BITS = 16
@@ -36,6 +38,15 @@ class VectorParams:
     def phases(self) -> int:
         """Cycles in which the elements of a step are looked up."""
         return -(-self.width // self.lanes)
+
+    @property
+    def table_width(self) -> int:
+        """Bits of the words in which a table comes."""
+        return 8 * self.block
+
+    @property
+    def table_words(self) -> int:
+        return TABLE_ENTRIES * SUM_BITS // self.table_width
 
     @property
     def latency(self) -> int:

@@ -125,7 +125,7 @@ class VectorPart(wiring.Component):
             unit.go.eq(self.go & self.chosen),
             unit.table_write.eq(table.write),
             unit.table_address.eq(table.address),
-            unit.table_entry.eq(table.entry),
+            unit.table_word.eq(table.word),
             unit.table_loaded.eq(table.loaded),
             tags.valid.eq(self.tag_valid & self.chosen & self.step.last),
             tags.payload.eq(self.tag),

@@ -12,7 +12,7 @@ __all__ = ["TableWords"]
 
 
 class TableWords(wiring.Component):
-    """Takes a table's words apart, an entry a cycle, the first lowest in the first word.
+    """Takes a table's words, one a cycle; of their entries the first is lowest in the first.
 
     The table of the next layer that has one waits in front until ``done``.
 
@@ -25,7 +25,7 @@ class TableWords(wiring.Component):
     -------
     words : ``In(stream)``, others : ``Out(stream)``
         Of ``buffet.response``: all words; those that are no table's.
-    write : ``Out(1)``, address : ``Out(8)``, entry : ``Out(32)``
+    write : ``Out(1)``, address : ``Out``, word : ``Out(buffet.width)``
     loaded : ``Out(1)``
         The whole table is written.
     done : ``In(1)``
@@ -33,15 +33,15 @@ class TableWords(wiring.Component):
     """
 
     def __init__(self, buffet: BuffetParams):
-        self._buffet = buffet
+        self._words = TABLE_ENTRIES * SUM_BITS // buffet.width
         self.module_name = "table_words"
         super().__init__(
             {
                 "words": In(stream.Signature(buffet.response)),
                 "others": Out(stream.Signature(buffet.response)),
                 "write": Out(1),
-                "address": Out((TABLE_ENTRIES - 1).bit_length()),
-                "entry": Out(SUM_BITS),
+                "address": Out(range(self._words)),
+                "word": Out(buffet.width),
                 "loaded": Out(1),
                 "done": In(1),
             }
@@ -49,23 +49,20 @@ class TableWords(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        in_word = self._buffet.width // SUM_BITS
         word, table = self.words.payload, Signal()
-        at = Signal(range(TABLE_ENTRIES))
-        last = Signal()  # of its word
+        at = Signal(range(self._words))
         m.d.comb += [
             table.eq(word.tag[-1]),
-            last.eq(at % in_word == in_word - 1),
             self.write.eq(self.words.valid & table & ~self.loaded),
             self.address.eq(at),
-            self.entry.eq(word.data.word_select(at % in_word, SUM_BITS)),
+            self.word.eq(word.data),
             self.others.valid.eq(self.words.valid & ~table),
             self.others.payload.eq(word),
-            self.words.ready.eq(Mux(table, self.write & last, self.others.ready)),
+            self.words.ready.eq(Mux(table, self.write, self.others.ready)),
         ]
         with m.If(self.write):
             m.d.sync += at.eq(at + 1)
-        with m.If(self.write & (at == TABLE_ENTRIES - 1)):
+        with m.If(self.write & (at == self._words - 1)):
             m.d.sync += self.loaded.eq(1)
         with m.Elif(self.done):
             m.d.sync += self.loaded.eq(0)

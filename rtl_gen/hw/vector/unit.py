@@ -37,7 +37,7 @@ class VectorUnit(wiring.Component):
         Its elements; whether they lie in the image.
     ready : ``Out(1)``, go : ``In(1)``
         It may be taken, and is.
-    table_write : ``In(1)``, table_address, table_entry, table_loaded : ``In``
+    table_write : ``In(1)``, table_address, table_word, table_loaded : ``In``
         The table, which a function that has one waits for.
     busy : ``Out(1)``
         Sums are on their way, or post-processing is not done with them.
@@ -60,8 +60,8 @@ class VectorUnit(wiring.Component):
                 "ready": Out(1),
                 "go": In(1),
                 "table_write": In(1),
-                "table_address": In(8),
-                "table_entry": In(SUM_BITS),
+                "table_address": In(range(params.table_words)),
+                "table_word": In(params.table_width),
                 "table_loaded": In(1),
                 "busy": Out(1),
                 "valid": Out(1),
@@ -105,7 +105,7 @@ class VectorUnit(wiring.Component):
             lookup.seed_address.eq(scale.seed_address),
             lookup.table_write.eq(self.table_write),
             lookup.table_address.eq(self.table_address),
-            lookup.table_entry.eq(self.table_entry),
+            lookup.table_word.eq(self.table_word),
             scale.start.eq(lookup.row_done),
             scale.root.eq(norm),
             scale.exponentials.eq(lookup.exponentials),

@@ -91,7 +91,8 @@ class ArrayBench:
         ------
         CannotRun
             If a step gives one output element from two exits, or sums that stay in the PEs leave
-            more than once: nothing behind the array adds them. If an address has too many bits.
+            more than once: nothing behind the array adds them. If an address has too many bits,
+            or no loop of the nest gives an operand the ticks by which it moves.
         """
         rng = random.Random(seed)
         passes = [one for n, layer in enumerate(layers) for one in self._layer(n, layer)]
@@ -141,8 +142,10 @@ class ArrayBench:
     def _deeper(self, layer, n, inside):
         """The loop whose trips are the ticks of an operand, and the loops inside it."""
         tensor = layer.operation.operands[n]
-        at = max(k for k, loop in enumerate(inside) if layer.spans[loop][0] in tensor.dimensions)
-        return inside[at], inside[at + 1 :]
+        moves = [k for k, loop in enumerate(inside) if layer.spans[loop][0] in tensor.dimensions]
+        if not moves:
+            raise CannotRun(f"{tensor.name} moves, but in no loop of the nest")
+        return inside[moves[-1]], inside[moves[-1] + 1 :]
 
     def _warm_ups(self, layer, now, inside) -> list[Cycle]:
         """Ticks before the first of a run, in which words reach the PEs that moving links feed."""

@@ -57,9 +57,11 @@ class Bench:
             ctx.set(dut.config.function, VECTOR_FUNCTIONS.index(function))
             for name, value in (fields or {}).items():
                 ctx.set(dut.config[name], value)
-            for address, entry in enumerate([] if table is None else table):
+            packed = b"" if table is None else np.asarray(table).astype(np.uint32).tobytes()
+            for address in range(len(packed) // self.block):
+                word = packed[address * self.block : (address + 1) * self.block]
                 ctx.set(dut.table_address, address)
-                ctx.set(dut.table_entry, int(entry) & 0xFFFF_FFFF)
+                ctx.set(dut.table_word, int.from_bytes(word, "little"))
                 ctx.set(dut.table_write, 1)
                 await ctx.tick()
             ctx.set(dut.table_write, 0)
