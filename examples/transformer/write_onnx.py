@@ -73,8 +73,7 @@ class _Writer:
         """Quantize a tensor as its numbers want it, or as is given, and take it as real again."""
         x = self.real[name]
         if scale is None:
-            scale = (x.max() - x.min()) / 255
-            zero = round(-128 - x.min() / scale)
+            scale, zero = _meaning(x)
         scale = np.float32(scale)
         suffixes = (
             self.constant(f"{name}_scale", scale),
@@ -175,6 +174,13 @@ class _Writer:
         return self.quantize(self.node("Mul", [inner, half], {name: real}))
 
 
+def _meaning(x: np.ndarray) -> tuple[float, int]:
+    """Scale and zero point with which int8 holds all these numbers, and 0."""
+    low, high = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
+    scale = (high - low) / 255
+    return scale, round(-128 - low / scale)
+
+
 def encoder(
     *,
     tokens: int = 64,
@@ -247,12 +253,11 @@ def _sliced_heads(writer: _Writer, x: str, heads: int, *, fused: bool) -> str:
         writer.node("MatMul", [weights, value], {f"mixed{n}": product})
     names = [f"mixed{n}" for n in range(heads)]
     every = np.concatenate([writer.real[name] for name in names], -1)
-    spread = (every.max() - every.min()) / 255  # one scale, so that joining them moves nothing
-    zero = round(-128 - every.min() / spread)
-    names = [writer.quantize(name, scale=spread, zero=zero) for name in names]
+    scale, zero = _meaning(every)  # one, so that joining them moves nothing
+    names = [writer.quantize(name, scale=scale, zero=zero) for name in names]
     every = np.concatenate([writer.real[name] for name in names], -1)
     writer.node("Concat", names, {"joined": every}, axis=-1)
-    return writer.quantize("joined", scale=spread, zero=zero)
+    return writer.quantize("joined", scale=scale, zero=zero)
 
 
 def main() -> None:

@@ -21,9 +21,12 @@ from rtl_gen.nn.onnx import read_onnx
 FORMS = Form.__args__
 
 
-def tiny(form: Form, seed: int = 1) -> tuple[Encoder, onnx.ModelProto]:
+SIZE = {"tokens": 8, "width": 16, "heads": 2, "hidden": 32}
+
+
+def tiny(form: Form, seed: int = 1, **size: int) -> tuple[Encoder, onnx.ModelProto]:
     """A block, and its model that gives every quantized tensor as well."""
-    block = encoder(tokens=8, width=16, heads=2, hidden=32, form=form, seed=seed)
+    block = encoder(form=form, seed=seed, **SIZE | size)
     model = onnx.ModelProto.FromString(block.model.SerializeToString())
     for name, value in block.values.items():
         shape = value.shape
@@ -53,7 +56,7 @@ def compare(graph: Graph, values: dict[str, np.ndarray]) -> Counter:
         away = np.abs(made.astype(int).reshape(-1) - stored[node.output].astype(int).reshape(-1))
         found[type(node).__name__, int(away.max()), int((away > 0).sum())] += 1
         assert away.max() <= 1, f"{node.name}, {type(node).__name__}: {away.max()}"
-        assert (away > 0).mean() < 0.05, f"{node.name}: {(away > 0).mean()}"
+        assert (away > 0).sum() < max(3, 0.05 * away.size), f"{node.name}: {(away > 0).sum()}"
     return found
 
 
@@ -92,11 +95,18 @@ def test_the_whole_block_is_near_real_numbers(form, tmp_path, tell):
     assert away.max() <= 4 and away.mean() < 0.5
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_onnx_runtime_agrees(form, tmp_path):
-    """Of every quantized tensor ONNX Runtime makes what the block's own real numbers make."""
+def random_size(seed: int) -> dict:
+    """Any sizes, also heads of one feature."""
+    rng = np.random.default_rng(seed)
+    heads, depth, tokens, hidden = (int(n) for n in rng.integers(1, (5, 10, 14, 40)))
+    return {"tokens": tokens + 1, "width": heads * depth + heads, "heads": heads, "hidden": hidden}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_onnx_runtime_agrees(seed, tmp_path):
+    """Of blocks of any size; and ONNX Runtime makes what the block's own real numbers make."""
     runtime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is an optional dependency")
-    block, model = tiny(form)
+    block, model = tiny(FORMS[seed % len(FORMS)], seed, **random_size(seed))
     options = runtime.SessionOptions()
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
