@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from designs import run_cases, small_machine
-from random_layers import Limits, draw_case, is_ragged
+from random_layers import Case, Limits, draw_case, is_ragged
 
 from rtl_gen.mapping.chain import ChainedLayer, chain_layers
+from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.nn.to_program import runs_as
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.sim.layers import golden_output, random_data
@@ -46,6 +47,26 @@ def test_depthwise_layers(tell):
     cases = draw(machine, 10, tell)
     assert sum(is_ragged(case.mapping, "q") for case in cases) >= 3
     run_cases(machine, cases, tell, seed=1)
+
+
+@pytest.mark.long
+def test_wide_strides_along_moving_taps():
+    """Of the words that go by only some are used; of sums that stay some take none in a phase."""
+    machine = depthwise()
+    layers = [layer_of(20, 13, 5, stride=3), layer_of(5, 14, 7, stride=4), layer_of(16, 9, 2, 5)]
+    run_cases(machine, [_mapped(machine, layer) for layer in layers], print, seed=1)
+    machine = Machine(load_design(DESIGNS / "moving_pixels.yaml"))
+    layers = [
+        conv2d(name=f"stride {v}", k=5, c=3, h=9, w=17, r=2, s=s, stride=(1, v), pad=(0, 0, 2, 1))
+        for v, s in ((3, 3), (4, 5), (4, 4), (5, 7), (6, 2))
+    ]
+    cases = [_mapped(machine, layer) for layer in layers]
+    assert any(level.phase and level.bound >= 4 for case in cases for level in case.mapping.levels)
+    run_cases(machine, cases, print, seed=1)
+
+
+def _mapped(machine: Machine, layer: Layer) -> Case:
+    return Case(0, choose_mapping(machine, layer), *random_data(machine.operation, layer, 1))
 
 
 def layer_of(c: int, size: int, r: int, stride: int = 1) -> Layer:
