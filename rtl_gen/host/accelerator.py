@@ -130,6 +130,12 @@ class Accelerator:
         tensors = self.program.tensors if self.program else ()
         return {tensor.name: np.dtype(tensor.element) for tensor in tensors}
 
+    @property
+    def meanings(self) -> dict[str, tuple[float, int]]:
+        """Scale and zero point of inputs and outputs by name: real = scale * (value - zero)."""
+        tensors = self.program.tensors if self.program else ()
+        return {tensor.name: (tensor.scale, tensor.zero) for tensor in tensors}
+
     def write_input(self, name: str, array: np.ndarray) -> None:
         """Give an input, an array of its shape and type.
 

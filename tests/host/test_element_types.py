@@ -194,6 +194,12 @@ def test_python_and_c_run_it(graph, compiled, library):
         accelerator = rtl_gen.Accelerator(None, device)
         accelerator.load(compiled.file.to_bytes())
         assert accelerator.types == {"x": "uint8", "bytes_out": "uint8", "sums_out": "int32"}
+        means = graph.tensors["bytes_out"]
+        assert accelerator.meanings["bytes_out"] == (means.scale, means.zero + 128)
+        assert accelerator.meanings["x"] == (
+            1.0,
+            131,
+        )  # ConvInteger, which reads it first, has none
         x = drawn(6)
         with pytest.raises(ModelError, match=r"input x: must be uint8 of shape .* not int8"):
             accelerator.write_input("x", x.view(np.int8))
