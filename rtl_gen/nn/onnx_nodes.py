@@ -134,6 +134,7 @@ def _read_dequantize(reader: NodeReader, proto: NodeProto, attributes: dict) -> 
         meaning = Meaning(Meaning.of(reader.constants, scale, "", "the input").scale, 0)
     if meaning.unsigned != reader.unsigned[value.tensor]:
         raise Refusal("its zero point must be of the type of its input")
+    reader.told.setdefault(value.tensor, meaning)
     reader.values[proto.output[0]] = Real(view=value, meaning=meaning)
 
 

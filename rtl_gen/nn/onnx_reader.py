@@ -34,6 +34,8 @@ class NodeReader:
     orders
         The same: for each stored value of one image its position in the file's order. None for an
         input that no node has read yet: its first reader decides.
+    told
+        Of inputs, what DequantizeLinear says that their values mean, whatever factor is behind.
     float_inputs
         Inputs of real numbers, to the activations that QuantizeLinear makes of them.
     tensors, nodes
@@ -49,6 +51,7 @@ class NodeReader:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     unsigned: dict[str, bool] = field(default_factory=dict)
     orders: dict[str, np.ndarray | None] = field(default_factory=dict)
+    told: dict[str, Meaning] = field(default_factory=dict)
     float_inputs: dict[str, tuple[str, Meaning]] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     nodes: list[GraphNode] = field(default_factory=list)
@@ -89,7 +92,7 @@ class NodeReader:
             kinds = [("int8", "uint8")[bit] for bit in (self.unsigned[name], meaning.unsigned)]
             raise Refusal(f"the input's zero point must be {kinds[0]} like it, not {kinds[1]}")
         if self.orders[name] is None:
-            self.store(name, index, meaning)
+            self.store(name, index, self.told.get(name, meaning))
         return self.orders[name]
 
     def add(

@@ -214,6 +214,14 @@ def test_factors_of_layers(tmp_path):
     assert graph.nodes[0].layer.quantization.act_max == 68  # 1.5 * 2.5 / 0.05 - 7
 
 
+def test_a_factor_of_an_input_is_not_its_scale(tmp_path):
+    """What the input's values mean is what its DequantizeLinear says; the layer has the factor."""
+    model = Model(1, 4, 6)
+    made = model.node("Mul", model.x, model.constant(np.float32(3)))
+    graph = check(model, [model.dense(made, 6, 5)], tmp_path)
+    assert graph.tensors["x"].scale == np.float32(0.02) and kinds(graph) == ["Node"]
+
+
 def test_normalization_with_a_quantized_scale_and_softmax_of_heads(tmp_path):
     model = Model(1, 6, 8)
     gamma = model.constant(model.rng.integers(40, 120, 8).astype(np.int8))
