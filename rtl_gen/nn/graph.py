@@ -7,6 +7,7 @@ import numpy as np
 from rtl_gen.golden.quantize import Rounding
 from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
 from rtl_gen.nn.products import JoinNode, PartNode, ProductNode
+from rtl_gen.nn.transposed import TransposedNode
 from rtl_gen.spec.layer import Layer
 
 __all__ = [
@@ -156,6 +157,7 @@ GraphNode = (
     | ProductNode
     | JoinNode
     | PartNode
+    | TransposedNode
 )
 """All have a ``name``, the names of their ``inputs`` and of their ``output``."""
 
