@@ -48,6 +48,7 @@ OPTIONS = {
     "LEAKY_RELU": (tflite.LeakyReluOptions, ("Alpha",)),
     "MAX_POOL_2D": (tflite.Pool2DOptions, POOL),
     "SOFTMAX": (tflite.SoftmaxOptions, ("Beta",)),
+    "TRANSPOSE_CONV": (tflite.TransposeConvOptions, (*WINDOW, "FusedActivationFunction")),
 }
 """Of each operator that has options: their table, and the fields that count."""
 

@@ -24,6 +24,7 @@ UNION = {
     "SoftmaxOptions": tflite.BuiltinOptions.SoftmaxOptions,
     "GeluOptions": tflite.BuiltinOptions.GeluOptions,
     "LeakyReluOptions": tflite.BuiltinOptions.LeakyReluOptions,
+    "TransposeConvOptions": tflite.BuiltinOptions.TransposeConvOptions,
 }
 
 
