@@ -17,6 +17,7 @@ from rtl_gen.nn.onnx_operands import Meaning, array_of, attributes_of, name_of
 from rtl_gen.nn.onnx_operators import Function
 from rtl_gen.nn.onnx_other_nodes import OTHER_OPERATORS
 from rtl_gen.nn.onnx_reader import NodeReader
+from rtl_gen.nn.onnx_transposed import TRANSPOSED_OPERATORS
 from rtl_gen.nn.onnx_values import FloatInput, Pending, Real, Sums
 
 __all__ = ["OPERATORS", "node_title", "read_node"]
@@ -136,6 +137,7 @@ OPERATORS = {
     "QuantizeLinear": (_read_quantize, (2, 3)),
     "DequantizeLinear": (_read_dequantize, (2, 3)),
     **OTHER_OPERATORS,
+    **TRANSPOSED_OPERATORS,
     **{name: (_read_move, counts) for name, counts in MOVES.items()},
     "Constant": (_read_constant, (0,)),
 }

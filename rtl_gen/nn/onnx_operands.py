@@ -47,6 +47,8 @@ _ATTRIBUTE_TYPES = {
     "min": _FLOAT,
     "noop_with_empty_axes": _INT,
     "output_dtype": _INT,
+    "output_padding": _INTS,
+    "output_shape": _INTS,
     "pads": _INTS,
     "perm": _INTS,
     "saturate": _INT,
