@@ -72,7 +72,8 @@ def chain_layers(
     Raises
     ------
     MappingError
-        If a layer does not fit the design, or reads what another does not write.
+        If layers do not fit the design (all such are named), or one reads what another does not
+        write.
     """
     layers = list(layers)
     for n, layer in enumerate(layers):
@@ -87,6 +88,27 @@ def chain_layers(
             return _Chain(machine, layers, spilled, store_all, given).program()
         except _DoesNotFit as error:
             spilled.add(error.number)
+        except MappingError as error:
+            raise _of_all(machine, layers, error) from None
+
+
+def _of_all(machine: Machine, layers: list[ChainedLayer], error: MappingError) -> MappingError:
+    """The error of a layer, with those of all layers that fit the design not even alone."""
+    reasons = {}
+    for chained in layers:
+        try:
+            if chained.operand is None:  # else where that lies would have to be known
+                choose_mapping(machine, chained.layer)
+        except MappingError as own:
+            reasons.setdefault(chained.layer.name, str(own))
+    first = next((name for name in reasons if str(error).startswith(f"{name}:")), None)
+    if first is not None:
+        reasons[first] = str(error)
+    listed = [str(error)] * (first is None) + list(reasons.values())
+    if len(listed) == 1:
+        return error
+    lines = "".join(f"\n  {reason}" for reason in listed)
+    return MappingError(f"{machine.design.name} cannot run {len(listed)} layers:{lines}")
 
 
 def _too_large(machine: Machine, layers: list[ChainedLayer]) -> set[int]:
