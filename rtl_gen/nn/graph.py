@@ -53,6 +53,10 @@ class Tensor:
     unsigned: bool = False
     raw: bool = False
 
+    def reshaped(self, shape: tuple[int, ...]) -> "Tensor":
+        """The same values, one behind the other, in another shape."""
+        return replace(self, shape=shape)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Node:

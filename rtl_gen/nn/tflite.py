@@ -4,7 +4,7 @@ What it means is what TensorFlow Lite's reference kernels compute from it, bit b
 ``kernels/kernel_util.cc`` (factors, clamps), ``kernels/padding.h`` and each operator's ``Prepare``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,9 @@ from rtl_gen.nn.graph import Graph, ModelError, Refusal, check_options
 from rtl_gen.nn.operators import AdditionNode, PoolNode, SoftmaxNode, TableNode
 from rtl_gen.nn.products import JoinNode
 from rtl_gen.nn.tflite_file import Operator, read_file
+from rtl_gen.nn.tflite_moves import MOVES
 from rtl_gen.nn.tflite_parts import OperatorReader, padding_of
+from rtl_gen.nn.tflite_products import read_product
 from rtl_gen.nn.tflite_tensors import Seen
 from rtl_gen.nn.tflite_transposed import read_transposed
 from rtl_gen.nn.tflite_unary import unary_table
@@ -102,7 +104,8 @@ class _Reader(OperatorReader):
         given = sum(one >= 0 for one in operator.inputs)
         least, most = INPUTS[operator.kind]
         left_out = -1 in operator.inputs[:least] or -1 in operator.outputs
-        if not least <= given <= most or len(operator.outputs) != 1 or left_out:
+        several = operator.kind.startswith("SPLIT") and len(operator.outputs) > 1
+        if not least <= given <= most or (len(operator.outputs) != 1 and not several) or left_out:
             raise Refusal(
                 f"must have {least if least == most else f'{least} to {most}'} inputs and 1 "
                 f"output, not {given} and {len(operator.outputs)}"
@@ -156,11 +159,20 @@ class _Reader(OperatorReader):
         bias = self.bias(operator, n)
         if x is None:
             return
-        if int(np.prod(x.shape[1:])) != k:
-            raise Refusal(f"an image of its input must have {k} values, not shape {x.shape[1:]}")
-        layer = matmul(name=name, m=x.shape[0], k=k, n=n, quantization=self.quantization(operator))
+        values, quantization = int(np.prod(x.shape[1:])), self.quantization(operator)
+        if values != k and x.shape[-1] != k:
+            raise Refusal(
+                f"an image of its input, or each of its rows, must have {k} values, not shape "
+                f"{x.shape[1:]}"
+            )
+        if values == k:
+            layer = matmul(name=name, m=x.shape[0], k=k, n=n, quantization=quantization)
+            data = np.ascontiguousarray(weight.data.T)
+        else:  # each row by itself: a pixel of an image of one row
+            size = {"n": x.shape[0], "h": 1, "w": values // k, "r": 1, "s": 1}
+            layer = conv2d(name=name, k=n, c=k, quantization=quantization, **size)
+            data = weight.data[:, None, None]
         multiplier, shift = self.factors(operator, weight, n)
-        data = np.ascontiguousarray(weight.data.T)
         self.add_layer(layer, data, bias, multiplier, shift, x, y)
 
     def _read_add(self, name: str, operator: Operator) -> None:
@@ -236,14 +248,21 @@ class _Reader(OperatorReader):
             raise Refusal("its output must have scale 1/256 and zero point -128")
         source = self.quantized(operator.inputs[0])
         factors = softmax_factor(float(source.scales[0]), operator.options.get("Beta", 0.0))
-        x, y = self.activation(operator.inputs[0]), self.make(operator.outputs[0])
+        x, y = self.view(operator.inputs[0]), self.make(operator.outputs[0])
         if x is None:
             return
-        multiplier, left_shift, diff_min = factors
+        shape, (multiplier, left_shift, diff_min) = x.shape[1:], factors
+        if x.index is not None:  # rows of heads lie side by side
+            rows = Seen.of(x.stored, x.order.reshape(-1, *shape[-2:]).swapaxes(0, 1), x.shape[0])
+            shape = rows.shape[1:]
+            if rows.index is not None:
+                raise Refusal("its input is rearranged in a way that would have to move data")
+        self.tensors[y.stored] = self.tensors[y.stored].reshaped((x.shape[0], *shape))
+        self.seen[operator.outputs[0]] = replace(y, index=x.index)
         self.nodes.append(
             SoftmaxNode(
                 name=name,
-                shape=x.shape[1:],
+                shape=shape,
                 multiplier=multiplier,
                 left_shift=left_shift,
                 diff_min=diff_min,
@@ -261,20 +280,11 @@ class _Reader(OperatorReader):
             node = TableNode(name=name, input=x.stored, output=y.stored, table=table)
             self.add(node, x.shape, y)
 
-    def _read_reshape(self, name: str, operator: Operator) -> None:
-        self.same_scale(operator)
-        shape = self.shape(self.quantized(operator.outputs[0]))
-        x = self.activation(operator.inputs[0])
-        if x is None:
-            return
-        if shape[0] != x.shape[0] or np.prod(shape) != np.prod(x.shape):
-            raise Refusal(f"must keep the images and their values: {x.shape} cannot be {shape}")
-        self.seen[operator.outputs[0]] = Seen(x.stored, shape)
-
 
 OPERATORS = {
     "ADD": _Reader._read_add,
     "AVERAGE_POOL_2D": _Reader._read_pool,
+    "BATCH_MATMUL": read_product,
     "CONCATENATION": _Reader._read_concatenation,
     "CONV_2D": _Reader._read_convolution,
     "DEPTHWISE_CONV_2D": _Reader._read_convolution,
@@ -284,21 +294,22 @@ OPERATORS = {
     "LEAKY_RELU": _Reader._read_unary,
     "LOGISTIC": _Reader._read_unary,
     "MAX_POOL_2D": _Reader._read_pool,
-    "RESHAPE": _Reader._read_reshape,
     "SOFTMAX": _Reader._read_softmax,
     "TANH": _Reader._read_unary,
     "TRANSPOSE_CONV": read_transposed,
-}
+} | {name: read for name, (read, _) in MOVES.items()}
+OPERATORS = dict(sorted(OPERATORS.items()))
 """What is read, and by what."""
 
 INPUTS = {
     "ADD": (2, 2),
+    "BATCH_MATMUL": (2, 2),
     "CONCATENATION": (1, 1 << 16),
     "CONV_2D": (2, 3),
     "DEPTHWISE_CONV_2D": (2, 3),
     "FULLY_CONNECTED": (2, 3),
-    "RESHAPE": (1, 2),
     "TRANSPOSE_CONV": (3, 4),
 }
+INPUTS |= {name: counts for name, (_, counts) in MOVES.items()}
 INPUTS |= dict.fromkeys((name for name in OPERATORS if name not in INPUTS), (1, 1))
 """How many operands each must have, and may."""

@@ -244,5 +244,5 @@ def test_all_layers_that_do_not_fit_are_named():
     assert title == f"{machine.design.name} cannot run 2 layers:"
     for line, name in zip(lines, ("second", "fourth"), strict=True):
         assert line.startswith(f"  {name}: gives its sums as int32, which the design cannot;")
-    with pytest.raises(MappingError, match="^second: gives its sums as int32"):
+    with pytest.raises(MappingError, match=r"^second: gives its sums as int32"):
         chain_layers(machine, chain[:3])

@@ -208,9 +208,10 @@ def test_all_operators_that_cannot_run_are_listed(tmp_path):
     assert text.splitlines()[1:] == [
         "  op00_ELU: the operator is not supported",
         "  op02_RESIZE_BILINEAR: the operator is not supported",
-        "supported: ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, "
-        "FULLY_CONNECTED, GELU, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, RESHAPE, SOFTMAX, "
-        "TANH, TRANSPOSE_CONV, all int8",
+        "supported: ADD, AVERAGE_POOL_2D, BATCH_MATMUL, CONCATENATION, CONV_2D, "
+        "DEPTHWISE_CONV_2D, FULLY_CONNECTED, GELU, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, "
+        "RESHAPE, SLICE, SOFTMAX, SPLIT, SPLIT_V, STRIDED_SLICE, TANH, TRANSPOSE, TRANSPOSE_CONV, "
+        "all int8",
     ]
 
 
