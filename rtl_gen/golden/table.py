@@ -44,8 +44,7 @@ def function_table(
 ) -> np.ndarray:
     """The nearest int8 of a function of each int8, a tie away from zero, clamped.
 
-    TFLite's kernels that compute in fixed point (HARD_SWISH; its reference kernels of LOGISTIC and
-    TANH) may be a unit away from this.
+    TFLite's kernel of HARD_SWISH, which computes in fixed point, may be a unit away from this.
 
     Returns
     -------

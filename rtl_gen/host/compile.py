@@ -1,7 +1,7 @@
 """From a mapped network to a program file."""
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def compile_network(machine: Machine, graph: Graph) -> CompiledNetwork:
     lowered = lower(graph, machine)
     inputs = {port.tensor: _zeros(graph, port) for port in graph.inputs}
     chain = lowered.chain(inputs)
-    program = chain_layers(machine, chain)
+    program = chain_layers(machine, chain, given=lowered.given)
     return CompiledNetwork(lowered, program, _program_file(machine, lowered, chain, program))
 
 
@@ -147,11 +147,8 @@ def _program_file(
 
 
 def _span(step: Step) -> int:
-    """Bytes from the first that a layer writes to the last; images may lie apart."""
-    images = step.mapping.placing.output_images
-    tensor = replace(step.output.tensor, image_words=images)
-    last = sum(tensor.strides[name] * (tensor.count(name) - 1) for name in tensor.order)
-    return (last + 1) * step.mapping.machine.block
+    """Bytes from the first that a layer writes to the last, with what lies between."""
+    return step.output.tensor.bytes
 
 
 def _pages(size: int) -> int:
@@ -214,20 +211,22 @@ def _outputs(lowered: LoweredNetwork, program: Program) -> list[FileTensor]:
     """Every output of the network."""
     graph, tensors = lowered.graph, []
     for port in graph.outputs:
-        number = lowered.gives.index(port.tensor)
-        step = program.steps[number]
-        size = step.output.tensor.bytes
-        if _span(step) != size:
-            raise MappingError(f"output {port.name}: its images lie apart, beside other tensors")
+        steps = {n: program.steps[n] for n in lowered.layers_of(port.tensor)}
+        first = min(step.output_address for step in steps.values())
+        size = max(step.output_address + _span(step) for step in steps.values()) - first
         raw, shape = graph.tensors[port.tensor].raw, _file_shape(graph, port)
         # Sums hold such a number whole; of bytes it takes several.
         planes = [np.arange(0, size, 4, "<i4")] if raw else _planes(np.arange(size), size)
         at = np.zeros(shape, np.int64)
         for plane, numbers in enumerate(planes):
-            stored = step.output.tensor.unpack(numbers.tobytes())
-            array = _moved(port, lowered.result(number, stored)).reshape(shape)
+            memory = numbers.tobytes()
+            stored = {
+                n: step.output.tensor.unpack(memory[step.output_address - first :][: _span(step)])
+                for n, step in steps.items()
+            }
+            array = _moved(port, lowered.assemble(port.tensor, stored)).reshape(shape)
             at += (array if raw else array.view(np.uint8)).astype(np.int64) << 8 * plane
-        tensors.append(_tensor(graph, port, "output", step.output_address - program.base, size, at))
+        tensors.append(_tensor(graph, port, "output", first - program.base, size, at))
     return tensors
 
 

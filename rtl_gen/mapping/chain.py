@@ -1,6 +1,6 @@
 """Chaining layers on chip: outputs stay in the activation memories until their last reader."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,6 @@ from .chained import (
     ChainedLayer,
     Operand,
     check_layer,
-    joined_of,
     modes_of,
     output_of,
     reads_of,
@@ -24,9 +23,22 @@ from .output_engines import OutputEngines
 from .pitches import rounded
 from .placing import Place, PlacedOperand, Placing, Resident, whole_memory
 from .program import Program, Step, Stored, times
-from .sources import Joined, Location, Part, Source, check_joined, layers_of, locate
+from .reasons import of_all_layers
+from .sources import (
+    Composed,
+    Interleaved,
+    Joined,
+    Location,
+    Part,
+    Source,
+    check_composed,
+    composed_of,
+    layers_of,
+    locate,
+    place_within,
+)
 
-__all__ = ["ChainedLayer", "Joined", "Operand", "Part", "chain_layers"]
+__all__ = ["ChainedLayer", "Interleaved", "Joined", "Operand", "Part", "chain_layers"]
 
 MEMORIES = range(2)
 
@@ -39,7 +51,11 @@ class _DoesNotFit(Exception):
 
 
 def chain_layers(
-    machine: Machine, layers: Iterable[ChainedLayer], *, store_all: bool = False
+    machine: Machine,
+    layers: Iterable[ChainedLayer],
+    *,
+    store_all: bool = False,
+    given: Sequence[Source] = (),
 ) -> Program:
     """A program that keeps on chip what later layers read, as far as the memories reach.
 
@@ -51,23 +67,30 @@ def chain_layers(
     ----------
     store_all
         Whether outputs that are kept are written to main memory as well.
+    given
+        What leaves the network, as far as several layers write it.
 
     Raises
     ------
     MappingError
-        If a layer does not fit the design, or reads what another does not write.
+        If layers do not fit the design (all such are named), or one reads what another does not
+        write.
     """
     layers = list(layers)
     for n, layer in enumerate(layers):
         check_layer(machine, layers[:n], layer)
-    reads = [read for one in layers for read in reads_of(one)]
-    check_joined(joined_of(reads), lambda n: layers[n].layer.name)
+    check_composed(
+        [*(read for one in layers for read in reads_of(one)), *given],
+        lambda n: layers[n].layer.name,
+    )
     spilled = _too_large(machine, layers)
     while True:
         try:
-            return _Chain(machine, layers, spilled, store_all).program()
+            return _Chain(machine, layers, spilled, store_all, given).program()
         except _DoesNotFit as error:
             spilled.add(error.number)
+        except MappingError as error:
+            raise of_all_layers(machine, layers, error) from None
 
 
 def _too_large(machine: Machine, layers: list[ChainedLayer]) -> set[int]:
@@ -92,7 +115,7 @@ def _whole_words(machine: Machine, layer: Layer) -> int:
 class _Chain:
     """One attempt: ``spilled`` are the layers whose outputs go through main memory."""
 
-    def __init__(self, machine, layers: list[ChainedLayer], spilled: set[int], store_all: bool):
+    def __init__(self, machine, layers: list[ChainedLayer], spilled: set[int], store_all, given):
         self.machine, self.layers = machine, layers
         self.spilled, self.store_all = spilled, store_all
         self.last_reader = {}
@@ -103,9 +126,9 @@ class _Chain:
         operands = [layer.operand.source for layer in layers if layer.operand]
         self.loaded_as_weights = {n for read in operands for n in layers_of(read)}
         # So does what lies beside others; the first of these to run has memory for all.
-        joined = joined_of([read for layer in layers for read in reads_of(layer)])
-        self.joined = {n: group for group in joined for n in group.sources}
-        self.joined_at: dict[Joined, int] = {}
+        composed = composed_of([*(read for layer in layers for read in reads_of(layer)), *given])
+        self.composed = {n: group for group in composed for n in layers_of(group)}
+        self.composed_at: dict[Composed, int] = {}
         self.result = Program()
         self.steps: list[Step] = []
         # By each layer, of what lies on chip: what it loads, by what loads it; and all else.
@@ -119,7 +142,7 @@ class _Chain:
 
     def _kept(self, n: int) -> bool:
         """Whether the output of a layer stays on chip."""
-        read = n in self.last_reader and n not in self.joined
+        read = n in self.last_reader and n not in self.composed
         return self.machine.reads_on_chip and read and n not in self.spilled
 
     def _stored(self, n: int) -> bool:
@@ -162,21 +185,20 @@ class _Chain:
             Place(place.memory, place.first + at, place.words - at), seen.tensor, whole.pitches
         )
 
-    def _joined_address(self, n: int) -> tuple[int | None, int]:
-        """Where the output of a layer is stored beside others, and words from image to image."""
-        group = self.joined.get(n)
+    def _composed_address(self, n: int) -> tuple[int | None, dict]:
+        """Where the output of a layer is stored beside others, and how it lies there."""
+        group = self.composed.get(n)
         if group is None:
-            return None, 0
+            return None, {}
         name = self.layers[n].layer.name
-        tensors = {k: output_of(self.machine, self.layers[k].layer) for k in group.sources}
+        tensors = {k: output_of(self.machine, self.layers[k].layer) for k in layers_of(group)}
         whole = locate(group, tensors.__getitem__, name).tensor
-        if group not in self.joined_at:
-            self.joined_at[group] = self.result.allocate(whole.bytes)
-        before = group.sources[: group.sources.index(n)]
-        blocks = sum(tensors[k].channels for k in before) // self.machine.block
+        if group not in self.composed_at:
+            self.composed_at[group] = self.result.allocate(whole.bytes)
         image = whole.strides[whole.images[-1]] if whole.images else 0
-        offset = blocks * whole.strides[whole.tensor.blocked] * self.machine.block
-        return self.joined_at[group] + offset, image
+        words, spread = place_within(group, n, tensors.__getitem__, name)
+        lies = {"output_images": image, "output_spread": spread}
+        return self.composed_at[group] + words * self.machine.block, lies
 
     def _live(self, n: int) -> list[Place]:
         """Places of outputs that this layer or a later one reads."""
@@ -207,7 +229,7 @@ class _Chain:
         own_words = _whole_words(self.machine, chained.layer) if whole else output_place.words
         tile_words = min(own_words, added.place.words if loads else own_words)
         layer, operand = self._operand(n, chained)
-        address, images = self._joined_address(n)
+        address, lies = self._composed_address(n)
         placing = Placing(
             operand=operand,
             source=source,
@@ -216,10 +238,10 @@ class _Chain:
             adds=loads,
             free_input=not layers_of(chained.source) and operand is None,
             input_images=0 if source else getattr(read, "images", 0),
-            output_images=images,
             residual_images=added.images if added else 0,
             input_words=input_place.words if input_place else None,
             output_words=tile_words,
+            **lies,
         )
         mapping = self._mapping(n, layer, placing)
         if added and added.address is None:

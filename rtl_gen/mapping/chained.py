@@ -9,14 +9,13 @@ from ..spec.layer import Layer
 from .addition import Addition
 from .mapping import MappingError
 from .program import LayerData
-from .sources import Joined, Part, Source, layers_of, locate
+from .sources import Source, layers_of, locate
 from .tensors import BlockedTensor
 
 __all__ = [
     "ChainedLayer",
     "Operand",
     "check_layer",
-    "joined_of",
     "modes_of",
     "output_of",
     "reads_of",
@@ -119,10 +118,3 @@ def reads_of(chained: ChainedLayer) -> list:
     """All that a layer reads, arrays too."""
     operand = [chained.operand.source] if chained.operand else []
     return [chained.source, chained.residual, *operand]
-
-
-def joined_of(reads) -> set[Joined]:
-    """What is read of several layers side by side."""
-    inner = [read.source for read in reads if isinstance(read, Part)]
-    found = {read for read in reads if isinstance(read, Joined)}
-    return found | joined_of(inner) if inner else found

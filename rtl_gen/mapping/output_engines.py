@@ -29,8 +29,10 @@ class OutputEngines:
     @cached_property
     def tensor(self) -> BlockedTensor:
         mapping = self.mapping
-        output, images = mapping.machine.operation.output, mapping.placing.output_images
-        return BlockedTensor(mapping.machine, mapping.layer, output, images)
+        output, placing = mapping.machine.operation.output, mapping.placing
+        return BlockedTensor(
+            mapping.machine, mapping.layer, output, placing.output_images, placing.output_spread
+        )
 
     @property
     def _levels(self):
@@ -135,6 +137,7 @@ class OutputEngines:
                 f"buffer of {room}"
             )
         levels = self.boundary + sum(self._is_walked(name) for name in self.tensor.order)
+        levels += self._words_apart
         check_levels(mapping, "store", levels, machine.dma_levels)
         self._check_parameters()
         kept = product(self._levels[n].bound for n in mapping.accumulated)
@@ -360,7 +363,8 @@ class OutputEngines:
     def _residual_forms(self, moved: dict[str, int]) -> dict[str, int]:
         """What a move along some ranks adds to the forms of the engine that loads a residual."""
         *outer, run = self.tensor.order
-        strides = replace(self.tensor, image_words=self.mapping.placing.residual_images).strides
+        images = self.mapping.placing.residual_images
+        strides = replace(self.tensor, image_words=images, spread=()).strides
         words = sum(strides[name] * by for name, by in moved.items())
         forms = {"offset": words * self.mapping.machine.block, "x": moved.get(run, 0)}
         return forms | {f"y{n}": moved.get(name, 0) for n, name in enumerate(outer)}
@@ -391,10 +395,17 @@ class OutputEngines:
                 "index": self._index(dimension, unit),
             }
             if self._is_walked(name):
-                run = name == self.tensor.order[-1]
+                run = name == self.tensor.order[-1] and not self._words_apart
                 count, last = self._stored(dimension, name)
                 writer.add(Loop(count, last, around, {} if run else strides))
+        if self._words_apart:
+            writer.add(Loop(1))
         return writer.fields(bases={"offset": 0, "index": 0}, ends={"shrink": self.tile_words})
+
+    @property
+    def _words_apart(self) -> bool:
+        """Whether a word of the output does not lie beside the next: so runs are of one word."""
+        return self.tensor.strides[self.tensor.order[-1]] > 1
 
     def _is_walked(self, name: str) -> bool:
         """Whether the store engine has a loop over a rank inside its tile."""

@@ -123,6 +123,8 @@ class Placing:
     input_images, output_images, residual_images
         Words from one image to the next in main memory, where the tensor is a part of another; 0:
         they lie one behind the other.
+    output_spread
+        How the output's pixels lie between those of others (see :class:`BlockedTensor`).
     input_words, output_words
         Words for tiles of the input and of the output; None: the whole memory.
     """
@@ -137,6 +139,7 @@ class Placing:
     input_images: int = 0
     output_images: int = 0
     residual_images: int = 0
+    output_spread: tuple[tuple[int, int], ...] = ()
     input_words: int | None = None
     output_words: int | None = None
 

@@ -34,12 +34,16 @@ class BlockedTensor:
     ----------
     image_words
         Words from one image to the next where it is a part of another tensor; 0: its own.
+    spread
+        Where its pixels lie between those of others: from the last rank on, how many positions of
+        the whole tensor one of its own is from the next, and how many the whole has.
     """
 
     machine: Machine
     layer: Layer
     tensor: Tensor
     image_words: int = 0
+    spread: tuple[tuple[int, int], ...] = ()
 
     @property
     def dtype(self) -> np.dtype:
@@ -77,11 +81,12 @@ class BlockedTensor:
     def strides(self) -> dict[str, int]:
         """Words from one position of a rank (or one block) to the next."""
         strides, step, images = {}, 1, self.images
-        for name in reversed(self.order):
+        for n, name in enumerate(reversed(self.order)):
             if name in images and not strides.keys() & set(images):
                 step = max(step, self.image_words)
-            strides[name] = step
-            step *= self.count(name)
+            apart, count = self.spread[n] if n < len(self.spread) else (1, self.count(name))
+            strides[name] = step * apart
+            step *= count
         return strides
 
     @property
@@ -137,6 +142,21 @@ class BlockedTensor:
         sizes[blocked.terms[0].dimension] = channels
         layer = replace(self.layer, sizes=self.layer.sizes | sizes)
         return replace(self, layer=layer, image_words=image_words)
+
+    def with_pixels(self, rows: int, columns: int) -> "BlockedTensor":
+        """A tensor that lies alike, by itself, with so many positions of its last two ranks.
+
+        Raises
+        ------
+        ValueError
+            If it has no two such ranks inside its blocks.
+        """
+        inside = self.order[self.order.index(self.tensor.blocked) + 1 :]
+        if len(inside) < 2 or not all(self.tensor.rank(name).is_plain for name in inside):
+            raise ValueError(f"{self.tensor.name} has no rows and columns of its own")
+        leads = [self.tensor.rank(name).lead for name in inside[-2:]]
+        sizes = self.layer.sizes | dict(zip(leads, (rows, columns)))
+        return replace(self, layer=replace(self.layer, sizes=sizes), image_words=0, spread=())
 
     def blocks_before(self, channel: int) -> int:
         """Blocks in front of one that begins with a channel.

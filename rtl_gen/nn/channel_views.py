@@ -1,8 +1,13 @@
-"""Activations that are no layer's output, but channels of one or of several side by side."""
+"""Activations that are no layer's output, but channels of one or of several side by side, or the
+pixels of several in turns.
+"""
 
-from rtl_gen.mapping.chain import Joined, Part
+import numpy as np
+
+from rtl_gen.mapping.chain import Interleaved, Joined, Part
 from rtl_gen.nn.graph import ModelError
 from rtl_gen.nn.products import JoinNode, PartNode
+from rtl_gen.nn.transposed import InterleaveNode
 
 __all__ = ["ChannelViews"]
 
@@ -18,10 +23,14 @@ class ChannelViews:
 
     def __init__(self, inputs: set[str]):
         self._inputs = inputs
-        self._nodes: dict[str, JoinNode | PartNode] = {}
+        self._nodes: dict[str, JoinNode | PartNode | InterleaveNode] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._nodes
+
+    def interleave(self, node: InterleaveNode) -> None:
+        """Note a node; its pixels fit each other."""
+        self._nodes[node.output] = node
 
     def add(self, node: JoinNode | PartNode, shapes: dict[str, tuple[int, ...]]) -> None:
         """Note a node, and the shape in which its output lies.
@@ -68,13 +77,27 @@ class ChannelViews:
             return made[name]
         if isinstance(node, PartNode):
             return Part(self.source(node.input, made), node.first, node.channels)
+        if isinstance(node, InterleaveNode):
+            return self._interleaved(node, made)
         return Joined(tuple(self._joined(name, made)))
 
-    def _joined(self, name: str, made: dict[str, int]) -> list[int]:
+    def assemble(self, name: str, outputs: dict[str, np.ndarray]) -> np.ndarray:
+        """An activation (n, h, w, c), from those of the layers that give it."""
+        node = self._nodes.get(name)
+        if node is None:
+            return outputs[name]
+        return node.run(*(self.assemble(own, outputs) for own in node.inputs))
+
+    def _interleaved(self, node: InterleaveNode, made: dict[str, int]) -> Interleaved:
+        return Interleaved(tuple(tuple(made[name] for name in row) for row in node.phases))
+
+    def _joined(self, name: str, made: dict[str, int]) -> list[int | Interleaved]:
         """Layers side by side; what is joined of joined ones lies in one place."""
         node = self._nodes.get(name)
         if node is None:
             return [made[name]]
+        if isinstance(node, InterleaveNode):
+            return [self._interleaved(node, made)]
         if isinstance(node, PartNode):
             raise ModelError(
                 f"{node.name}: a part of another activation cannot be joined with others, for it "

@@ -7,6 +7,7 @@ import numpy as np
 from rtl_gen.golden.quantize import Rounding
 from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
 from rtl_gen.nn.products import JoinNode, PartNode, ProductNode
+from rtl_gen.nn.transposed import TransposedNode
 from rtl_gen.spec.layer import Layer
 
 __all__ = [
@@ -51,6 +52,10 @@ class Tensor:
     zero: int
     unsigned: bool = False
     raw: bool = False
+
+    def reshaped(self, shape: tuple[int, ...]) -> "Tensor":
+        """The same values, one behind the other, in another shape."""
+        return replace(self, shape=shape)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -156,6 +161,7 @@ GraphNode = (
     | ProductNode
     | JoinNode
     | PartNode
+    | TransposedNode
 )
 """All have a ``name``, the names of their ``inputs`` and of their ``output``."""
 

@@ -15,9 +15,11 @@ from rtl_gen.nn.channel_views import ChannelViews
 from rtl_gen.nn.fuse import FusedAddition, fuse_additions
 from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node
 from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
+from rtl_gen.nn.phases import split
 from rtl_gen.nn.pooling import average_pool_node
 from rtl_gen.nn.products import JoinNode, PartNode, ProductNode
 from rtl_gen.nn.to_program import OperationNode, diagonal, product_node, to_operation
+from rtl_gen.nn.transposed import InterleaveNode, TransposedNode
 from rtl_gen.nn.vector_layers import vector_node
 from rtl_gen.reuse.machine import Machine
 from rtl_gen.spec.operation import Operation
@@ -46,13 +48,17 @@ class LoweredNetwork:
     fused
         By the number of a layer, the addition that takes its output.
     views
-        Activations that are channels of other ones.
+        Activations that are channels of other ones, or pixels of several in turns.
+    phases
+        By the name of what it gives, each layer that is a phase of a transposed convolution: what
+        the network has in its place, and every how many rows and columns of it, from which on.
     """
 
     graph: Graph
     nodes: tuple[OperationNode, ...]
     fused: dict[int, FusedAddition]
     views: ChannelViews
+    phases: dict[str, tuple[TransposedNode, tuple[slice, slice]]]
 
     @cached_property
     def gives(self) -> tuple[str, ...]:
@@ -100,13 +106,41 @@ class LoweredNetwork:
     def macs(self, number: int) -> int:
         """The network's own MACs of a layer, however it runs: a pool has none."""
         output = self.nodes[number].node.output  # names of nodes may repeat
+        if output in self.phases:
+            own = self.nodes[number].node
+            return own.layer.macs if own.weight.any() else 0  # without taps it is the bias
         node = next(node for node in self.graph.nodes if node.output == output)
         return node.layer.macs if isinstance(node, Node | ProductNode) else 0
 
     def result(self, number: int, output: np.ndarray) -> np.ndarray:
         """The output of a layer, as the graph stores the activation that it gives."""
-        shape = self.graph.tensors[self.gives[number]].shape
-        return self.nodes[number].result(output).reshape(shape)
+        result, name = self.nodes[number].result(output), self.gives[number]
+        return result if name in self.phases else result.reshape(self.graph.tensors[name].shape)
+
+    def expected(self, number: int, activations: dict[str, np.ndarray]) -> np.ndarray:
+        """What a layer must give, of the network's activations as numpy computes them."""
+        name = self.gives[number]
+        if name not in self.phases:
+            return activations[name]
+        node, (rows, columns) = self.phases[name]
+        return activations[node.output].reshape(-1, *node.output_shape[1:])[:, rows, columns]
+
+    def layers_of(self, name: str) -> list[int]:
+        """The layers that give an activation, one or several."""
+        own = self.views.layers(name)
+        return [n for n, given in enumerate(self.gives) if given in own]
+
+    def assemble(self, name: str, outputs: dict[int, np.ndarray]) -> np.ndarray:
+        """An activation as the graph stores it, from the outputs of :meth:`layers_of` by number."""
+        results = {self.gives[n]: self.result(n, output) for n, output in outputs.items()}
+        return self.views.assemble(name, results).reshape(self.graph.tensors[name].shape)
+
+    @property
+    def given(self) -> list:
+        """The outputs of the network that several layers give, as a chained layer would read."""
+        made = {name: n for n, name in enumerate(self.gives)}
+        names = [port.tensor for port in self.graph.outputs if port.tensor in self.views]
+        return [self.views.source(name, made) for name in names]
 
 
 def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
@@ -123,7 +157,7 @@ def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
     """
     inputs = {port.tensor for port in graph.inputs}
     shapes = {name: graph.tensors[name].shape[1:] for name in inputs}
-    nodes, additions, problems, views = [], [], [], ChannelViews(inputs)
+    nodes, additions, problems, views, phases = [], [], [], ChannelViews(inputs), {}
     for node in graph.nodes:
         try:
             if isinstance(node, AdditionNode):
@@ -132,6 +166,10 @@ def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
                 continue
             if isinstance(node, JoinNode | PartNode):
                 views.add(node, shapes)
+                continue
+            if isinstance(node, TransposedNode):
+                views.interleave(_add_phases(graph, node, machine, shapes, nodes, phases))
+                shapes[node.output] = node.output_shape[1:]
                 continue
             nodes.append(_lowered(graph, node, machine, shapes, node.input in inputs))
             shapes[node.output] = nodes[-1].image_shape
@@ -144,12 +182,27 @@ def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
     if not problems:
         made = [node.node.output for node in nodes]
         fused, problems = fuse_additions(made, additions, inputs=inputs, read=read)
-        apart = {*inputs, *(name for name in given if name in views)}
-        problems += [f"output {name}: no layer gives it" for name in given if name in apart]
+        problems += [f"output {name}: no layer gives it" for name in given if name in inputs]
     if problems:
         listed = "".join(f"\n  {problem}" for problem in problems)
         raise ModelError(f"{graph.name}: {machine.design.name} cannot run it because of{listed}")
-    return LoweredNetwork(graph, tuple(nodes), fused, views)
+    return LoweredNetwork(graph, tuple(nodes), fused, views, phases)
+
+
+def _add_phases(
+    graph: Graph, node: TransposedNode, machine: Machine, shapes: dict, nodes: list, phases: dict
+) -> InterleaveNode:
+    """Add the layers of a transposed convolution; their outputs take turns in the result."""
+    of_network = node.input in {port.tensor for port in graph.inputs}
+    parts = split(node)
+    names = tuple(tuple(part.output for part in row) for row in parts)
+    found = [_lowered(graph, part, machine, shapes, of_network) for row in parts for part in row]
+    for number, layer in enumerate(found):
+        rows, columns = len(parts), len(parts[0])
+        turn = slice(number // columns, None, rows), slice(number % columns, None, columns)
+        phases[layer.node.output] = node, turn
+    nodes += found
+    return InterleaveNode(name=node.name, phases=names, output=node.output)
 
 
 def _lowered(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtl_gen.golden.quantize import quantize_multiplier
-from rtl_gen.nn.graph import Node, Refusal
+from rtl_gen.nn.graph import GraphNode, Node, Refusal
 from rtl_gen.nn.layout import View, rows_as_stored
 from rtl_gen.nn.onnx_operands import Meaning, QuantizedConstant, pads_of, pair_of
 from rtl_gen.nn.onnx_values import Pending, Real
@@ -128,17 +128,20 @@ class Mac(Pending):
             weight = rows_as_stored(weight, self.index, order)
         elif not np.array_equal(order.reshape(-1), self.index.reshape(-1)):
             raise Refusal("its input is rearranged in a way that would have to move data")
-        node = Node(
-            layer=layer,
+        node = self.node(
+            layer,
             weight=np.ascontiguousarray(weight).astype(np.int8 if narrow else np.int16),
             bias=self.bias.astype(np.int32),
             multiplier=np.broadcast_to(multiplier, self.bias.shape).astype(np.int32),
             shift=np.broadcast_to(shift, self.bias.shape).astype(np.int32),
             input=source,
             output=output,
-            per_image=self.per_image,
         )
         return reader.add(node, self.shape, self.order, meaning)
+
+    def node(self, layer: Layer, **numbers) -> GraphNode:
+        """The node of a layer, from its arrays and names."""
+        return Node(layer=layer, per_image=self.per_image, **numbers)
 
 
 def convolution(name: str, attributes: dict, batch: int, x: Real, weight: QuantizedConstant) -> Mac:

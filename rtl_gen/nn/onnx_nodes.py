@@ -19,6 +19,7 @@ from rtl_gen.nn.onnx_operators import Function
 from rtl_gen.nn.onnx_other_nodes import OTHER_OPERATORS
 from rtl_gen.nn.onnx_reader import NodeReader
 from rtl_gen.nn.onnx_rows import ROW_OPERATORS
+from rtl_gen.nn.onnx_transposed import TRANSPOSED_OPERATORS
 from rtl_gen.nn.onnx_values import FloatInput, Pending, Real, Sums
 
 __all__ = ["OPERATORS", "node_title", "read_node"]
@@ -145,6 +146,7 @@ OPERATORS = {
     **OTHER_OPERATORS,
     **ROW_OPERATORS,
     **CHANNEL_OPERATORS,
+    **TRANSPOSED_OPERATORS,
     **{name: (_read_move, counts) for name, counts in MOVES.items()},
     "Constant": (_read_constant, (0,)),
 }

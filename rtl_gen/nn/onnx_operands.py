@@ -54,6 +54,8 @@ _ATTRIBUTE_TYPES = {
     "num_outputs": _INT,
     "opset": _INT,
     "output_dtype": _INT,
+    "output_padding": _INTS,
+    "output_shape": _INTS,
     "pads": _INTS,
     "perm": _INTS,
     "saturate": _INT,

@@ -34,6 +34,7 @@ POOL = (*WINDOW, "FilterHeight", "FilterWidth", "FusedActivationFunction")
 OPTIONS = {
     "ADD": (tflite.AddOptions, ("FusedActivationFunction",)),
     "AVERAGE_POOL_2D": (tflite.Pool2DOptions, POOL),
+    "BATCH_MATMUL": (tflite.BatchMatMulOptions, ("AdjX", "AdjY")),
     "CONCATENATION": (tflite.ConcatenationOptions, ("Axis", "FusedActivationFunction")),
     "CONV_2D": (tflite.Conv2DOptions, (*WINDOW, *DILATION, "FusedActivationFunction")),
     "DEPTHWISE_CONV_2D": (
@@ -48,6 +49,11 @@ OPTIONS = {
     "LEAKY_RELU": (tflite.LeakyReluOptions, ("Alpha",)),
     "MAX_POOL_2D": (tflite.Pool2DOptions, POOL),
     "SOFTMAX": (tflite.SoftmaxOptions, ("Beta",)),
+    "STRIDED_SLICE": (
+        tflite.StridedSliceOptions,
+        ("BeginMask", "EllipsisMask", "EndMask", "NewAxisMask", "ShrinkAxisMask"),
+    ),
+    "TRANSPOSE_CONV": (tflite.TransposeConvOptions, (*WINDOW, "FusedActivationFunction")),
 }
 """Of each operator that has options: their table, and the fields that count."""
 

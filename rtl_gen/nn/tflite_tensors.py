@@ -11,15 +11,34 @@ from rtl_gen.nn.tflite_file import Model, StoredTensor
 __all__ = ["Seen", "TensorReader"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Seen:
-    """An activation under one of its names: where it is stored, and its shape there and here.
+    """An activation under one of its names: where it is stored, and its shape here.
 
     A reshape moves nothing, so several tensors of the file may be one stored activation.
+
+    Parameters
+    ----------
+    index
+        For one image, in the shape of the file's: where each value is stored; None: one behind the
+        other.
     """
 
     stored: str
     shape: tuple[int, ...]
+    index: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, stored: str, order: np.ndarray, images: int) -> "Seen":
+        """From the place of each value of an image."""
+        plain = (order.reshape(-1) == np.arange(order.size)).all()
+        return cls(stored, (images, *order.shape), None if plain else order)
+
+    @property
+    def order(self) -> np.ndarray:
+        """The place of each value of an image, in its shape."""
+        shape = self.shape[1:]
+        return np.arange(int(np.prod(shape))).reshape(shape) if self.index is None else self.index
 
 
 @dataclass(kw_only=True)
@@ -62,10 +81,9 @@ class TensorReader:
         ]
 
     def port(self, number: int) -> Port:
-        """The file has activations as they are stored, so that a port keeps their order."""
+        """The file has inputs as they are stored, and outputs in any order."""
         seen = self.seen[number]
-        index = np.arange(int(np.prod(seen.shape[1:]))).reshape(seen.shape[1:])
-        return Port(name=self._name(number), tensor=seen.stored, index=index)
+        return Port(name=self._name(number), tensor=seen.stored, index=seen.order)
 
     def make(self, number: int) -> Seen:
         """An activation that is stored, with its own scale."""
@@ -108,7 +126,17 @@ class TensorReader:
         return tensor
 
     def activation(self, number: int) -> Seen | None:
-        """An operand that an operator before this one made; None if that one was refused."""
+        """An operand that an operator before this one made, stored as the file has it; None if
+        that one was refused.
+        """
+        seen = self.view(number)
+        if seen is not None and seen.index is not None:
+            name = self.model.tensors[number].name
+            raise Refusal(f"its input {name} is rearranged in a way that would have to move data")
+        return seen
+
+    def view(self, number: int) -> Seen | None:
+        """The same in any order."""
         if number not in self.seen:
             name = self.model.tensors[number].name
             raise Refusal(f"its input {name} is neither the file's nor made by an operator before")

@@ -1,21 +1,22 @@
 """TensorFlow Lite's unary functions of int8 as tables.
 
-LOGISTIC, TANH and GELU are what its default kernels make at preparation: the function in float32,
-rounded to the nearest, a tie away from zero (``LUTPopulate``); its reference kernels of the first
-two compute in fixed point. None was compared with TFLite's own results here. LEAKY_RELU is its
-integer kernel (``reference/leaky_relu.h``). HARD_SWISH is the nearest value of the function: the
-fixed point of TFLite's kernel may be a unit away from it.
+LOGISTIC, TANH and GELU are what its kernels, the reference ones too, make at preparation: the
+function in float32, rounded to the nearest, a tie away from zero (``kernels/activations.cc`` and
+``gelu.cc``, ``LUTPopulate`` of ``internal/common.h``). LEAKY_RELU and HARD_SWISH are its integer
+kernels (``reference/leaky_relu.h``, ``reference/hard_swish.h``). All five were compared with what
+TFLite's reference kernels give for each of the 256 values (tests/nn/test_nn_tflite_unary.py).
 """
 
 import numpy as np
 
+from rtl_gen.golden.hard_swish import hard_swish_table
 from rtl_gen.golden.quantize import quantize_multiplier, requantize
-from rtl_gen.golden.table import FUNCTIONS, function_table, nearest_int8
+from rtl_gen.golden.table import FUNCTIONS, nearest_int8
 from rtl_gen.nn.tflite_file import Operator
 
 __all__ = ["KINDS", "unary_table"]
 
-KINDS = {"GELU": "gelu", "HARD_SWISH": "hard_swish", "LOGISTIC": "sigmoid", "TANH": "tanh"}
+KINDS = {"GELU": "gelu", "LOGISTIC": "sigmoid", "TANH": "tanh"}
 """Operators that are a function of golden.table."""
 
 
@@ -29,17 +30,16 @@ def unary_table(operator: Operator, scales: tuple[float, float], zeros: tuple[in
     """
     if operator.kind == "LEAKY_RELU":
         return _leaky_relu(operator.options.get("Alpha", 0.0), scales, zeros)
-    name = KINDS[operator.kind]
-    if name == "gelu" and operator.options.get("Approximate", False):
-        name = "gelu_tanh"
-    if name == "hard_swish":
-        return function_table(
-            FUNCTIONS[name],
+    if operator.kind == "HARD_SWISH":
+        return hard_swish_table(
             input_scale=scales[0],
             input_zero=zeros[0],
             output_scale=scales[1],
             output_zero=zeros[1],
         )
+    name = KINDS[operator.kind]
+    if name == "gelu" and operator.options.get("Approximate", False):
+        name = "gelu_tanh"
     return _in_float32(FUNCTIONS[name], scales, zeros)
 
 

@@ -229,3 +229,20 @@ def test_chains_that_cannot_be_are_refused():
     with pytest.raises(MappingError, match=r"which the design cannot; post.add: true is needed$"):
         plain = small_machine("weight_stationary", 4, 4)
         chain_layers(plain, [one, dataclasses.replace(one, residual=0, addition=how)])
+
+
+def test_all_layers_that_do_not_fit_are_named():
+    machine, chain = chain_machine("weight_stationary", LARGE), []
+    for n, name in enumerate(("first", "second", "third", "fourth")):
+        how = Quantization(raw=True) if n in (1, 3) else Quantization()
+        layer = conv2d(name=name, c=8, k=8, h=4, w=4, r=1, s=1, quantization=how)
+        array, data = random_data(machine.operation, layer, n)
+        chain.append(ChainedLayer(layer, data, array))
+    with pytest.raises(MappingError) as caught:
+        chain_layers(machine, chain)
+    title, *lines = str(caught.value).splitlines()
+    assert title == f"{machine.design.name} cannot run 2 layers:"
+    for line, name in zip(lines, ("second", "fourth"), strict=True):
+        assert line.startswith(f"  {name}: gives its sums as int32, which the design cannot;")
+    with pytest.raises(MappingError, match=r"^second: gives its sums as int32"):
+        chain_layers(machine, chain[:3])

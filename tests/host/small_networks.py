@@ -10,7 +10,7 @@ from rtl_gen.nn.tflite import read_tflite
 from tests.nn.onnx_models import ModelBuilder
 from tests.nn.tflite_models import File, convolution
 
-__all__ = ["DIGITS", "PROJECT", "TINY", "digits", "flat", "images", "two_inputs"]
+__all__ = ["DIGITS", "PROJECT", "TINY", "digits", "flat", "images", "two_inputs", "upsampled"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 TINY = PROJECT / "tests" / "designs" / "tiny.yaml"
@@ -33,6 +33,20 @@ def flat(folder: Path, batch: int = 2) -> Graph:
     model.conv("first", (37, 40, 3, 3), pads=[1, 1, 1, 1])
     model.reshape("flatten", batch, -1)
     return read_model(model.save(folder), batch=batch)
+
+
+def upsampled(folder: Path) -> Graph:
+    """A transposed convolution of strides 3 and 2, whose phases are of several sizes."""
+    file = File()
+    x = file.tensor((1, 3, 4, 5), name="x", scale=0.5, zero=3)
+    weight = file.constant(np.ones((20, 3, 3, 5), np.int8), scale=0.01)
+    y = file.tensor((1, 8, 7, 20), name="y", scale=0.4)
+    shape = file.constant(np.array([1, 8, 7, 20], np.int32))
+    fields = {"Padding": 0, "StrideH": 3, "StrideW": 2}
+    file.operator("TRANSPOSE_CONV", [shape, weight, x], [y], "TransposeConvOptions", **fields)
+    file.inputs, file.outputs = [x], [y]
+    (folder / "up.tflite").write_bytes(file.bytes())
+    return read_tflite(folder / "up.tflite")
 
 
 def two_inputs(folder: Path) -> Graph:

@@ -24,6 +24,11 @@ UNION = {
     "SoftmaxOptions": tflite.BuiltinOptions.SoftmaxOptions,
     "GeluOptions": tflite.BuiltinOptions.GeluOptions,
     "LeakyReluOptions": tflite.BuiltinOptions.LeakyReluOptions,
+    "BatchMatMulOptions": tflite.BuiltinOptions.BatchMatMulOptions,
+    "SplitOptions": tflite.BuiltinOptions.SplitOptions,
+    "SplitVOptions": tflite.BuiltinOptions.SplitVOptions,
+    "StridedSliceOptions": tflite.BuiltinOptions.StridedSliceOptions,
+    "TransposeConvOptions": tflite.BuiltinOptions.TransposeConvOptions,
 }
 
 

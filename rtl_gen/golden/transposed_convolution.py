@@ -1,0 +1,113 @@
+"""Transposed convolution, as accumulators and as int8.
+
+Source: TFLite, ``reference/integer_ops/transpose_conv.h`` (int8, a multiplier for each channel):
+every input element is scattered, times the filter, over the output; what falls outside is dropped.
+ONNX's ConvTranspose adds dilations and groups. Images are (n, h, w, c).
+"""
+
+import numpy as np
+
+from rtl_gen.golden.quantize import Rounding, output_int8
+from rtl_gen.golden.window import Pair, as_image
+
+__all__ = ["transposed_conv2d", "transposed_conv2d_int8"]
+
+
+def transposed_conv2d(
+    x,
+    w,
+    bias=None,
+    *,
+    size: Pair,
+    stride: Pair = (1, 1),
+    dilation: Pair = (1, 1),
+    before: Pair = (0, 0),
+    groups: int = 1,
+    input_zero: int = 0,
+) -> np.ndarray:
+    """Accumulators of a transposed convolution.
+
+    Parameters
+    ----------
+    x
+        Input, (n, h, w, c).
+    w
+        Weights, (k, r, s, c / groups); their zero point is 0.
+    bias
+        (k,), or None for none.
+    size
+        Rows and columns of the output.
+    stride, dilation
+        Of rows and columns: input row a meets output row a * stride + r * dilation - before.
+    before
+        Rows above and columns left of the output that are cut off.
+    groups
+        Parts that the channels, input and output, fall into.
+    input_zero
+        The input's zero point.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, (n, p, q, k).
+
+    Raises
+    ------
+    ValueError
+        If shapes do not agree.
+    """
+    x, w = as_image(x) - input_zero, np.asarray(w).astype(np.int64)
+    n, h, width, c = x.shape
+    if w.ndim != 4 or groups < 1 or len(w) % groups or w.shape[3] * groups != c:
+        raise ValueError(
+            f"w must be (k, r, s, c / groups) for c = {c} and groups = {groups}, not {w.shape}"
+        )
+    k, r, s, depth = w.shape
+    split = w.reshape(groups, k // groups, r, s, depth)
+    pixels = x.reshape(n, h, width, groups, depth)
+    sums = np.zeros((n, *size, k), np.int64)
+    for i in range(r):
+        rows = _meets(h, size[0], stride[0], i * dilation[0] - before[0])
+        for j in range(s):
+            columns = _meets(width, size[1], stride[1], j * dilation[1] - before[1])
+            products = np.einsum("nabgc,gkc->nabgk", pixels, split[:, :, i, j])
+            products = products.reshape(n, h, width, k)[:, rows[0]][:, :, columns[0]]
+            sums[:, rows[1][:, None], columns[1]] += products
+    return sums + (0 if bias is None else np.asarray(bias).astype(np.int64))
+
+
+def transposed_conv2d_int8(
+    x,
+    w,
+    bias,
+    multiplier,
+    shift,
+    *,
+    output_zero: int = 0,
+    act_min: int = -128,
+    act_max: int = 127,
+    rounding: Rounding = "double",
+    **window,
+) -> np.ndarray:
+    """:func:`transposed_conv2d`, requantized: int8, (n, p, q, k).
+
+    ``multiplier`` and ``shift`` are (k,) or numbers; the rest is as in :func:`transposed_conv2d`
+    and :func:`~rtl_gen.golden.quantize.output_int8`.
+    """
+    return output_int8(
+        transposed_conv2d(x, w, bias, **window),
+        multiplier,
+        shift,
+        output_zero=output_zero,
+        act_min=act_min,
+        act_max=act_max,
+        rounding=rounding,
+    )
+
+
+def _meets(extent: int, size: int, stride: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Input positions that a tap scatters to a place within the output, and these places."""
+    taken = np.arange(extent)
+    places = taken * stride + first
+    inside = (places >= 0) & (places < size)
+    return taken[inside], places[inside]
