@@ -27,6 +27,7 @@ from .operands import (
     read_operands,
 )
 from .report.draw.array_picture import array_picture
+from .report.draw.fused_picture import fused_picture
 from .report.draw.steps_page import steps_chart, steps_page
 from .report.draw.tagged_picture import tagged_picture
 from .report.draw.trace import small_array
@@ -149,7 +150,9 @@ class LoadedDesign:
             Rows and columns of PEs instead of those of the design.
         """
         design = self._on(array)
-        if design.design.dataflow.tagged and not design.design.others:
+        if design.design.others:
+            return fused_picture(self._placed(explain_fused, design.design))
+        if design.design.dataflow.tagged:
             return self._placed(tagged_picture, design.design)
         return array_picture(design._placed_facts())
 
@@ -174,6 +177,7 @@ class LoadedDesign:
         SpecError
             If the array or the layer is too large to be followed.
         """
+        self._check_followed()
         smaller = self._on(array or small_array(self.design))
         found = None
         if layer is not None:
@@ -188,12 +192,13 @@ class LoadedDesign:
         rows, columns = array
         return LoadedDesign(self.path, replace(self.design, rows=rows, columns=columns))
 
-    def _placed_facts(self) -> Explanation:
+    def _check_followed(self) -> None:
+        """Raise SpecError unless steps can be followed along wires of one dataflow."""
         if self.design.others:
             names = " and ".join(flow.name for flow in self.design.dataflows)
             raise place(
                 SpecError(
-                    f"a picture is of one dataflow; draw {names}, each by its file",
+                    f"steps are followed in one dataflow; draw those of {names}, each by its file",
                     key="dataflows",
                 ),
                 self.path,
@@ -207,6 +212,8 @@ class LoadedDesign:
                 ),
                 self.path,
             )
+
+    def _placed_facts(self) -> Explanation:
         return self._placed(explain, self.design)
 
     def verilog(self, *, array: bool = False) -> str:

@@ -11,7 +11,15 @@ from ..spec.operation import SpecError
 from .explain import Explanation, explain, explanation_text, plain
 from .sentences import count_text, row, wrapped
 
-__all__ = ["ChoiceFacts", "FusedExplanation", "explain_fused", "fused_plain", "fused_text"]
+__all__ = [
+    "ChoiceFacts",
+    "FusedExplanation",
+    "choice_sentences",
+    "common_sentence",
+    "explain_fused",
+    "fused_plain",
+    "fused_text",
+]
 
 
 @dataclass(frozen=True)
@@ -115,32 +123,47 @@ def _is_held(operand) -> bool:
     return isinstance(operand, HeldOperand)
 
 
-def fused_text(facts: FusedExplanation) -> str:
-    """The explanation for people, at most 100 columns wide."""
-    design, fusion = facts.design, facts.fusion
-    names = [mode.name for mode in fusion.modes]
+def common_sentence(facts: FusedExplanation) -> str:
+    """How the dataflows share the array."""
+    fusion = facts.fusion
+    names = ", ".join(mode.name for mode in fusion.modes)
     skew = ", ".join(
         f"{axis} {p.step}" + (f" in groups of {p.group}" if p.group else "")
         for axis, p in zip(AXES, fusion.grid.paces)
     )
+    return (
+        f"{names}: each layer is run by one of them, and the mode travels with every "
+        f"step, so that layers of different ones follow each other. All have the skew {skew}, for "
+        f"a step reaches a PE at one time. Without being told otherwise a mapping takes the one "
+        f"with the fewest estimated cycles."
+    )
+
+
+def choice_sentences(facts: FusedExplanation) -> list[str]:
+    """What PEs choose by the mode, a sentence each."""
+    found = [f"{choice.what}: {_choice_text(facts, choice)}." for choice in facts.choices]
+    return found or ["All take everything along the same wires."]
+
+
+def _choice_text(facts: FusedExplanation, choice: ChoiceFacts) -> str:
+    return (
+        f"{count_text(choice.pes, 'PE')} of {len(facts.fusion.grid.pes)} choose among up to "
+        f"{choice.sources}"
+    )
+
+
+def fused_text(facts: FusedExplanation) -> str:
+    """The explanation for people, at most 100 columns wide."""
+    design, fusion = facts.design, facts.fusion
+    names = [mode.name for mode in fusion.modes]
     head = [
         f"{design.name}: {len(names)} dataflows on {design.rows} x {design.columns} PEs "
         f"(rows x columns)"
     ]
-    head += wrapped(
-        f"{', '.join(names)}: each layer is run by one of them, and the mode travels with every "
-        f"step, so that layers of different ones follow each other. All have the skew {skew}, for "
-        f"a step reaches a PE at one time. Without being told otherwise a mapping takes the one "
-        f"with the fewest estimated cycles.",
-        "  ",
-    )
+    head += wrapped(common_sentence(facts), "  ")
     lines = ["What a PE chooses by the mode"]
     for choice in facts.choices:
-        lines += row(
-            choice.what,
-            f"{count_text(choice.pes, 'PE')} of {len(fusion.grid.pes)} choose among up to "
-            f"{choice.sources}",
-        )
+        lines += row(choice.what, _choice_text(facts, choice))
     if not facts.choices:
         lines += row("nothing", "all take everything along the same wires")
     lines += row("in the PE", f"one multiplier, {count_text(facts.adders, 'adder')}")

@@ -11,7 +11,6 @@ from drawn import marked, pair, read_label, text_boxes
 from named_nests import NAMED, SHAPE
 from random_nests import draw_nest, draw_operation
 
-import rtl_gen
 from rtl_gen.report.draw.array_picture import array_picture
 from rtl_gen.report.draw.grid import Grid
 from rtl_gen.report.explain import explain
@@ -26,11 +25,6 @@ FILES = [  # of one dataflow each
     for path in sorted([*PROJECT.glob("dataflows/*.yaml"), *PROJECT.glob("examples/arrays/*.yaml")])
     if not load_design(path).others and not load_design(path).dataflow.tagged
 ]
-
-
-def test_of_several_dataflows_each_has_a_picture():
-    with pytest.raises(SpecError, match="a picture is of one dataflow; draw weight_stationary"):
-        rtl_gen.load(PROJECT / "dataflows" / "adaptive.yaml").draw()
 
 
 def designs():

@@ -1,15 +1,17 @@
 """The picture of an array: PEs, links by tensor and kind, lanes, exits, and what is held where."""
 
+from collections.abc import Collection
+
 from ...reuse.elements import element_label
-from ...reuse.wires import Port, kept_loops, ports, wires
+from ...reuse.wires import Port, Wire, kept_loops, ports, wires
 from ..explain import Explanation
 from .grid import Grid
 from .legend import draw_head, draw_legend
 from .link_lines import LinkLines, arrow_head
-from .style import GREY, INK, colours, tints
-from .svg import MONO, Svg, text_width
+from .style import GREY, INK, PALE, colours, tints
+from .svg import MONO, Point, Svg, text_width
 
-__all__ = ["array_picture"]
+__all__ = ["ArrayPanel", "array_picture", "picture_title"]
 
 SIZE = 11  # of what stands in a PE, in pixels
 LINE = 15
@@ -21,25 +23,46 @@ LEAST_WIDTH = 760
 
 def array_picture(facts: Explanation) -> str:
     """An SVG of the array of a design; what it says was found by the reuse analysis."""
-    return _Picture(facts).document()
+    svg = Svg()
+    return svg.document(ArrayPanel(facts, svg).draw(), picture_title(facts))
 
 
 BESIDE = 14
 """Between a link and a lane, or an exit, that lies inside the array."""
 
 
-class _Picture:
-    def __init__(self, facts: Explanation):
+class ArrayPanel:
+    """The array of one dataflow, with its nest above it and its legend below.
+
+    Parameters
+    ----------
+    svg
+        What it is drawn into.
+    alone
+        Of its links those that no other dataflow of the design has: a pale band lies beneath.
+    unused
+        Links that other dataflows have and this one has not, by the names of its tensors: grey.
+    """
+
+    def __init__(
+        self,
+        facts: Explanation,
+        svg: Svg,
+        alone: Collection[Wire] = (),
+        unused: Collection[Wire] = (),
+    ):
         self.facts, self.reuse = facts, facts.reuse
+        self.alone, self.unused = alone, unused
         self.operation = self.reuse.placement.dataflow.operation
         self.colour, self.tint = colours(self.operation), tints(self.operation)
         self.wires, self.ports = wires(self.reuse), ports(self.reuse)
         self.kept = kept_loops(self.reuse)
-        self.svg = Svg()
+        self.svg = svg
         self.bands = {t.name: 12 + BAND * n for n, t in enumerate(self.operation.operands)}
         self.grid = self._place()
 
-    def document(self) -> str:
+    def draw(self) -> Point:
+        """Draw it at the origin; returns its width and height."""
         width = max(LEAST_WIDTH, self.grid.origin[0] + self.grid.size[0] + self._side(right=True))
         top = draw_head(self.svg, self.facts, (MARGIN, MARGIN), width - 2 * MARGIN)
         below = self.grid.origin[1] + self.grid.size[1] + LABELS + 34
@@ -49,7 +72,7 @@ class _Picture:
             self._links()
             self._ports()
             bottom = draw_legend(self.svg, self.facts, (MARGIN, below), width - 2 * MARGIN)
-        return self.svg.document((width, top + bottom + MARGIN), _title(self.facts))
+        return width, top + bottom + MARGIN
 
     # Where things stand
 
@@ -138,6 +161,12 @@ class _Picture:
 
     def _links(self) -> None:
         lines = LinkLines(self.svg, self.grid, self._band, self.colour)
+        grey = LinkLines(self.svg, self.grid, self._band, dict.fromkeys(self.colour, PALE))
+        for wire in self.alone:
+            lines.shade(wire)
+        for wire in self.unused:
+            with self.svg.group(class_="unused"):
+                grey.draw(wire)
         for wire in self.wires:
             lines.draw(wire)
 
@@ -224,7 +253,8 @@ def _pair(pe) -> str:
     return f"{pe[0]},{pe[1]}"
 
 
-def _title(facts: Explanation) -> str:
+def picture_title(facts: Explanation) -> str:
+    """Name, operation and size of an array."""
     design = facts.design
     return (
         f"{design.name}: {design.dataflow.operation.name} on {design.rows} x {design.columns} PEs"

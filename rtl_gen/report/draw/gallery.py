@@ -10,10 +10,12 @@ from pathlib import Path
 from ...spec.design import Design
 from ...spec.parse import load_design
 from ..explain import Explanation, explain
+from ..explain_fused import explain_fused
 from ..explain_tagged import tagged_text
 from ..sentences import count_text, ratio_text
 from ..word_facts import HeldWords
 from .array_picture import array_picture
+from .fused_picture import fused_picture
 from .steps_page import steps_chart
 from .tagged_picture import tagged_picture
 
@@ -51,6 +53,7 @@ def gallery(project: Path) -> dict[Path, str]:
         for file in sorted((project / folder).glob("*.yaml")):
             design = load_design(file)
             if design.others:
+                found[PICTURES / f"{file.stem}.svg"] = fused_picture(explain_fused(design))
                 page.append(_fused_section(design, file))
                 continue
             if design.dataflow.tagged:
@@ -60,7 +63,8 @@ def gallery(project: Path) -> dict[Path, str]:
             facts = explain(design)
             name = facts.design.name
             found[PICTURES / f"{name}.svg"] = array_picture(facts)
-            page.append(_section(facts, file, project))
+            twice = folder != "dataflows" and (project / "dataflows" / file.name).exists()
+            page.append(_section(facts, file, project, f"{name}, its nest alone" * twice or name))
             if name in FOLLOWED:
                 found[PICTURES / f"{name}_steps.svg"] = steps_chart(facts)
                 page.append(f"![{name}, step by step](dataflows/{name}_steps.svg)\n")
@@ -78,10 +82,10 @@ def write_gallery(project: Path) -> None:
         (project / path).write_text(text)
 
 
-def _section(facts: Explanation, file: Path, project: Path) -> str:
+def _section(facts: Explanation, file: Path, project: Path, heading: str) -> str:
     name = facts.design.name
     where = file.relative_to(project)
-    lines = [f"### {name}", "", *_comment(file), "", f"`rtl-gen explain {where}`:", ""]
+    lines = [f"### {heading}", "", *_comment(file), "", f"`rtl-gen explain {where}`:", ""]
     lines += ["| tensor | how | lanes or exits | words |", "|---|---|---|---|"]
     for tensor in (*facts.operands, facts.output):
         ends = tensor.exits if tensor is facts.output else tensor.lanes
@@ -92,10 +96,12 @@ def _section(facts: Explanation, file: Path, project: Path) -> str:
 
 
 def _fused_section(design: Design, file: Path) -> str:
-    """Of several dataflows: which, each of which has a picture of its own."""
+    """Of several dataflows: which, each of which has a section of its own; and what they share."""
     names = " and ".join(f"[{flow.name}](#{flow.name})" for flow in design.dataflows)
     where = f"`rtl-gen explain {file.parent.name}/{file.name}` says what each takes of the array."
-    return "\n".join([f"### {design.name}", "", *_comment(file), "", f"{names}. {where}", ""])
+    picture = f"![{design.name}, a panel for each dataflow](dataflows/{file.stem}.svg)"
+    lines = [f"### {design.name}", "", *_comment(file), "", f"{names}. {where}", "", picture]
+    return "\n".join([*lines, ""])
 
 
 def _tagged_section(design: Design, file: Path) -> str:

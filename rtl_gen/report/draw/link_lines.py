@@ -56,6 +56,13 @@ class LinkLines:
             if ends[1]:
                 self._part(wire, self._stub(wire, wire.target, forward=False), head=True)
 
+    def shade(self, wire: Wire) -> None:
+        """Draw a broad band, to lie beneath a link; nothing unless both its ends are drawn."""
+        ends = (wire.source, wire.target)
+        if all(map(self._grid.shows, ends)) and self._grid.joins(*ends):
+            look = {"stroke": self._colour[wire.tensor], "stroke_width": 9, "opacity": 0.25}
+            self._svg.line(self._path(wire), class_="alone", **look)
+
     def _draw(self, wire: Wire, points: list[Point]) -> None:
         draw_link(self._svg, points, wire.kind, wire.delay, wire.ticks, self._colour[wire.tensor])
 

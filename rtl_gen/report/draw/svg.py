@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from xml.sax.saxutils import escape, quoteattr
 
-__all__ = ["MONO", "SANS", "Svg", "text_width"]
+__all__ = ["MONO", "SANS", "Point", "Svg", "text_width"]
 
 MONO = "DejaVu Sans Mono, monospace"
 SANS = "DejaVu Sans, Helvetica, Arial, sans-serif"
