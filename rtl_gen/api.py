@@ -36,6 +36,7 @@ from .report.explain_fused import explain_fused, fused_plain, fused_text
 from .report.explain_tagged import tagged_plain, tagged_text
 from .report.layer_result import LayerResult
 from .report.verilog_files import VerilogFiles, write_verilog
+from .reuse import Reuse, check_links, derive
 from .reuse.fused_machine import machine_of
 from .reuse.machine import Machine
 from .sim.layers import LayerCheck, check_layers
@@ -124,6 +125,42 @@ class LoadedDesign:
         """
         machine = self.machine
         return [_fit(machine, self.layer(layer)) for layer in layers]
+
+    def check_links(self, array: "LoadedDesign") -> list[str]:
+        """Why the links of another design's array do not carry this nest; empty if they do.
+
+        Of several dataflows each must be carried, and by one of those that the array is built for.
+
+        Raises
+        ------
+        SpecError
+            If one of the two cannot be derived, or has tagged buses.
+        """
+        reasons = []
+        built = array._derived()
+        own = [reuse.placement for reuse in self._derived()]
+        for nest in own:
+            found = [(reuse.placement.dataflow.name, check_links(reuse, nest)) for reuse in built]
+            if all(why for _, why in found):
+                before = f"{nest.dataflow.name}: " if len(own) > 1 else ""
+                for name, why in found:
+                    on = f"as {name} " if len(built) > 1 else ""
+                    reasons += [f"{before}{on}{reason}" for reason in why]
+        return reasons
+
+    def _derived(self) -> tuple[Reuse, ...]:
+        """The reuse of each of its dataflows."""
+        if any(flow.tagged for flow in self.design.dataflows):
+            raise place(
+                SpecError(
+                    "links are compared of wires, and tagged buses leave where words go to each "
+                    "layer; `check` with layers says which of them run",
+                    key="links.tagged",
+                ),
+                self.path,
+            )
+        found = self._placed(derive, self.design)
+        return tuple(mode.reuse for mode in found.modes) if self.design.others else (found,)
 
     def explain(self) -> str:
         """How each tensor moves, what is stored where, and what bounds the rate."""

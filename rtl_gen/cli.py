@@ -47,12 +47,29 @@ Layers = Annotated[
 
 
 @app.command()
-def check(file: File, layers: Layers = None, as_json: Json = False) -> None:
+def check(
+    file: File,
+    layers: Layers = None,
+    array: Annotated[
+        Path | None,
+        typer.Option(
+            help="A dataflow or design file: do the links of its array carry the nest of FILE?",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Check that FILE can be built, and that LAYERS run on it.
 
     Says for each layer how many cycles it is estimated to take, or why it does not run (exit
     code 1). A file that cannot be built is bad input (exit code 2).
+
+    With `--array` says instead whether the links that another array has carry the nest of FILE; if
+    not, which link brings which element to a PE that uses another (exit code 1).
     """
+    if array is not None:
+        _check_links(file, array, layers or [], as_json)
+        return
     with _user_errors():
         design = _load(file)
         fits = design.check(layers or [])
@@ -70,6 +87,25 @@ def check(file: File, layers: Layers = None, as_json: Json = False) -> None:
         if fits:
             _console().print(fit_table(fits))
     _exit(all(fit.fits for fit in fits))
+
+
+def _check_links(file: Path, array: Path, layers: list[str], as_json: bool) -> None:
+    with _user_errors():
+        if layers:
+            from .spec.operation import SpecError
+
+            raise SpecError("layers run on FILE's own array; leave them out, or --array")
+        design, other = _load(file), _load(array)
+        reasons = design.check_links(other)
+    if as_json:
+        plain = {"design": design.name, "array": other.name, "carried": not reasons}
+        _print_json(plain | {"reasons": reasons})
+    elif reasons:
+        print(f"{file}: the array of {array} does not carry it:")
+        print("\n".join(f"  {reason}" for reason in reasons))
+    else:
+        print(f"{file}: the array of {array} carries it")
+    _exit(not reasons)
 
 
 @app.command()
