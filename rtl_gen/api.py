@@ -28,7 +28,7 @@ from .operands import (
 )
 from .report.draw.array_picture import array_picture
 from .report.draw.fused_picture import fused_picture
-from .report.draw.steps_page import steps_chart, steps_page
+from .report.draw.steps_page import follow, follow_tagged, steps_chart, steps_page
 from .report.draw.tagged_picture import tagged_picture
 from .report.draw.trace import small_array
 from .report.explain import Explanation, explain, explanation_text, plain
@@ -214,23 +214,6 @@ class LoadedDesign:
         SpecError
             If the array or the layer is too large to be followed.
         """
-        self._check_followed()
-        smaller = self._on(array or small_array(self.design))
-        found = None
-        if layer is not None:
-            found = layer_on(self.design.dataflow.operation, self.layer(layer))
-        draw = steps_page if page else steps_chart
-        return draw(smaller._placed_facts(), found)
-
-    def _on(self, array: tuple[int, int] | None) -> "LoadedDesign":
-        """The same on another array."""
-        if array is None:
-            return self
-        rows, columns = array
-        return LoadedDesign(self.path, replace(self.design, rows=rows, columns=columns))
-
-    def _check_followed(self) -> None:
-        """Raise SpecError unless steps can be followed along wires of one dataflow."""
         if self.design.others:
             names = " and ".join(flow.name for flow in self.design.dataflows)
             raise place(
@@ -240,15 +223,22 @@ class LoadedDesign:
                 ),
                 self.path,
             )
+        smaller = self._on(array or small_array(self.design))
+        found = None
+        if layer is not None:
+            found = layer_on(self.design.dataflow.operation, self.layer(layer))
         if self.design.dataflow.tagged:
-            raise place(
-                SpecError(
-                    "steps follow elements along wires, and tagged buses leave where they go to "
-                    "each layer; the same nest without links.tagged can be followed",
-                    key="links.tagged",
-                ),
-                self.path,
-            )
+            followed = self._placed(lambda design: follow_tagged(design, found), smaller.design)
+        else:
+            followed = follow(smaller._placed_facts(), found)
+        return steps_page(followed) if page else steps_chart(followed)
+
+    def _on(self, array: tuple[int, int] | None) -> "LoadedDesign":
+        """The same on another array."""
+        if array is None:
+            return self
+        rows, columns = array
+        return LoadedDesign(self.path, replace(self.design, rows=rows, columns=columns))
 
     def _placed_facts(self) -> Explanation:
         return self._placed(explain, self.design)

@@ -1,6 +1,6 @@
 """Frames: the array in one cycle, once for each tensor, with the element that each PE uses."""
 
-from ...reuse.wires import Wire, ports, wires
+from ...reuse.wires import Wire
 from .link_lines import arrow_head
 from .shades import text_colour
 from .style import INK, LINE, PALE, colours
@@ -22,8 +22,8 @@ class Frames:
         operation = trace.operation
         self.colour = colours(operation)
         self.used = [UsedElements(trace, tensor) for tensor in operation.tensors]
-        self._wires, self._ports = wires(trace.reuse), ports(trace.reuse)
-        rows, columns = trace.placement.extent
+        self._wires, self._ports = trace.wires, trace.ports
+        rows, columns = trace.extent
         self._boxes = [(max(34.0, text_width("0" * u.longest, SIZE) + 14), 30.0) for u in self.used]
         self._widths = [columns * box[0] + (columns - 1) * GAP + 2 * EDGE for box in self._boxes]
         high = TITLE + 2 * EDGE + rows * 30 + (rows - 1) * GAP
@@ -53,7 +53,7 @@ class Frames:
         svg.text((0, 4), used.title, size=13, font=MONO, fill=ink, font_weight="bold")
         corner = {
             (i, j): (EDGE + j * (box[0] + GAP), EDGE + i * (box[1] + GAP))
-            for i, j in self.trace.placement.pes
+            for i, j in self.trace.pes
         }
         for wire in self._wires:
             if wire.tensor == name and wire.kind != "shift":
@@ -94,7 +94,7 @@ class Frames:
         """A short arrow into, or out of, the PE of a lane or an exit, from where it flows."""
         down, right = port.flow[0] if port.flow else ((1, 0))
         if down and right:  # along a diagonal: from above, or from the side that it comes from
-            top = port.pe[0] == (0 if down > 0 else self.trace.placement.extent[0] - 1)
+            top = port.pe[0] == (0 if down > 0 else self.trace.extent[0] - 1)
             down, right = (down, 0) if top else (0, right)
         middle = (at[0] + box[0] / 2, at[1] + box[1] / 2)
         sign = -1 if port.inward else 1
@@ -130,6 +130,7 @@ def _what(trace: Trace, step: Step) -> str:
         return f"a step begins, trips {loops}" if loops else "a step begins"
     what = {
         "warm-up": "a tick of warm-up: elements move on, no PE works",
+        "wait": "the sums of the last period still leave, no PE works",
         "drain": "a drain tick: complete sums move on, no PE works",
     }
     return what[step.kind]

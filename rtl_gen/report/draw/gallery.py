@@ -4,6 +4,7 @@ Run as ``python -m rtl_gen.report.draw.gallery`` in the project's folder. A data
 the comment that its file begins with; its table is what `explain` finds.
 """
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ..sentences import count_text, ratio_text
 from ..word_facts import HeldWords
 from .array_picture import array_picture
 from .fused_picture import fused_picture
-from .steps_page import steps_chart
+from .steps_page import follow, follow_tagged, steps_chart
 from .tagged_picture import tagged_picture
 
 __all__ = ["gallery", "write_gallery"]
@@ -24,6 +25,8 @@ __all__ = ["gallery", "write_gallery"]
 PAGE, PICTURES = Path("docs/dataflows.md"), Path("docs/dataflows")
 FOLLOWED = ("row_stationary",)
 """Of which the steps are drawn too."""
+FOLLOWED_TAGGED = (3, 4)
+"""PEs on which steps on tagged buses are followed."""
 
 HEAD = """# Dataflows
 
@@ -58,6 +61,9 @@ def gallery(project: Path) -> dict[Path, str]:
                 continue
             if design.dataflow.tagged:
                 found[PICTURES / f"{file.stem}_tagged.svg"] = tagged_picture(design)
+                small = replace(design, rows=FOLLOWED_TAGGED[0], columns=FOLLOWED_TAGGED[1])
+                steps = steps_chart(follow_tagged(small))
+                found[PICTURES / f"{file.stem}_tagged_steps.svg"] = steps
                 page.append(_tagged_section(design, file))
                 continue
             facts = explain(design)
@@ -66,7 +72,7 @@ def gallery(project: Path) -> dict[Path, str]:
             twice = folder != "dataflows" and (project / "dataflows" / file.name).exists()
             page.append(_section(facts, file, project, f"{name}, its nest alone" * twice or name))
             if name in FOLLOWED:
-                found[PICTURES / f"{name}_steps.svg"] = steps_chart(facts)
+                found[PICTURES / f"{name}_steps.svg"] = steps_chart(follow(facts))
                 page.append(f"![{name}, step by step](dataflows/{name}_steps.svg)\n")
     return {PAGE: "\n".join(page)} | found
 
@@ -116,6 +122,8 @@ def _tagged_section(design: Design, file: Path) -> str:
         "```",
         "",
         f"![{design.name}, its PEs with the tags of a layer](dataflows/{file.stem}_tagged.svg)",
+        "",
+        f"![{design.name}, step by step](dataflows/{file.stem}_tagged_steps.svg)",
     ]
     return "\n".join([*lines, ""])
 

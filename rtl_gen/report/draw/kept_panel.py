@@ -1,6 +1,5 @@
 """What each PE stays with while the array walks its own loops: what "stationary" means."""
 
-from ...reuse.wires import kept_loops
 from .frames import MARGIN
 from .shades import text_colour
 from .style import GREY, INK, colours
@@ -20,9 +19,9 @@ class KeptPanel:
         self.trace = trace
         used = [UsedElements(trace, tensor) for tensor in trace.operation.tensors]
         self.used = [one for one in used if one.kept_ranks]
-        rows, columns = trace.placement.extent
+        rows, columns = trace.extent
         self._boxes = [
-            max(34.0, max(text_width(self._text(u, pe), SIZE) for pe in trace.placement.pes) + 14)
+            max(34.0, max(text_width(self._text(u, pe), SIZE) for pe in trace.pes) + 14)
             for u in self.used
         ]
         titles = [text_width(self._title(u), SIZE) for u in self.used]
@@ -35,7 +34,7 @@ class KeptPanel:
     def draw(self, svg: Svg) -> None:
         if not self.used:
             return
-        loops = " and ".join(self.trace.placement.dataflow.hardware_loops)
+        loops = " and ".join(self.trace.dataflow.hardware_loops)
         text = f"While the array walks its own loops ({loops}), each PE stays with"
         svg.text((MARGIN, 16), text, size=12.5, fill=INK)
         left = MARGIN
@@ -48,11 +47,11 @@ class KeptPanel:
     def _grid(self, svg: Svg, used: UsedElements, box: float) -> None:
         ink = colours(self.trace.operation)[used.tensor.name]
         svg.text((0, 38), self._title(used), size=SIZE, font=MONO, fill=ink, font_weight="bold")
-        held = used.tensor.name in kept_loops(self.trace.reuse)
+        held = used.tensor.name in self.trace.kept
         kept = "summed" if used.tensor is self.trace.operation.output else "held"
         where = f"{kept} in the PE" if held else "passing through the PE"
         svg.text((0, 53), where, size=10.5, fill=GREY)
-        for pe in self.trace.placement.pes:
+        for pe in self.trace.pes:
             at = (pe[1] * (box + GAP), HEAD + pe[0] * (HIGH + GAP))
             use = used.use(self.trace.first, pe)
             if use is None:

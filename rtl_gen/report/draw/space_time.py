@@ -21,7 +21,7 @@ class SpaceTime:
         self.used = [UsedElements(trace, tensor) for tensor in trace.operation.tensors]
         longest = max(used.longest for used in self.used)
         self.column = max(22.0, text_width("0" * longest, SIZE) + 6)
-        self.rows = len(trace.placement.pes)
+        self.rows = len(trace.pes)
         self.chart = HEAD + LINE * self.rows
         self.size = (
             2 * MARGIN + LABEL + self.column * trace.cycles,
@@ -46,7 +46,7 @@ class SpaceTime:
         for cycle in range(trace.cycles):
             at = (self.left + (cycle + 0.5) * self.column, HEAD - 8)
             svg.text(at, str(cycle), size=9.5, fill=GREY, text_anchor="middle")
-        for n, pe in enumerate(trace.placement.pes):
+        for n, pe in enumerate(trace.pes):
             top = HEAD + LINE * n
             svg.text((MARGIN, top + 12), f"PE {pe[0]},{pe[1]}", size=SIZE, fill=INK)
             for cycle in range(trace.cycles):

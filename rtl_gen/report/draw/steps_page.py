@@ -1,10 +1,16 @@
 """The space-time picture: a page with a slider over the cycles, or one SVG of all cycles."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from html import escape
 
-from ...reuse import Reuse
+from ...mapping.placing import Placing
+from ...mapping.tagged_mapper import choose_folding
+from ...reuse.tagged_machine import TaggedMachine
+from ...spec.design import Design
 from ...spec.layer import Layer
 from ..explain import Explanation
+from . import tagged_picture
 from .array_picture import array_picture
 from .frames import Frames
 from .kept_panel import KeptPanel
@@ -12,31 +18,70 @@ from .legend import nest_lines
 from .space_time import SpaceTime
 from .style import INK
 from .svg import Svg
+from .tagged_trace import TaggedTrace, small_mapping
 from .trace import Trace, example_layer
 
-__all__ = ["steps_chart", "steps_page"]
+__all__ = ["FollowedLayer", "follow", "follow_tagged", "steps_chart", "steps_page"]
 
 
-def steps_chart(facts: Explanation, layer: Layer | None = None) -> str:
-    """An SVG: for each tensor, PEs down and cycles to the right."""
-    trace = _trace(facts.reuse, layer)
-    chart, svg = SpaceTime(trace), Svg()
+@dataclass(frozen=True)
+class FollowedLayer:
+    """A layer's trace, with what a picture says around it.
+
+    Parameters
+    ----------
+    lines
+        The nest in words.
+    array
+        Draws the array as SVG.
+    """
+
+    trace: Trace
+    design: Design
+    lines: list[str]
+    array: Callable[[], str]
+
+    @property
+    def title(self) -> str:
+        design = self.design
+        return f"{design.name}, step by step, on {design.rows} x {design.columns} PEs"
+
+
+def follow(facts: Explanation, layer: Layer | None = None) -> FollowedLayer:
+    """A layer, by default a small one, along the links of an array; errors as of `Trace`."""
+    trace = Trace(facts.reuse, layer or example_layer(facts.reuse))
     lines = [*nest_lines(facts), _layer_text(trace)]
-    svg.text((16, 28), _title(facts), size=17, fill=INK, font_weight="bold")
-    for n, line in enumerate(lines):
+    return FollowedLayer(trace, facts.design, lines, lambda: array_picture(facts))
+
+
+def follow_tagged(design: Design, layer: Layer | None = None) -> FollowedLayer:
+    """The same on tagged buses; errors as of `TaggedMachine`, `choose_folding`, `TaggedTrace`."""
+    machine = TaggedMachine(design)
+    chosen = choose_folding(machine, layer, Placing()) if layer else small_mapping(machine)
+    trace = TaggedTrace(chosen)
+    lines = [*tagged_picture.nest_lines(trace.mapping), _layer_text(trace)]
+    return FollowedLayer(trace, design, lines, lambda: tagged_picture.picture_of(trace.mapping))
+
+
+def steps_chart(followed: FollowedLayer) -> str:
+    """An SVG: for each tensor, PEs down and cycles to the right."""
+    trace = followed.trace
+    chart, svg = SpaceTime(trace), Svg()
+    svg.text((16, 28), followed.title, size=17, fill=INK, font_weight="bold")
+    for n, line in enumerate(followed.lines):
         svg.text((16, 50 + 17 * n), line, size=11.5, fill=INK)
-    panel, top = KeptPanel(trace), 62 + 17 * len(lines)
+    panel, top = KeptPanel(trace), 62 + 17 * len(followed.lines)
     with svg.group(transform=f"translate(0 {top})"):
         panel.draw(svg)
     with svg.group(transform=f"translate(0 {top + panel.size[1]:.0f})"):
         chart.draw(svg)
-    width = max(chart.size[0], panel.size[0], 16 + max(map(len, lines)) * 6.6)
-    return svg.document((width, top + panel.size[1] + chart.size[1]), _title(facts))
+    width = max(chart.size[0], panel.size[0], 16 + max(map(len, followed.lines)) * 6.6)
+    return svg.document((width, top + panel.size[1] + chart.size[1]), followed.title)
 
 
-def steps_page(facts: Explanation, layer: Layer | None = None) -> str:
+def steps_page(followed: FollowedLayer) -> str:
     """A self-contained HTML page: the array cycle by cycle, all cycles in one chart, the array."""
-    trace = _trace(facts.reuse, layer)
+    trace = followed.trace
     frames, chart = Frames(trace), SpaceTime(trace)
     drawn = []
     for cycle in range(trace.cycles):
@@ -52,9 +97,8 @@ def steps_page(facts: Explanation, layer: Layer | None = None) -> str:
     panel, kept = KeptPanel(trace), Svg()
     panel.draw(kept)
     return _PAGE.format(
-        title=escape(_title(facts)),
-        nest="<br>\n".join(escape(line) for line in nest_lines(facts)),
-        layer=escape(_layer_text(trace)),
+        title=escape(followed.title),
+        nest="<br>\n".join(escape(line) for line in followed.lines),
         kept_size=_size(panel.size),
         kept=kept.body(),
         last=trace.cycles - 1,
@@ -64,17 +108,8 @@ def steps_page(facts: Explanation, layer: Layer | None = None) -> str:
         chart=table.body(),
         left=f"{left:.1f}",
         column=f"{column:.1f}",
-        array=array_picture(facts),
+        array=followed.array(),
     )
-
-
-def _trace(reuse: Reuse, layer: Layer | None) -> Trace:
-    return Trace(reuse, layer or example_layer(reuse))
-
-
-def _title(facts: Explanation) -> str:
-    design = facts.design
-    return f"{design.name}, step by step, on {design.rows} x {design.columns} PEs"
 
 
 def _layer_text(trace: Trace) -> str:
@@ -107,7 +142,6 @@ p {{ margin: 4px 0 }}
 <body>
 <h1>{title}</h1>
 <p>{nest}</p>
-<p>{layer}</p>
 <svg xmlns="http://www.w3.org/2000/svg" id="kept" {kept_size}>
 {kept}
 </svg>

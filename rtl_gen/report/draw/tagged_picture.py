@@ -18,7 +18,7 @@ from .link_lines import arrow_head, draw_link
 from .style import GREY, INK, colours, tints
 from .svg import MONO, Svg, text_width
 
-__all__ = ["example_layer", "tagged_picture"]
+__all__ = ["example_layer", "nest_lines", "picture_of", "tagged_picture"]
 
 MARGIN, SIZE, LINE = 24, 11, 15
 GAP = (40, 44)
@@ -27,13 +27,18 @@ BUS, TAP = 30, 12
 LEAST_WIDTH = 760
 
 
-def example_layer(machine: TaggedMachine) -> Layer:
-    """A layer of 3 x 3 taps with an output row for each column and a word of channels."""
+def example_layer(
+    machine: TaggedMachine, *, q: int = 8, c: int | None = None, k: int | None = None
+) -> Layer:
+    """A layer of 3 x 3 taps with an output row for each column and, by default, a word of channels.
+
+    ``q``, ``c``, ``k``: columns of outputs, channels, filters.
+    """
     operation, roles = machine.operation, machine.roles
     taps = {roles.r: 3, roles.s: min(3, machine.most(roles.s))}
     sizes = dict.fromkeys(operation.dimensions, 1) | taps
-    sizes |= {roles.p: machine.design.columns, roles.q: 8}
-    sizes |= {roles.c: machine.block, roles.k: machine.block}
+    sizes |= {roles.p: machine.design.columns, roles.q: q}
+    sizes |= {roles.c: c or machine.block, roles.k: k or machine.block}
     factors = {
         symbol
         for rank in operation.activation.ranks
@@ -63,8 +68,28 @@ def tagged_picture(design: Design) -> str:
         If the example does not fit it.
     """
     machine = TaggedMachine(design)
-    mapping = choose_folding(machine, example_layer(machine), Placing())
+    return picture_of(choose_folding(machine, example_layer(machine), Placing()))
+
+
+def picture_of(mapping: TaggedMapping) -> str:
+    """An SVG of the array, with the tags that a mapped layer gives its PEs."""
     return _Picture(mapping).document()
+
+
+def nest_lines(mapping: TaggedMapping) -> list[str]:
+    """The einsum, the loops, and what of a layer lies on the array at once."""
+    operation, flow = mapping.machine.operation, mapping.machine.design.dataflow
+    layer, fold, roles = mapping.layer, mapping.fold, mapping.machine.roles
+    loops = [f"for {' '.join(flow.temporal)}"]
+    loops += [f"in the PE {x.dimension} (at most {x.maximum})" for x in flow.pe]
+    loops += [f"spatial {x.dimension} on {AXES[x.axis]}" for x in flow.spatial]
+    sizes = " ".join(f"{d}={layer.sizes[d]}" for d in _named(roles))
+    how = (
+        f"Drawn for a layer of {sizes}: {fold.rows} rows of PEs are "
+        f"{fold.chains} x {fold.groups} x {fold.taps} (chains of filters, groups of channels, "
+        f"filter rows); each PE has {fold.filters} filters of {fold.channels} channels."
+    )
+    return [operation.einsum, "; ".join(loops), how]
 
 
 class _Picture:
@@ -132,21 +157,10 @@ class _Picture:
         return f"tag {self._channels(group)}", f"row {row}"
 
     def _head(self, at, width: float) -> float:
-        flow, layer = self.machine.design.dataflow, self.mapping.layer
-        fold, roles = self.mapping.fold, self.machine.roles
         x, y = at
         self.svg.text((x, y + 8), self._title(), size=17, fill=INK, font_weight="bold")
-        loops = [f"for {' '.join(flow.temporal)}"]
-        loops += [f"in the PE {x.dimension} (at most {x.maximum})" for x in flow.pe]
-        loops += [f"spatial {x.dimension} on {AXES[x.axis]}" for x in flow.spatial]
-        sizes = " ".join(f"{d}={layer.sizes[d]}" for d in _named(roles))
-        how = (
-            f"Drawn for a layer of {sizes}: {fold.rows} rows of PEs are "
-            f"{fold.chains} x {fold.groups} x {fold.taps} (chains of filters, groups of channels, "
-            f"filter rows); each PE has {fold.filters} filters of {fold.channels} channels."
-        )
         y += 30
-        for text in (self.machine.operation.einsum, "; ".join(loops), how):
+        for text in nest_lines(self.mapping):
             y = draw_row(self.svg, (x, y), width, text, indent=0)
         return y
 

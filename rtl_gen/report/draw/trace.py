@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from ...reuse import HeldOperand, Reuse, Stretch, phases
+from ...reuse import HeldOperand, Reuse, Stretch, kept_loops, phases, ports, wires
 from ...spec.design import Design
 from ...spec.layer import Layer
 from ...spec.operation import Operation, Rank, SpecError, Tensor
@@ -48,6 +48,15 @@ class Step:
 class Trace:
     """The steps of a layer on an array.
 
+    Attributes
+    ----------
+    steps
+        As the first PE sees them.
+    pes, extent
+        Coordinates of all PEs; how many rows and columns there are.
+    wires, ports, kept
+        Links, lanes and exits, and of which tensors a PE keeps words.
+
     Raises
     ------
     SpecError
@@ -58,24 +67,31 @@ class Trace:
         self.reuse, self.layer = reuse, layer
         self.placement = reuse.placement
         self.operation = reuse.placement.dataflow.operation
-        rows, columns = self.placement.extent
+        self.dataflow, self.extent = self.placement.dataflow, self.placement.extent
+        self.pes = self.placement.pes
+        self.wires, self.ports, self.kept = wires(reuse), ports(reuse), kept_loops(reuse)
+        self.steps = self._followed(self._walk())
+
+    def _followed(self, walk: Iterator[Step]) -> tuple[Step, ...]:
+        """All steps; SpecError if they, or the PEs, are too many."""
+        rows, columns = self.extent
         if rows * columns > MOST_PES:
             raise SpecError(
                 f"{rows} x {columns} PEs are too many to follow step by step; at most {MOST_PES} "
                 f"are drawn"
             )
-        steps = list(itertools.islice(self._walk(), MOST_CYCLES + 1))
+        steps = tuple(itertools.islice(walk, MOST_CYCLES + 1))
         if len(steps) > MOST_CYCLES:
             raise SpecError(
-                f"{layer.name}: more than {MOST_CYCLES} cycles are too many to follow; give "
+                f"{self.layer.name}: more than {MOST_CYCLES} cycles are too many to follow; give "
                 f"smaller sizes"
             )
-        self.steps = tuple(steps)
+        return steps
 
     @cached_property
     def cycles(self) -> int:
         """Cycles until the last PE is done."""
-        return len(self.steps) + max(map(self.reuse.grid.delay, self.placement.pes))
+        return len(self.steps) + max(map(self.reuse.grid.delay, self.pes))
 
     @property
     def first(self) -> Step:

@@ -40,7 +40,7 @@ class UsedElements:
         self._all = [
             trace.element(tensor, step, pe)
             for step in trace.steps
-            for pe in trace.placement.pes
+            for pe in trace.pes
             if trace.works(step, pe)
         ]
 
@@ -54,7 +54,7 @@ class UsedElements:
     @cached_property
     def kept_ranks(self) -> tuple[Rank, ...]:
         """Ranks that no loop of the array itself moves, and that tell PEs apart."""
-        dataflow = self.trace.placement.dataflow
+        dataflow = self.trace.dataflow
         laid_out = {loop.dimension for loop in dataflow.spatial}
         return tuple(
             rank
