@@ -1,4 +1,4 @@
-"""Space and time on tagged buses: every MAC once, with weights in the order in which they are sent."""
+"""Space and time on tagged buses: every MAC once, weights in the order in which they are sent."""
 
 import dataclasses
 from pathlib import Path
