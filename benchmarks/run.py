@@ -20,6 +20,7 @@ import fused_area
 import generation
 import idioms
 import mac_use
+import mlperf_tiny
 import networks
 import resnet50
 import simulation
@@ -43,6 +44,7 @@ MEASURES: dict[str, Callable[[], list[Measure]]] = {
     "depthwise": depthwise.measures,
     "resnet50": resnet50.measures,
     "networks": networks.measures,
+    "mlperf_tiny": mlperf_tiny.measures,
     "alexnet": alexnet.measures,
     "idioms": idioms.measures,
 }
