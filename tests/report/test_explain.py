@@ -388,10 +388,8 @@ def test_tagged_that_cannot_be_built_says_why():
     assert tagged_plain(design)["refused"].startswith("post.add: ")
 
 
-def test_tagged_has_an_array_and_no_steps():
+def test_tagged_has_an_array_of_its_own():
     design = rtl_gen.load(FLOWS / "row_stationary.yaml")
     text = design.verilog(array=True)
     assert "module row_stationary_tagged_array(" in text
     assert text.count("row_stationary_tagged_row row") == design.design.rows
-    with pytest.raises(SpecError, match=r"links\.tagged: steps follow elements along wires"):
-        design.draw_steps()
