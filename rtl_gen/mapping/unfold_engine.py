@@ -144,14 +144,15 @@ class UnfoldEngine:
         tile in use leaves no room for the next.
         """
         source = self.source
-        pixels = source.tile_words // source.window_words
-        first = max(0, pixels * self._pixel_cycles - self._steps_to_last_pixel)
+        pixels = min(self._pixels, source.tile_words // source.window_words)
+        made = pixels * self._pixel_cycles
+        first = max(0, made - self._steps_to_last_pixel)
         if not source.boundary:
             return first
         comes = source.slide_words if source.slides else source.tile_words
         room = self._mapping.machine.tile_room("input", self._mapping.placing.input_words)
         late = max(0, comes - (room - source.tile_words))
-        return first + self.cycles * late // comes
+        return first + (self.cycles - made) * late // comes
 
     @property
     def _steps_to_last_pixel(self) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.encode import encode_layer
+from rtl_gen.mapping.input_engines import InputEngines
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import Mapping, MappingError
 from rtl_gen.mapping.packed_image import packed_image
@@ -185,3 +186,42 @@ def test_refused_designs():
         machine_with("matmul_weight_stationary")
     with pytest.raises(SpecError, match=r"^buffers.image: must be 256 bytes to 1 MiB"):
         machine_with(image=100)
+
+
+def folded(tiles=None) -> Mapping:
+    """DS-CNN's first layer with folded windows: 25 x 5 pixels of 3 words, 5 slices a pixel."""
+    machine = machine_with()
+    layer = conv2d(name="dscnn", k=64, c=1, h=49, w=10, r=10, s=4, stride=(2, 2), pad=(4, 1, 5, 1))
+    image = packed_image(machine, layer)
+    return Mapping(machine, image.folded, tiles or {}, placing=Placing(image=image))
+
+
+def test_the_array_waits_for_the_first_tile_and_for_it_once():
+    """Its pixels are made in 5 cycles each, and read in one; later tiles are made meanwhile."""
+    whole = InputEngines(folded()).loader
+    assert (whole.cycles, whole.exposed_cycles) == (25 * 5 * 5, 25 * 5 * 5 - 25 * 5)
+    rows = InputEngines(folded({"p": 5})).loader
+    assert (rows.cycles, rows.exposed_cycles) == (25 * 5 * 5, 25 * 5 - 25)
+
+
+def test_the_array_never_waits_longer_than_windows_are_made():
+    """Whatever the tiles, and however little room is left beside one."""
+    tight = 0
+    for room in (2, 4, 8, 64):
+        machine = machine_with(image=8192)
+        buffers = dataclasses.replace(machine.design.buffers, input=room * 1024)
+        machine = Machine(dataclasses.replace(machine.design, buffers=buffers))
+        for c, size, r, stride in ((3, 32, 3, 1), (3, 64, 7, 2), (1, 40, 5, 1), (4, 24, 4, 3)):
+            layer = conv2d(name="l", k=20, c=c, h=size, w=size, r=r, s=r, stride=(stride, stride))
+            image = packed_image(machine, layer)
+            for p in range(1, image.folded.sizes["p"] + 1):
+                mapping = Mapping(machine, image.folded, {"p": p}, placing=Placing(image=image))
+                engines = InputEngines(mapping)
+                try:
+                    engines.check()
+                except MappingError:
+                    continue
+                loader = engines.loader
+                assert 0 <= loader.exposed_cycles <= loader.cycles
+                tight += loader.exposed_cycles > loader.cycles // 2
+    assert tight > 3
