@@ -7,7 +7,7 @@ Source: TFLite, ``reference/integer_ops/{conv,depthwise_conv,fully_connected}.h`
 import numpy as np
 
 from rtl_gen.golden.quantize import Rounding, output_int8
-from rtl_gen.golden.window import Pair, Sides, as_image, windows
+from rtl_gen.golden.window import Pair, Sides, as_bias, as_image, as_weights, windows
 
 __all__ = [
     "conv2d",
@@ -60,7 +60,7 @@ def conv2d(
         If shapes do not agree, or a window does not fit.
     """
     x = as_image(x)
-    w = _weights(w, 4, "(k, r, s, c / groups)")
+    w = as_weights(w, 4, "(k, r, s, c / groups)")
     k, r, s, depth = w.shape
     if groups < 1 or k % groups or depth * groups != x.shape[3]:
         raise ValueError(
@@ -76,7 +76,7 @@ def conv2d(
         n, p, q, _ = elements.shape
         pixels = elements.reshape(n * p * q, groups, depth).transpose(1, 0, 2)
         acc = acc + pixels @ matrices[row, column]
-    return acc.transpose(1, 0, 2).reshape(n, p, q, k) + _bias(bias, k)
+    return acc.transpose(1, 0, 2).reshape(n, p, q, k) + as_bias(bias, k)
 
 
 def depthwise(
@@ -112,7 +112,7 @@ def depthwise(
         If shapes do not agree, or a window does not fit.
     """
     x = as_image(x)
-    w = _weights(w, 4, "(1, r, s, k)")
+    w = as_weights(w, 4, "(1, r, s, k)")
     one, r, s, k = w.shape
     if one != 1 or k % x.shape[3]:
         raise ValueError(
@@ -125,7 +125,7 @@ def depthwise(
         repeated, (r, s), stride=stride, dilation=dilation, pad=pad
     ):
         acc = acc + elements * w[0, row, column]
-    return acc + _bias(bias, k)
+    return acc + as_bias(bias, k)
 
 
 def fully_connected(x, w, bias=None, *, input_zero: int = 0, weight_zero: int = 0) -> np.ndarray:
@@ -153,13 +153,13 @@ def fully_connected(x, w, bias=None, *, input_zero: int = 0, weight_zero: int = 
         If shapes do not agree.
     """
     x = np.asarray(x)
-    w = _weights(w, 2, "(k, c)")
+    w = as_weights(w, 2, "(k, c)")
     if x.ndim != 2 or x.dtype.kind not in "iu" or x.shape[1] != w.shape[1]:
         raise ValueError(
             f"x must be integers of shape (n, c) with c = {w.shape[1]}, not {x.dtype} of {x.shape}"
         )
     acc = (x.astype(np.int64) - input_zero) @ (w - weight_zero).T
-    return acc + _bias(bias, w.shape[0])
+    return acc + as_bias(bias, w.shape[0])
 
 
 def conv2d_int8(
@@ -259,17 +259,3 @@ def fully_connected_int8(
         act_max=act_max,
         rounding=rounding,
     )
-
-
-def _weights(w, ranks: int, shape: str) -> np.ndarray:
-    w = np.asarray(w)
-    if w.ndim != ranks or w.dtype.kind not in "iu":
-        raise ValueError(f"w must be integers of shape {shape}, not {w.dtype} of {w.shape}")
-    return w.astype(np.int64)
-
-
-def _bias(bias, k: int) -> np.ndarray:
-    bias = np.zeros(k, np.int64) if bias is None else np.asarray(bias)
-    if bias.shape != (k,) or bias.dtype.kind not in "iu":
-        raise ValueError(f"bias must be integers of shape ({k},), not {bias.dtype} of {bias.shape}")
-    return bias.astype(np.int64)

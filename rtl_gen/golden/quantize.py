@@ -5,17 +5,21 @@ positive. Source: TFLite, ``quantization_util.cc`` (QuantizeMultiplier) and ``co
 (MultiplyByQuantizedMultiplier), with and without TFLITE_SINGLE_ROUNDING.
 """
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from rtl_gen.golden.fixed_point import INT32_MAX, INT32_MIN, divide_by_power, high_multiply
+
+if TYPE_CHECKING:
+    from rtl_gen.spec.layer import Quantization
 
 __all__ = [
     "QuantizeRangeError",
     "Rounding",
     "activation_range",
     "clamp",
+    "layer_output",
     "output_int8",
     "quantize_multiplier",
     "requantize",
@@ -179,6 +183,24 @@ def output_int8(
     Parameters and errors as in :func:`requantize` and :func:`clamp`.
     """
     return clamp(requantize(acc, multiplier, shift, rounding) + output_zero, act_min, act_max)
+
+
+def layer_output(acc, multiplier, shift, quantization: "Quantization") -> np.ndarray:
+    """What a layer makes of its sums, bias included: int8, or int32 where its result is raw.
+
+    Parameters and errors as in :func:`output_int8`.
+    """
+    if quantization.raw:
+        return np.asarray(acc).astype(np.int32)
+    return output_int8(
+        acc,
+        multiplier,
+        shift,
+        output_zero=quantization.output_zero,
+        act_min=quantization.act_min,
+        act_max=quantization.act_max,
+        rounding=quantization.rounding,
+    )
 
 
 def _in_range(name: str, values, low: int, high: int) -> np.ndarray:

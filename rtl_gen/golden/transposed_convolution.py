@@ -1,4 +1,4 @@
-"""Transposed convolution, as accumulators and as int8.
+"""Transposed convolution, as accumulators.
 
 Source: TFLite, ``reference/integer_ops/transpose_conv.h`` (int8, a multiplier for each channel):
 every input element is scattered, times the filter, over the output; what falls outside is dropped.
@@ -7,10 +7,9 @@ ONNX's ConvTranspose adds dilations and groups. Images are (n, h, w, c).
 
 import numpy as np
 
-from rtl_gen.golden.quantize import Rounding, output_int8
-from rtl_gen.golden.window import Pair, as_image
+from rtl_gen.golden.window import Pair, as_bias, as_image, as_weights
 
-__all__ = ["transposed_conv2d", "transposed_conv2d_int8"]
+__all__ = ["transposed_conv2d"]
 
 
 def transposed_conv2d(
@@ -56,9 +55,9 @@ def transposed_conv2d(
     ValueError
         If shapes do not agree.
     """
-    x, w = as_image(x) - input_zero, np.asarray(w).astype(np.int64)
+    x, w = as_image(x) - input_zero, as_weights(w, 4, "(k, r, s, c / groups)")
     n, h, width, c = x.shape
-    if w.ndim != 4 or groups < 1 or len(w) % groups or w.shape[3] * groups != c:
+    if groups < 1 or len(w) % groups or w.shape[3] * groups != c:
         raise ValueError(
             f"w must be (k, r, s, c / groups) for c = {c} and groups = {groups}, not {w.shape}"
         )
@@ -73,36 +72,7 @@ def transposed_conv2d(
             products = np.einsum("nabgc,gkc->nabgk", pixels, split[:, :, i, j])
             products = products.reshape(n, h, width, k)[:, rows[0]][:, :, columns[0]]
             sums[:, rows[1][:, None], columns[1]] += products
-    return sums + (0 if bias is None else np.asarray(bias).astype(np.int64))
-
-
-def transposed_conv2d_int8(
-    x,
-    w,
-    bias,
-    multiplier,
-    shift,
-    *,
-    output_zero: int = 0,
-    act_min: int = -128,
-    act_max: int = 127,
-    rounding: Rounding = "double",
-    **window,
-) -> np.ndarray:
-    """:func:`transposed_conv2d`, requantized: int8, (n, p, q, k).
-
-    ``multiplier`` and ``shift`` are (k,) or numbers; the rest is as in :func:`transposed_conv2d`
-    and :func:`~rtl_gen.golden.quantize.output_int8`.
-    """
-    return output_int8(
-        transposed_conv2d(x, w, bias, **window),
-        multiplier,
-        shift,
-        output_zero=output_zero,
-        act_min=act_min,
-        act_max=act_max,
-        rounding=rounding,
-    )
+    return sums + as_bias(bias, k)
 
 
 def _meets(extent: int, size: int, stride: int, first: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-__all__ = ["as_image", "output_extent", "same_padding", "windows"]
+__all__ = ["as_bias", "as_image", "as_weights", "output_extent", "same_padding", "windows"]
 
 Pair = tuple[int, int]
 Sides = tuple[int, int, int, int]
@@ -48,6 +48,22 @@ def as_image(x) -> np.ndarray:
     if x.ndim != 4 or x.dtype.kind not in "iu":
         raise ValueError(f"x must be integers of shape (n, h, w, c), not {x.dtype} of {x.shape}")
     return x.astype(np.int64)
+
+
+def as_weights(w, ranks: int, shape: str) -> np.ndarray:
+    """``w`` as an int64 array, or an error that says what it is instead of ``shape``."""
+    w = np.asarray(w)
+    if w.ndim != ranks or w.dtype.kind not in "iu":
+        raise ValueError(f"w must be integers of shape {shape}, not {w.dtype} of {w.shape}")
+    return w.astype(np.int64)
+
+
+def as_bias(bias, k: int) -> np.ndarray:
+    """``bias`` as an int64 array (k,), zeros for None, or an error that says what it is."""
+    bias = np.zeros(k, np.int64) if bias is None else np.asarray(bias)
+    if bias.shape != (k,) or bias.dtype.kind not in "iu":
+        raise ValueError(f"bias must be integers of shape ({k},), not {bias.dtype} of {bias.shape}")
+    return bias.astype(np.int64)
 
 
 def windows(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rtl_gen.golden.convolution import conv2d, fully_connected
-from rtl_gen.golden.quantize import output_int8
+from rtl_gen.golden.quantize import layer_output
 from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node
 
 __all__ = ["run_graph", "run_node"]
@@ -62,17 +62,7 @@ def _run_layer(node: Node, x: np.ndarray) -> np.ndarray:
         acc = fully_connected(x, node.weight.T, node.bias, input_zero=quantization.input_zero)
     else:
         acc = _convolve(node, x)
-    y = acc.astype(np.int32)
-    if not quantization.raw:
-        y = output_int8(
-            acc,
-            node.multiplier,
-            node.shift,
-            output_zero=quantization.output_zero,
-            act_min=quantization.act_min,
-            act_max=quantization.act_max,
-            rounding=quantization.rounding,
-        )
+    y = layer_output(acc, node.multiplier, node.shift, quantization)
     if node.per_image:
         images, *_, channels = node.output_shape
         y = y.reshape(*y.shape[1:3], images, channels).transpose(2, 0, 1, 3)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rtl_gen.golden.quantize import output_int8
+from rtl_gen.golden.quantize import layer_output
 from rtl_gen.spec.layer import Layer, Quantization
 
 __all__ = ["JoinNode", "PartNode", "ProductNode"]
@@ -106,16 +106,10 @@ class ProductNode:
 
     def run(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """int8 (n, 1, rows, heads columns)."""
-        sums, how = self.sums(a, b), self.quantization
-        outputs = output_int8(
-            sums + self.bias,
-            np.full(sums.shape[-1], self.multiplier),
-            np.full(sums.shape[-1], self.shift),
-            output_zero=how.output_zero,
-            act_min=how.act_min,
-            act_max=how.act_max,
-            rounding=how.rounding,
-        )
+        sums = self.sums(a, b) + self.bias
+        multipliers = np.full(sums.shape[-1], self.multiplier)
+        shifts = np.full(sums.shape[-1], self.shift)
+        outputs = layer_output(sums, multipliers, shifts, self.quantization)
         return outputs.reshape(-1, *self.output_shape[1:])
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rtl_gen.golden.quantize import output_int8
+from rtl_gen.golden.quantize import layer_output
 from rtl_gen.golden.transposed_convolution import transposed_conv2d
 from rtl_gen.spec.layer import Quantization
 
@@ -77,7 +77,6 @@ class TransposedNode:
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """int8 (n, p, q, k); int32 of a raw result."""
-        how = self.quantization
         sums = transposed_conv2d(
             x.reshape(-1, *self.input_shape[1:]),
             self.weight,
@@ -87,19 +86,9 @@ class TransposedNode:
             dilation=self.dilation,
             before=self.before,
             groups=self.groups,
-            input_zero=how.input_zero,
+            input_zero=self.quantization.input_zero,
         )
-        if how.raw:
-            return sums.astype(np.int32)
-        return output_int8(
-            sums,
-            self.multiplier,
-            self.shift,
-            output_zero=how.output_zero,
-            act_min=how.act_min,
-            act_max=how.act_max,
-            rounding=how.rounding,
-        )
+        return layer_output(sums, self.multiplier, self.shift, self.quantization)
 
 
 @dataclass(frozen=True, kw_only=True)

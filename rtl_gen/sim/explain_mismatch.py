@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..golden.quantize import output_int8
+from ..golden.quantize import layer_output
 from ..mapping.images import fold_input_zero
 from ..mapping.mapping import Mapping
 from ..mapping.program import LayerData
@@ -90,18 +90,8 @@ class _Ending:
 
     def value(self, total: int) -> int:
         """The output that a total, bias included, becomes."""
-        quantization = self.mapping.layer.quantization
-        return int(
-            output_int8(
-                np.array([total]),
-                np.array([self.multiplier]),
-                np.array([self.shift]),
-                output_zero=quantization.output_zero,
-                act_min=quantization.act_min,
-                act_max=quantization.act_max,
-                rounding=quantization.rounding,
-            )[0]
-        )
+        numbers = (np.array([n]) for n in (total, self.multiplier, self.shift))
+        return int(layer_output(*numbers, self.mapping.layer.quantization)[0])
 
     def describe(self, psum: int) -> str:
         total = psum + self.bias + self.correction

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..golden.einsum import IndexForm, affine_einsum
-from ..golden.quantize import output_int8
+from ..golden.quantize import layer_output
 from ..mapping.images import offline_arrays
 from ..mapping.mapper import choose_mapping
 from ..mapping.mapping import Mapping
@@ -134,18 +134,7 @@ def golden_output(
         for x in (data.bias, data.multiplier, data.shift)
     ]
     bias, multiplier, shift = (np.broadcast_to(part, shape) for part in parts)
-    quantization = layer.quantization
-    if quantization.raw:
-        return (sums + bias).astype(np.int32)
-    return output_int8(
-        sums + bias,
-        multiplier,
-        shift,
-        output_zero=quantization.output_zero,
-        act_min=quantization.act_min,
-        act_max=quantization.act_max,
-        rounding=quantization.rounding,
-    )
+    return layer_output(sums + bias, multiplier, shift, layer.quantization)
 
 
 def _merge_parts(operation: Operation, layer: Layer, arrays: dict) -> tuple[dict, dict]:
