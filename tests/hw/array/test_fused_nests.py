@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -64,10 +65,18 @@ def run_shipped(seed) -> Fusion:
     rng = random.Random(seed)
     known = {name: design.dataflow for name, design in SHIPPED.items() if not design.others}
     known |= {name: dataflow for name, (dataflow, _) in NAMED.items()}
-    placements = [
-        Placement(dataclasses.replace(known[name], skew=None, name=name), (4, 4))
+    # one PE multiplies two operands, or three
+    known = {name: nest for name, nest in known.items() if len(nest.operation.operands) == 2}
+    nests = [
+        dataclasses.replace(known[name], skew=None, name=name)
         for name in rng.sample(sorted(known), rng.choice([2, 2, 3]))
     ]
+    # 4 x 4 PEs, or as many as loops of a fixed size take
+    shape = [
+        max(4, *(prod(loop.size or 1 for loop in nest.on_axis(axis)) for nest in nests))
+        for axis in (0, 1)
+    ]
+    placements = [Placement(nest, tuple(shape)) for nest in nests]
     return run(fuse(placements), rng, seed).fusion
 
 
