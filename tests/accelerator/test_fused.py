@@ -29,7 +29,6 @@ from rtl_gen.spec.layer_text import parse_layer
 from rtl_gen.spec.operation import SpecError
 from rtl_gen.spec.parse import load_design
 
-LIMITS = Limits(pixels=12, macs=60_000)
 SHAPES = {  # with what else is tried there
     (3, 5): {"bus_bits": 64, "post_lanes": 2, "post_add": False},
     (5, 2): {"multiplier_registers": 2, "post_lanes": 4},
@@ -47,12 +46,19 @@ def narrow_adaptive():
     return machine, build_machine(machine)
 
 
+def limits(machine):
+    """Small layers, but more outputs than the array has columns, so that all can be tiled."""
+    rows, columns = machine.design.shape
+    return Limits(pixels=max(12, columns * 3 // 2), macs=max(60_000, 800 * rows * columns))
+
+
 def draw_mixed(machine, seed):
     """A program of 2 to 6 layers, each of a random mode, and the output of each."""
     rng, program, outputs, modes = random.Random(seed), Program(), [], []
+    small = limits(machine)
     for n in range(rng.randint(2, 6)):
         modes.append(rng.randrange(len(machine.modes)))
-        case = draw_case(machine.modes[modes[-1]], 10 * seed + n, tiled=n % 3 == 0, limits=LIMITS)
+        case = draw_case(machine.modes[modes[-1]], 10 * seed + n, tiled=n % 3 == 0, limits=small)
         program.add(case.mapping, case.data, source=case.source)
         operation = case.mapping.machine.operation
         outputs.append(golden_output(operation, case.layer, case.source, case.data))

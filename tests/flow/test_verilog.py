@@ -145,7 +145,8 @@ def test_every_waiver_is_of_one_rule_in_the_generated_file_and_has_its_reason():
 
 # Icarus Verilog is no Python package.
 where_icarus_is = pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed"
+    shutil.which("iverilog") is None,
+    reason="Icarus Verilog is not installed (Debian package iverilog)",
 )
 
 
