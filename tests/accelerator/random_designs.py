@@ -13,7 +13,7 @@ from rtl_gen.spec.operation import parse_einsum
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hw" / "array"))
 from random_nests import CONV1D, CONV2D, DEPTHWISE, MATMUL, STRIDE_1, draw_nest
 
-__all__ = ["FEATURES", "draw_design", "features", "message"]
+__all__ = ["FEATURES", "OPERATIONS", "draw_design", "features", "message"]
 
 BATCHED = parse_einsum("O[b,m,n] += A[b,m,k] * B[k,n]", name="shared_weights", batch=("b",))
 CONV3D = parse_einsum(
@@ -75,6 +75,8 @@ FEATURES = {
     "skew 0": lambda flow, machine: 0 in machine.reuse.skew,
     "skew 1": lambda flow, machine: 1 in machine.reuse.skew,
 }
+"""What a dataflow alone may have. Sums of several exits are added only where several dataflows share
+an array (``test_fused``): in one, links join all PEs of an output."""
 
 
 def features(design: Design) -> set[str]:

@@ -2,7 +2,7 @@
 
 What is drawn is a design; it is left out only where the design's own check refuses it, and the
 reasons are counted. Of three hundred that can be built thirty are simulated, chosen so that each
-feature stands in two of them or more.
+operation and each feature stands in two of them or more.
 """
 
 import random
@@ -13,7 +13,7 @@ import pytest
 from designs import run_cases
 from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
-from random_designs import FEATURES, draw_design, features, message
+from random_designs import FEATURES, OPERATIONS, draw_design, features, message
 from random_layers import Case, Limits, draw_case
 
 from rtl_gen.reuse.fused_machine import machine_of
@@ -103,7 +103,8 @@ def test_thirty_drawn_designs(tell):
     counts = Counter(name for machine in chosen for name in features(machine.design))
     for name, count in sorted(counts.items()):
         tell(f"{count:4} of {len(chosen)} simulated: {name}")
-    assert min(counts[name] for name in FEATURES) >= 2 and len(chosen) == 30
+    wanted = {*FEATURES, *(operation.name for operation in OPERATIONS)}
+    assert min(counts[name] for name in wanted) >= 2 and len(chosen) == 30
     for n, machine in enumerate(chosen):
         tell(f"{n}: {machine.design.dataflow.operation.name}, {features(machine.design)}")
         run_cases(machine, draw_cases(machine, 10), tell, seed=1)
