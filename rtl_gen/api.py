@@ -137,30 +137,16 @@ class LoadedDesign:
             If one of the two cannot be derived, or has tagged buses.
         """
         reasons = []
-        built = array._derived()
-        own = [reuse.placement for reuse in self._derived()]
+        built = array._placed(_reuses, array.design)
+        own = [reuse.placement for reuse in self._placed(_reuses, self.design)]
         for nest in own:
             found = [(reuse.placement.dataflow.name, check_links(reuse, nest)) for reuse in built]
             if all(why for _, why in found):
                 before = f"{nest.dataflow.name}: " if len(own) > 1 else ""
                 for name, why in found:
-                    on = f"as {name} " if len(built) > 1 else ""
-                    reasons += [f"{before}{on}{reason}" for reason in why]
+                    mode = f"as {name}: " if len(built) > 1 else ""
+                    reasons += [f"{before}{mode}{reason}" for reason in why]
         return reasons
-
-    def _derived(self) -> tuple[Reuse, ...]:
-        """The reuse of each of its dataflows."""
-        if any(flow.tagged for flow in self.design.dataflows):
-            raise place(
-                SpecError(
-                    "links are compared of wires, and tagged buses leave where words go to each "
-                    "layer; `check` with layers says which of them run",
-                    key="links.tagged",
-                ),
-                self.path,
-            )
-        found = self._placed(derive, self.design)
-        return tuple(mode.reuse for mode in found.modes) if self.design.others else (found,)
 
     def explain(self) -> str:
         """How each tensor moves, what is stored where, and what bounds the rate."""
@@ -407,6 +393,18 @@ class LoadedDesign:
             if self.path is None:
                 raise
             raise place(error, self.path) from None
+
+
+def _reuses(design: Design) -> tuple[Reuse, ...]:
+    """The reuse of each of a design's dataflows; raises SpecError where one has tagged buses."""
+    if any(flow.tagged for flow in design.dataflows):
+        raise SpecError(
+            "tagged buses bring words to where the tags of a layer send them, so no link decides "
+            "which nest they carry; `rtl-gen check` with this file and layers says which run",
+            key="links.tagged",
+        )
+    found = derive(design)
+    return tuple(mode.reuse for mode in found.modes) if design.others else (found,)
 
 
 def _fit(machine: Machine, layer: Layer) -> LayerFit:

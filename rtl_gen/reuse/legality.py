@@ -32,10 +32,14 @@ def check_links(array: Reuse, nest: Placement) -> list[str]:
         The nest that is to run on them; its array must not be larger.
     """
     if any(n > a for n, a in zip(nest.extent, array.placement.extent)):
-        return [f"the nest needs {nest.extent} PEs, the array has {array.placement.extent}"]
+        needed, there = (" x ".join(map(str, p.extent)) for p in (nest, array.placement))
+        return [f"the nest needs {needed} PEs, the array has {there}"]
     operation = nest.dataflow.operation
     if len(operation.operands) != len(array.operands):
-        return [f"the array multiplies {len(array.operands)} operands, not {operation.einsum}"]
+        return [
+            f"the array multiplies {len(array.operands)} operands, the nest "
+            f"{len(operation.operands)}: {operation.einsum}"
+        ]
     nest, reasons = _in_phases(array, nest)
     for operand, tensor in zip(array.operands, operation.operands):
         if isinstance(operand, StreamedOperand) and operand.moves:
@@ -77,7 +81,9 @@ def _moving(array: Reuse, operand: StreamedOperand, tensor: Tensor, nest: Placem
         wanted = tuple(a + ticks * b for a, b in zip(key, moved))
         at, first = begun.setdefault(array.placement.element(ours, lane), (pe, wanted))
         if first != wanted:
-            return [f"one word of {tensor.name} reaches PEs {at} and {pe}, which use two"]
+            return [
+                f"one word of {tensor.name} reaches PEs {at} and {pe}, which use different ones"
+            ]
     return []
 
 
@@ -150,7 +156,9 @@ def _held(operand: HeldOperand, tensor: Tensor, nest: Placement) -> list[str]:
         reasons.append(f"{tensor.name} is held, but the inner loop {dataflow.inner!r} indexes it")
     depth = prod(loop.maximum for loop in dataflow.pe if loop.dimension in tensor.dimensions)
     if depth > operand.depth:
-        reasons.append(f"a PE holds {operand.depth} words of {tensor.name}, not {depth}")
+        reasons.append(
+            f"the nest keeps {depth} words of {tensor.name} in a PE, which holds {operand.depth}"
+        )
     return reasons
 
 
@@ -178,7 +186,9 @@ def _output(array: Reuse, nest: Placement) -> list[str]:
         )
     kept = _sums_kept(output, nest)
     if output.accumulate and kept > output.depth:
-        reasons.append(f"a PE keeps {output.depth} sums of {tensor.name}, not {kept}")
+        reasons.append(
+            f"the nest keeps {kept} sums of {tensor.name} in a PE, which has {output.depth}"
+        )
     # A layer of more products than the formats allow runs on no design.
     products = min(array.formats.reduction, _products(output, nest, groups))
     bits = array.formats.bits_for(products)

@@ -75,8 +75,8 @@ FEATURES = {
     "skew 0": lambda flow, machine: 0 in machine.reuse.skew,
     "skew 1": lambda flow, machine: 1 in machine.reuse.skew,
 }
-"""What a dataflow alone may have. Sums of several exits are added only where several dataflows share
-an array (``test_fused``): in one, links join all PEs of an output."""
+"""What a dataflow alone may have. Sums of several exits are added only where dataflows share an
+array (``test_fused``): in one, links join all PEs of an output."""
 
 
 def features(design: Design) -> set[str]:

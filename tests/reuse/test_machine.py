@@ -262,7 +262,7 @@ def test_reasons_against_running_a_nest():
     assert reasons(taps, WEIGHT) == []
     assert reasons(WEIGHT, OUTPUT) != []
     assert reasons(WEIGHT, WEIGHT, (4, 4), (5, 4)) == [
-        "the nest needs (5, 4) PEs, the array has (4, 4)"
+        "the nest needs 5 x 4 PEs, the array has 4 x 4"
     ]
     assert reasons(WEIGHT, flow(TRIPLE, "m k n", "k", "n")) == [
         "the array multiplies 2 operands, not O[m, n] += A[m, k] * B[k, n] * C[m, n]"
@@ -291,7 +291,7 @@ def test_reasons_against_running_a_nest():
         (
             flow(MATMUL, "n k m", "k", "n", pe=[("k", 2)], skew=(1, 0)),
             flow(MATMUL, "n k m", "k", "n", pe=[("k", 3)], skew=(1, 0)),
-            "a PE holds 2 words of B, not 3",
+            "the nest keeps 3 words of B in a PE, which holds 2",
         ),
         (
             flow(MATMUL, "m n k", "m", "n", skew=(0, 0)),
@@ -301,7 +301,7 @@ def test_reasons_against_running_a_nest():
         (
             flow(MATMUL, "m n k", "m", "n", skew=(0, 0)),
             flow(MATMUL, "m n k", "m", "n", pe=[("n", 2)], skew=(0, 0)),
-            "a PE keeps 1 sums of O, not 2",
+            "the nest keeps 2 sums of O in a PE, which has 1",
         ),
         (
             flow(MATMUL, "n k m", "k", "n", pe=[("k", 2)], skew=(1, 0)),

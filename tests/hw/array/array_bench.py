@@ -59,9 +59,9 @@ class ArrayBench:
     array
         The component; another one with the same ports may stand in.
     force
-        Whether to go on where ``run`` raises otherwise: an address keeps the bits that it has, words
-        of an operand that no loop moves go on with the inner loop, and of two sums for one output
-        the later is all that stays.
+        Whether to go on where ``run`` raises otherwise: an address keeps the bits that it has,
+        words of an operand that no loop moves go on with the inner loop, and of two sums for one
+        output the later is all that stays.
     """
 
     def __init__(
@@ -98,9 +98,9 @@ class ArrayBench:
         Raises
         ------
         CannotRun
-            Without force, if a step gives one output element from two exits, or sums that stay in the PEs leave
-            more than once: nothing behind the array adds them. If an address has too many bits,
-            or no loop of the nest gives an operand the ticks by which it moves.
+            Without force, if a step gives one output element from two exits, or sums that stay in
+            the PEs leave more than once: nothing behind the array adds them. If an address has too
+            many bits, or no loop of the nest gives an operand the ticks by which it moves.
         """
         rng = random.Random(seed)
         passes = [one for n, layer in enumerate(layers) for one in self._layer(n, layer)]
