@@ -265,7 +265,7 @@ def test_reasons_against_running_a_nest():
         "the nest needs 5 x 4 PEs, the array has 4 x 4"
     ]
     assert reasons(WEIGHT, flow(TRIPLE, "m k n", "k", "n")) == [
-        "the array multiplies 2 operands, not O[m, n] += A[m, k] * B[k, n] * C[m, n]"
+        "the array multiplies 2 operands, the nest 3: O[m, n] += A[m, k] * B[k, n] * C[m, n]"
     ]
 
 

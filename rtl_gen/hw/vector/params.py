@@ -4,13 +4,18 @@ from dataclasses import dataclass
 
 from ...isa.vector import TABLE_ENTRIES
 
-__all__ = ["ELEMENT_BITS", "SUM_BITS", "VectorParams"]
+__all__ = ["ELEMENT_BITS", "SUM_BITS", "VectorParams", "table_words"]
 
 ELEMENT_BITS = 16
 """Of what a lane keeps: an element, or the sum of up to 255."""
 
 SUM_BITS = 32
 """Of what leaves as a sum."""
+
+
+def table_words(width: int) -> int:
+    """Words of so many bits in which a table comes."""
+    return TABLE_ENTRIES * SUM_BITS // width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,8 @@ class VectorParams:
 
     @property
     def table_words(self) -> int:
-        return TABLE_ENTRIES * SUM_BITS // self.table_width
+        """Of a table."""
+        return table_words(self.table_width)
 
     @property
     def latency(self) -> int:

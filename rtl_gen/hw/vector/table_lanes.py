@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...isa.vector import TABLE_ENTRIES
 from ..buffer.memory import Memory
 from ..place import place
-from .params import SUM_BITS
+from .params import SUM_BITS, table_words
 
 __all__ = ["TableLanes"]
 
@@ -32,7 +32,7 @@ class TableLanes(wiring.Component):
 
     def __init__(self, lanes: int, width: int):
         self._lanes, self._width = lanes, width
-        self._words = TABLE_ENTRIES * SUM_BITS // width
+        self._words = table_words(width)
         self.module_name = "table_lanes"
         super().__init__(
             {

@@ -4,9 +4,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...isa.vector import TABLE_ENTRIES
 from ..buffer.buffet import BuffetParams
-from .params import SUM_BITS
+from .params import table_words
 
 __all__ = ["TableWords"]
 
@@ -33,7 +32,7 @@ class TableWords(wiring.Component):
     """
 
     def __init__(self, buffet: BuffetParams):
-        self._words = TABLE_ENTRIES * SUM_BITS // buffet.width
+        self._words = table_words(buffet.width)
         self.module_name = "table_words"
         super().__init__(
             {

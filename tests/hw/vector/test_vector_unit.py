@@ -19,7 +19,14 @@ SHAPES = [
     (3, 5, 16, 2),
     *(
         pytest.param(shape, marks=pytest.mark.long)
-        for shape in ((1, 5, 16, 1), (4, 16, 16, 1), (16, 16, 16, 1), (2, 3, 8, 3))
+        for shape in (
+            (1, 5, 16, 1),
+            (4, 16, 16, 1),
+            (16, 16, 16, 1),
+            (2, 3, 8, 3),
+            (4, 8, 32, 1),
+            (4, 16, 64, 2),
+        )
     ),
 ]
 """Lanes, width, block, phases of post-processing."""
