@@ -22,6 +22,10 @@ __all__ = [
 ]
 
 
+SAME_WIRES = "all take everything along the same wires"
+"""Where no PE chooses."""
+
+
 @dataclass(frozen=True)
 class ChoiceFacts:
     """How many PEs have a multiplexer in front of something.
@@ -142,7 +146,7 @@ def common_sentence(facts: FusedExplanation) -> str:
 def choice_sentences(facts: FusedExplanation) -> list[str]:
     """What PEs choose by the mode, a sentence each."""
     found = [f"{choice.what}: {_choice_text(facts, choice)}." for choice in facts.choices]
-    return found or ["All take everything along the same wires."]
+    return found or [f"{SAME_WIRES.capitalize()}."]
 
 
 def _choice_text(facts: FusedExplanation, choice: ChoiceFacts) -> str:
@@ -165,7 +169,7 @@ def fused_text(facts: FusedExplanation) -> str:
     for choice in facts.choices:
         lines += row(choice.what, _choice_text(facts, choice))
     if not facts.choices:
-        lines += row("nothing", "all take everything along the same wires")
+        lines += row("nothing", SAME_WIRES)
     lines += row("in the PE", f"one multiplier, {count_text(facts.adders, 'adder')}")
     if facts.shared_register:
         lines += row("register", "a sum that stays and one that is handed on share it")
