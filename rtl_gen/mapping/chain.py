@@ -31,6 +31,7 @@ from .sources import (
     Location,
     Part,
     Source,
+    Words,
     check_composed,
     composed_of,
     layers_of,
@@ -172,6 +173,12 @@ class _Chain:
         whole = self.steps[seen.number].resident
         if seen.tensor is whole.tensor:
             return whole
+        if isinstance(read, Words):
+            strides = whole.tensor.strides
+            apart = [name for name, step in strides.items() if whole.pitches[name] != step]
+            if any(whole.tensor.count(name) > 1 for name in apart):
+                raise _DoesNotFit(seen.number)  # its words do not follow each other
+            return Resident(whole.place, seen.tensor, seen.tensor.strides)
         ranks, tensor = whole.tensor.order, whole.tensor
         groups = [x for x in ranks[: ranks.index(tensor.tensor.blocked)] if x not in tensor.images]
         pitch = words = whole.pitches[tensor.tensor.blocked]

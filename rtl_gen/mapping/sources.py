@@ -13,6 +13,7 @@ __all__ = [
     "Location",
     "Part",
     "Source",
+    "Words",
     "check_composed",
     "composed_of",
     "layers_of",
@@ -48,7 +49,16 @@ class Part:
     channels: int
 
 
-Source = int | Joined | Interleaved | Part
+@dataclass(frozen=True)
+class Words:
+    """The words of an earlier layer's output, one behind the other, as one row of pixels of a block
+    of channels.
+    """
+
+    source: int
+
+
+Source = int | Joined | Interleaved | Part | Words
 """The number of an earlier layer stands for its output."""
 
 Composed = Joined | Interleaved
@@ -57,7 +67,7 @@ Composed = Joined | Interleaved
 
 def layers_of(read) -> tuple[int, ...]:
     """The layers whose outputs are read; none of an array."""
-    if isinstance(read, Part):
+    if isinstance(read, Part | Words):
         return layers_of(read.source)
     if isinstance(read, Joined):
         return tuple(n for source in read.sources for n in layers_of(source))
@@ -107,6 +117,11 @@ def locate(read: Source, output: Callable[[int], BlockedTensor], name: str) -> L
     """
     if isinstance(read, int):
         return Location(read, 0, output(read))
+    if isinstance(read, Words):
+        try:
+            return Location(read.source, 0, output(read.source).as_row())
+        except ValueError as error:
+            raise MappingError(f"{name}: {error}") from None
     if isinstance(read, Interleaved):
         return Location(read.phases[0][0], 0, _interleaved_tensor(read, output, name))
     if isinstance(read, Joined):
@@ -265,6 +280,6 @@ def check_composed(reads, name: Callable[[int], str]) -> None:
 
 def _read_alone(read) -> tuple[int, ...]:
     """The layer whose output by itself is read, or channels of it."""
-    while isinstance(read, Part):
+    while isinstance(read, Part | Words):
         read = read.source
     return (read,) if isinstance(read, int) else ()

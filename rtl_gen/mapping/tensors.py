@@ -158,6 +158,22 @@ class BlockedTensor:
         sizes = self.layer.sizes | dict(zip(leads, (rows, columns)))
         return replace(self, layer=replace(self.layer, sizes=sizes), image_words=0, spread=())
 
+    def as_row(self) -> "BlockedTensor":
+        """Its words, one behind the other as they lie, as one row of pixels of a block of channels.
+
+        Raises
+        ------
+        ValueError
+            If its pixels or images lie apart.
+        """
+        if self.spread or self.image_words:
+            raise ValueError(f"{self.layer.name} gives words that do not follow each other")
+        blocked = self.tensor.rank(self.tensor.blocked)
+        sizes = dict.fromkeys((self.tensor.rank(name).lead for name in self.order), 1)
+        sizes |= {blocked.lead: self.machine.block}
+        one = replace(self, layer=replace(self.layer, sizes=self.layer.sizes | sizes))
+        return one.with_pixels(1, self.words)
+
     def blocks_before(self, channel: int) -> int:
         """Blocks in front of one that begins with a channel.
 

@@ -10,8 +10,10 @@ from rtl_gen.mapping.chain import ChainedLayer, Operand
 from rtl_gen.mapping.cost import estimate
 from rtl_gen.mapping.mapper import choose_mapping
 from rtl_gen.mapping.mapping import MappingError
+from rtl_gen.mapping.sources import Words
 from rtl_gen.mapping.vector_tables import MOST_TAPS
 from rtl_gen.nn.channel_views import ChannelViews
+from rtl_gen.nn.dense_batch import dense_batch
 from rtl_gen.nn.fuse import FusedAddition, fuse_additions
 from rtl_gen.nn.graph import Graph, GraphNode, ModelError, Node
 from rtl_gen.nn.operators import AdditionNode, LayerNormNode, PoolNode, SoftmaxNode, TableNode
@@ -79,10 +81,11 @@ class LoweredNetwork:
         layers = []
         for n, node in enumerate(self.nodes):
             name, added = node.node.input, self.fused.get(n)
+            source = node.source(inputs[name]) if name in inputs else read(name)
             layer = ChainedLayer(
                 node.layer,
                 node.data,
-                node.source(inputs[name]) if name in inputs else read(name),
+                Words(source) if node.words and name not in inputs else source,
                 stored=self.gives[n] in wanted,
             )
             if isinstance(node.node, ProductNode):
@@ -171,7 +174,8 @@ def lower(graph: Graph, machine: Machine) -> LoweredNetwork:
                 views.interleave(_add_phases(graph, node, machine, shapes, nodes, phases))
                 shapes[node.output] = node.output_shape[1:]
                 continue
-            nodes.append(_lowered(graph, node, machine, shapes, node.input in inputs))
+            whole = node.input not in views
+            nodes.append(_lowered(graph, node, machine, shapes, node.input in inputs, whole))
             shapes[node.output] = nodes[-1].image_shape
         except ModelError as error:
             problems.append(str(error))
@@ -206,9 +210,16 @@ def _add_phases(
 
 
 def _lowered(
-    graph: Graph, node: GraphNode, machine: Machine, shapes: dict, of_network: bool
+    graph: Graph,
+    node: GraphNode,
+    machine: Machine,
+    shapes: dict,
+    of_network: bool,
+    whole: bool = True,
 ) -> OperationNode:
-    """A layer; ``shapes`` are those in which activations lie in memory, images apart."""
+    """A layer; ``shapes`` are those in which activations lie in memory, images apart; ``whole``:
+    its input is the whole output of one layer, or the network's own.
+    """
     shape, batch = shapes[node.input], graph.tensors[graph.inputs[0].tensor].shape[0]
     if isinstance(node, PoolNode) and node.kind == "average":
         # On the unit a tap takes a cycle; on the array a sum that comes back at once waits.
@@ -230,7 +241,7 @@ def _lowered(
         return vector_node(node, batch, shape, machine.block)
     if node.layer.operation != "matmul" and not of_network:
         _check_image(node.name, node.input_shape[1:], shape)
-    return _cheapest(node, machine, shape[:2] if len(shape) == 3 else (1, 1))
+    return _cheapest(node, machine, shape[:2] if len(shape) == 3 else (1, 1), whole)
 
 
 def _as_layer(node: PoolNode, batch: int) -> Node:
@@ -265,15 +276,17 @@ def _check_image(name: str, wanted: tuple[int, ...], lies: tuple[int, ...]) -> N
         )
 
 
-def _cheapest(node: Node, machine: Machine, image: tuple[int, int]) -> OperationNode:
+def _cheapest(node: Node, machine: Machine, image: tuple[int, int], whole: bool) -> OperationNode:
     """The layer in the one of its forms that is estimated to take the fewest cycles.
 
-    ``image``: rows and columns of what it reads.
+    ``image``: rows and columns of what it reads; ``whole``: all that one layer gives.
     """
     forms, reason = [], None
     for operation in machine.design.operations:
         try:
             forms.append(_form(node, operation, machine, image))
+            if operation.name == "conv2d" and node.layer.operation == "matmul" and whole:
+                forms += [form for form in [dense_batch(node, image, machine.block)] if form]
         except ModelError as error:
             reason = error
     if len(forms) == 1:

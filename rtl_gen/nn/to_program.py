@@ -33,6 +33,9 @@ class OperationNode:
         Shapes of the operation's activation and output.
     groups_are_images
         Whether the operation's groups are the node's images, not parts of its channels.
+    words
+        Rows, columns and channels of an image, where the operation reads the words of all images as
+        one row of pixels.
     """
 
     node: Node | ProductNode
@@ -41,6 +44,7 @@ class OperationNode:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     groups_are_images: bool = False
+    words: tuple[int, int, int] | None = None
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -50,6 +54,11 @@ class OperationNode:
     def source(self, x: np.ndarray) -> np.ndarray:
         """The node's input (n, h, w, c) or (m, k), as the operation's activation."""
         x = np.asarray(x, dtype=np.int8)
+        if self.words:
+            block, channels = self.input_shape[-1], self.words[-1]
+            x = np.pad(x.reshape(-1, *self.words), [(0, 0)] * 3 + [(0, -channels % block)])
+            words = x.reshape(*x.shape[:3], -1, block).transpose(0, 3, 1, 2, 4)
+            return words.reshape(self.input_shape)
         if len(self.input_shape) != 5 or self.node.layer.operation == "matmul":
             return x.reshape(self.input_shape)
         n, g, h, w, c = self.input_shape

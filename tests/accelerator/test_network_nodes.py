@@ -1,9 +1,12 @@
 """Nodes of networks as layers of an operation: the golden model gives the same either way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from designs import small_machine
 
+from rtl_gen.nn.dense_batch import dense_batch
 from rtl_gen.nn.golden_run import run_node
 from rtl_gen.nn.graph import ModelError, Node
 from rtl_gen.nn.to_program import to_operation
@@ -62,6 +65,25 @@ def test_both_forms_give_the_same(dataflow, node, image):
     form = to_operation(node, operation, image=image)
     got = golden_output(operation, form.layer, form.source(x), form.data)
     np.testing.assert_array_equal(form.result(got), run_node(node, x))
+
+
+@pytest.mark.parametrize(("image", "block"), [((2, 3), 16), ((1, 1), 8), ((4, 1), 8)])
+def test_a_batch_as_one_row_gives_the_same(image, block):
+    """Of channels that fill words and such as do not: 4, 24 and 6."""
+    node, operation = fully_connected(), small_machine("weight_stationary", 4, 4).operation
+    x = np.random.default_rng(5).integers(-128, 128, node.input_shape).astype(np.int8)
+    form = dense_batch(node, image, block)
+    got = golden_output(operation, form.layer, form.source(x), form.data)
+    np.testing.assert_array_equal(form.result(got), run_node(node, x))
+
+
+def test_where_a_batch_is_no_row():
+    one = node_of(matmul(m=1, k=24, n=5), (24, 5), 5)
+    many = node_of(matmul(m=2, k=24, n=8), (24, 8), 8)
+    wide = fully_connected()
+    wide = replace(wide, weight=wide.weight.astype(np.int16) + 120)
+    assert all(dense_batch(node, (2, 3), 8) is None for node in (one, many, wide))
+    assert dense_batch(fully_connected(), (5, 2), 8) is None  # 24 values are no 10 pixels
 
 
 @pytest.mark.parametrize(

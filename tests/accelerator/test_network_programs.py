@@ -143,6 +143,37 @@ def test_outputs_that_later_layers_read_and_inputs_that_are_added(tmp_path):
     assert [layer.name for layer in done.layers] == ["op00_CONV_2D + op01_ADD", "op02_CONV_2D"]
 
 
+@pytest.mark.parametrize("channels", [20, 32])
+def test_a_dense_layer_meets_all_images_in_turn(tmp_path, channels):
+    """Five images: behind a convolution on chip, and of the network's own input."""
+    file = File()
+    x = file.tensor((5, 3, 2, channels), scale=0.5, zero=7, name="x")
+    a = convolution(file, x, k=channels, r=1, s=1, c=channels, out=(5, 3, 2, channels))
+    ends = []
+    for source in (a, x):
+        numbers = {"scale": 0.5, "zero": 7} if source == x else {"scale": 0.1, "zero": -3}
+        flat = file.tensor((5, 6 * channels), **numbers)
+        file.operator("RESHAPE", [source], [flat])
+        weight = np.random.default_rng(source).integers(-127, 128, (7, 6 * channels))
+        weight = file.constant(weight.astype(np.int8), scale=0.01)
+        ends.append(file.tensor((5, 7), scale=0.3, zero=2, name=f"y{source}"))
+        file.operator("FULLY_CONNECTED", [flat, weight], [ends[-1]], "FullyConnectedOptions")
+    file.inputs, file.outputs = [x], ends
+    (tmp_path / "model.tflite").write_bytes(file.bytes())
+    graph, machine = read_tflite(tmp_path / "model.tflite"), reference()
+    images = np.random.default_rng(1).integers(-128, 128, (5, 3, 2, channels)).astype(np.int8)
+    network = map_graph(machine, graph, {"x": images})
+    dense = [step.mapping for step in network.program.steps][1:]
+    assert [one.layer.sizes["q"] for one in dense] == [5, 5]
+    assert [one.placing.source is not None for one in dense] == [True, False]
+    done = run_network(network, Simulation(build_machine(machine), seed=1))
+    assert done.exact, done.problems or done.explain()
+    golden = run_graph(graph, {"x": images})
+    for name in graph.outputs:
+        np.testing.assert_array_equal(done.outputs[name.name], golden[name.tensor])
+        assert golden[name.tensor].any()
+
+
 @pytest.mark.shared_data
 def test_a_run_that_does_not_end_has_no_figures(shared_data):
     done, _ = run(shared_data, "kws_dscnn", "op00_CONV_2D")
