@@ -28,10 +28,10 @@ from .operands import (
 )
 from .report.draw.array_picture import array_picture
 from .report.draw.fused_picture import fused_picture
+from .report.draw.link_trace import small_array
 from .report.draw.steps_page import follow, follow_tagged, steps_chart, steps_page
 from .report.draw.tagged_picture import tagged_picture
-from .report.draw.trace import small_array
-from .report.explain import Explanation, explain, explanation_text, plain
+from .report.explain import explain, explanation_text, plain
 from .report.explain_fused import explain_fused, fused_plain, fused_text
 from .report.explain_tagged import tagged_plain, tagged_text
 from .report.layer_result import LayerResult
@@ -39,6 +39,7 @@ from .report.verilog_files import VerilogFiles, write_verilog
 from .reuse import Reuse, check_links, derive
 from .reuse.fused_machine import machine_of
 from .reuse.machine import Machine
+from .reuse.tagged_machine import TaggedMachine
 from .sim.layers import LayerCheck, check_layers
 from .sim.link_counters import LinkCounters
 from .sim.programs import build_machine
@@ -167,17 +168,27 @@ class LoadedDesign:
     def draw(self, *, array: tuple[int, int] | None = None) -> str:
         """The array as SVG: PEs, links by tensor and kind, lanes, exits, what is held where.
 
+        Of several dataflows a panel each, with what they share; of tagged buses the PEs with the
+        tags of a layer.
+
         Parameters
         ----------
         array
             Rows and columns of PEs instead of those of the design.
+
+        Raises
+        ------
+        SpecError
+            If the array cannot be derived.
+        MappingError
+            If it has tagged buses, and so few PEs that the layer drawn there does not fit.
         """
         design = self._on(array)
         if design.design.others:
             return fused_picture(self._placed(explain_fused, design.design))
         if design.design.dataflow.tagged:
             return self._placed(tagged_picture, design.design)
-        return array_picture(design._placed_facts())
+        return array_picture(self._placed(explain, design.design))
 
     def draw_steps(
         self,
@@ -198,7 +209,10 @@ class LoadedDesign:
         Raises
         ------
         SpecError
-            If the array or the layer is too large to be followed.
+            If the design has several dataflows, or the array or the layer is too large to be
+            followed.
+        MappingError
+            If the array has tagged buses, and the layer does not fit it.
         """
         if self.design.others:
             names = " and ".join(flow.name for flow in self.design.dataflows)
@@ -214,9 +228,9 @@ class LoadedDesign:
         if layer is not None:
             found = layer_on(self.design.dataflow.operation, self.layer(layer))
         if self.design.dataflow.tagged:
-            followed = self._placed(lambda design: follow_tagged(design, found), smaller.design)
+            followed = follow_tagged(self._placed(TaggedMachine, smaller.design), found)
         else:
-            followed = follow(smaller._placed_facts(), found)
+            followed = follow(self._placed(explain, smaller.design), found)
         return steps_page(followed) if page else steps_chart(followed)
 
     def _on(self, array: tuple[int, int] | None) -> "LoadedDesign":
@@ -225,9 +239,6 @@ class LoadedDesign:
             return self
         rows, columns = array
         return LoadedDesign(self.path, replace(self.design, rows=rows, columns=columns))
-
-    def _placed_facts(self) -> Explanation:
-        return self._placed(explain, self.design)
 
     def verilog(self, *, array: bool = False) -> str:
         """The Verilog of the accelerator, or of the bare PE array."""

@@ -147,9 +147,11 @@ def draw(
     """Draw the array of FILE, or with `--steps` what it does step by step.
 
     The array, `.svg`: PEs, links by tensor and kind, lanes and exits, what is held where; of a
-    large array the first and the last rows and columns. The steps of a small array, `.html`: a page
-    with a slider over the cycles; or `.svg`: all cycles in one picture. A dataflow whose array can
-    be built but no accelerator is drawn all the same. By default files go to `build/draw`.
+    large array the first and the last rows and columns; of several dataflows a panel each, with
+    what they share; of tagged buses the PEs with the tags of a layer. The steps of a small array,
+    `.html`: a page with a slider over the cycles; or `.svg`: all cycles in one picture; of several
+    dataflows each by its own file. A dataflow whose array can be built but no accelerator is drawn
+    all the same. By default files go to `build/draw`.
     """
     from .report.draw.write import write_picture
 

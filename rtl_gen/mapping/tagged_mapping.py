@@ -166,7 +166,12 @@ class TaggedMapping(Mapping):
     @property
     def period(self) -> int:
         """Cycles of a period: until its products are made, and the last one's sums have left."""
-        return max(self.macs, self.fold.chains * self.column_groups, SHORTEST_PERIOD)
+        return max(self.macs, self.sums_leave, SHORTEST_PERIOD)
+
+    @property
+    def sums_leave(self) -> int:
+        """Cycles in which the sums of a period leave the columns."""
+        return self.fold.chains * self.column_groups
 
     @property
     def set_groups(self) -> int:

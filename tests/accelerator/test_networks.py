@@ -69,9 +69,8 @@ def run_layers(machine: Machine, folder: Path, images: int, choose=choose_mappin
     return mappings
 
 
-@pytest.mark.parametrize(
-    "network", [NETWORKS[-1], *(pytest.param(one, marks=pytest.mark.long) for one in NETWORKS[:-1])]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("network", NETWORKS)
 def test_layers_equal_tflite(network, shared_data):
     run_layers(reference(), shared_data / network, images=1)
 

@@ -13,7 +13,7 @@ from test_draw_array import DESIGNS, FILES
 
 import rtl_gen
 from rtl_gen.api import LoadedDesign
-from rtl_gen.report.draw.trace import Trace
+from rtl_gen.report.draw.link_trace import LinkTrace
 from rtl_gen.report.explain import explain
 from rtl_gen.reuse import phases, wires
 from rtl_gen.sim.layers import index_form
@@ -41,6 +41,24 @@ def uses(design, layer=None):
             assert key not in found
             found[key] = pair(use.get("data-element"))
     return found
+
+
+def uses_of_frames(page):
+    """What the frames of a page say, in the same form, and the frames."""
+    start = page.index(">", page.index('id="frames"')) + 1
+    inside = page[start : page.index("</svg>", start)]
+    frames = marked(
+        ElementTree.fromstring(f'<svg xmlns="http://www.w3.org/2000/svg">{inside}</svg>'), "frame"
+    )
+    assert [int(frame.get("data-cycle")) for frame in frames] == list(range(len(frames)))
+    seen = {}
+    for frame in frames:
+        for group in (x for x in frame.iter() if x.get("data-tensor")):
+            for cell in marked(group, "cell"):
+                if cell.get("data-element"):
+                    key = (group.get("data-tensor"), pair(cell.get("data-pe")))
+                    seen[*key, int(frame.get("data-cycle"))] = pair(cell.get("data-element"))
+    return seen, frames
 
 
 def macs(design, found) -> Counter:
@@ -125,7 +143,7 @@ def test_ticks_without_a_step():
     design = dataclasses.replace(facts.design, rows=3, columns=3)
     reuse = explain(design).reuse
     layer = facts.layer("conv2d:k=2,c=1,p=3,q=3,r=2,s=3")
-    kinds = Counter(step.kind for step in Trace(reuse, layer).steps)
+    kinds = Counter(step.kind for step in LinkTrace(reuse, layer).steps)
     assert kinds == {"step": 2 * 2 * 3, "warm-up": 2 * 2 * 2, "drain": 2 * 3}
 
 
@@ -158,19 +176,8 @@ def test_frames_are_the_columns_of_the_chart():
     design = rtl_gen.load(ROWS)
     text = "conv2d:k=1,c=1,p=3,q=3,r=3,s=3,pad=1"
     found, page = uses(design, text), design.draw_steps(text)
-    start = page.index(">", page.index('id="frames"')) + 1
-    inside = page[start : page.index("</svg>", start)]
-    root = ElementTree.fromstring(f'<svg xmlns="http://www.w3.org/2000/svg">{inside}</svg>')
-    frames = marked(root, "frame")
-    assert [int(frame.get("data-cycle")) for frame in frames] == list(range(len(frames)))
+    seen, frames = uses_of_frames(page)
     assert f'max="{len(frames) - 1}"' in page
-    seen = {}
-    for frame in frames:
-        for group in (x for x in frame.iter() if x.get("data-tensor")):
-            for cell in marked(group, "cell"):
-                if cell.get("data-element"):
-                    key = (group.get("data-tensor"), pair(cell.get("data-pe")))
-                    seen[*key, int(frame.get("data-cycle"))] = pair(cell.get("data-element"))
     assert seen == found
     assert [f.get("style") for f in frames] == [None] + ["display:none"] * (len(frames) - 1)
     for frame in frames:

@@ -128,9 +128,4 @@ def _what(trace: Trace, step: Step) -> str:
     )
     if step.kind == "step":
         return f"a step begins, trips {loops}" if loops else "a step begins"
-    what = {
-        "warm-up": "a tick of warm-up: elements move on, no PE works",
-        "wait": "the sums of the last period still leave, no PE works",
-        "drain": "a drain tick: complete sums move on, no PE works",
-    }
-    return what[step.kind]
+    return f"{trace.idle[step.kind]}, no PE works"

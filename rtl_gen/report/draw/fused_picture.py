@@ -11,7 +11,8 @@ from ...reuse.wires import Wire, wires
 from ..explain_fused import FusedExplanation, choice_sentences, common_sentence
 from .array_picture import ArrayPanel
 from .legend import draw_row
-from .style import GREY, INK
+from .link_lines import BAND
+from .style import GREY, INK, PALE
 from .svg import Svg
 
 __all__ = ["fused_picture", "links_by_mode"]
@@ -46,11 +47,7 @@ def fused_picture(facts: FusedExplanation) -> str:
     at, width = MARGIN + 30, WIDTH
     for text in (common_sentence(facts), *choice_sentences(facts)):
         at = draw_row(svg, (MARGIN, at), WIDTH - 2 * MARGIN, text, indent=0)
-    note = (
-        "A panel for each. A pale band: a link of this dataflow alone. Grey: a link of others that "
-        "this one does not take. All else is shared."
-    )
-    at = draw_row(svg, (MARGIN, at), WIDTH - 2 * MARGIN, note, indent=0, fill=GREY)
+    at = _draw_key(svg, at)
     for number, (mode, part) in enumerate(zip(facts.fusion.modes, facts.parts)):
         others = {key: wire for n, x in enumerate(links) if n != number for key, wire in x.items()}
         alone = [wire for key, wire in links[number].items() if key not in others]
@@ -67,6 +64,23 @@ def fused_picture(facts: FusedExplanation) -> str:
             wide, high = panel.draw()
         at, width = at + high, max(width, wide)
     return svg.document((width, at), title)
+
+
+def _draw_key(svg: Svg, at: float) -> float:
+    """What bands and grey links mean, with a sample of each; returns where the next row stands."""
+    width, ends = WIDTH - 2 * MARGIN, [MARGIN + 4, MARGIN + 54]
+    at = draw_row(svg, (MARGIN, at), width, "A panel for each dataflow.", indent=0, fill=GREY)
+    for text, look in (
+        ("a link of this dataflow alone", BAND),
+        ("a link of others that this one does not take", {"stroke": PALE, "stroke_width": 1.6}),
+        ("any other link: shared", {"stroke": GREY, "stroke_width": 1.6}),
+    ):
+        line = [(x, at - 4) for x in ends]
+        svg.line(line, **({"stroke": GREY} | look))
+        if look is BAND:
+            svg.line(line, stroke=GREY, stroke_width=1.6)
+        at = draw_row(svg, (MARGIN, at), width, text, fill=GREY)
+    return at
 
 
 def _tensor(mode: Mode, operand: int | None) -> str:

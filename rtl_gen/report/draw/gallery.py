@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from ...reuse.tagged_machine import TaggedMachine
 from ...spec.design import Design
 from ...spec.parse import load_design
 from ..explain import Explanation, explain
@@ -25,7 +26,7 @@ __all__ = ["gallery", "write_gallery"]
 PAGE, PICTURES = Path("docs/dataflows.md"), Path("docs/dataflows")
 FOLLOWED = ("row_stationary",)
 """Of which the steps are drawn too."""
-FOLLOWED_TAGGED = (3, 4)
+TAGGED_SHAPE = (3, 4)
 """PEs on which steps on tagged buses are followed."""
 
 HEAD = """# Dataflows
@@ -61,8 +62,8 @@ def gallery(project: Path) -> dict[Path, str]:
                 continue
             if design.dataflow.tagged:
                 found[PICTURES / f"{file.stem}_tagged.svg"] = tagged_picture(design)
-                small = replace(design, rows=FOLLOWED_TAGGED[0], columns=FOLLOWED_TAGGED[1])
-                steps = steps_chart(follow_tagged(small))
+                small = replace(design, rows=TAGGED_SHAPE[0], columns=TAGGED_SHAPE[1])
+                steps = steps_chart(follow_tagged(TaggedMachine(small)))
                 found[PICTURES / f"{file.stem}_tagged_steps.svg"] = steps
                 page.append(_tagged_section(design, file))
                 continue
@@ -70,7 +71,8 @@ def gallery(project: Path) -> dict[Path, str]:
             name = facts.design.name
             found[PICTURES / f"{name}.svg"] = array_picture(facts)
             twice = folder != "dataflows" and (project / "dataflows" / file.name).exists()
-            page.append(_section(facts, file, project, f"{name}, its nest alone" * twice or name))
+            heading = f"{name}, its nest alone" if twice else name
+            page.append(_section(facts, file, project, heading))
             if name in FOLLOWED:
                 found[PICTURES / f"{name}_steps.svg"] = steps_chart(follow(facts))
                 page.append(f"![{name}, step by step](dataflows/{name}_steps.svg)\n")

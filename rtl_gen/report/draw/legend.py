@@ -1,9 +1,12 @@
 """What a picture says in words: the nest above it, and below it how each tensor moves."""
 
+import itertools
 import textwrap
+from collections.abc import Sequence
 
 from ...reuse.wires import wires
-from ...spec.dataflow import AXES
+from ...spec.dataflow import AXES, Dataflow
+from ...spec.layer import Layer
 from ..explain import Explanation
 from ..reuse_facts import LinkFacts, OperandFacts
 from ..sentences import count_text, lane_text, link_text
@@ -11,7 +14,7 @@ from .link_lines import arrow_head, draw_link
 from .style import GREY, INK, colours, tints
 from .svg import Point, Svg
 
-__all__ = ["draw_head", "draw_legend", "draw_row", "nest_lines"]
+__all__ = ["draw_head", "draw_legend", "draw_row", "layer_text", "nest_lines"]
 
 SIZE, LINE = 11.5, 16
 SAMPLE = 66
@@ -23,24 +26,40 @@ def draw_head(svg: Svg, facts: Explanation, at: Point, width: float) -> float:
     design = facts.design
     operation = design.dataflow.operation
     x, y = at
-    title = f"{design.name}: {operation.name} on {design.rows} x {design.columns} PEs"
+    title = f"{design.name}: {operation.name} on {pes_text(facts)}"
     svg.text((x, y + 8), title, size=17, fill=INK, font_weight="bold")
-    lines = [line for text in nest_lines(facts) for line in _wrapped(text, width)]
+    nest = nest_lines(design.dataflow, facts.reuse.placement.sizes)
+    lines = [line for text in nest for line in _wrapped(text, width)]
     for n, line in enumerate(lines):
         svg.text((x, y + 30 + LINE * n), line, size=SIZE, fill=INK)
     return y + 30 + LINE * len(lines)
 
 
-def nest_lines(facts: Explanation) -> list[str]:
-    """The einsum, and the loops on one line."""
-    dataflow = facts.design.dataflow
+def pes_text(facts: Explanation) -> str:
+    """Rows and columns of PEs that the nest takes, and those that are there if they are more."""
+    design, used = facts.design, facts.reuse.placement.extent
+    there = f"{design.rows} x {design.columns} PEs"
+    return there if used == design.shape else f"{used[0]} x {used[1]} of {there}"
+
+
+def nest_lines(dataflow: Dataflow, sizes: Sequence[int] = ()) -> list[str]:
+    """The einsum, and the loops on one line.
+
+    ``sizes``: of the spatial loops, where they are known.
+    """
     loops = [f"for {' '.join(dataflow.temporal)}"]
     loops += [f"in the PE {loop.dimension} (at most {loop.maximum})" for loop in dataflow.pe]
-    loops += [
-        f"spatial {loop.dimension} on {size} {AXES[loop.axis]}"
-        for loop, size in zip(dataflow.spatial, facts.reuse.placement.sizes)
-    ]
+    for loop, size in itertools.zip_longest(dataflow.spatial, sizes):
+        axis = AXES[loop.axis] if size is None else f"{size} {AXES[loop.axis]}"
+        loops.append(f"spatial {loop.dimension} on {axis}")
     return [dataflow.operation.einsum, "; ".join(loops)]
+
+
+def layer_text(layer: Layer) -> str:
+    """The sizes and symbols of the layer that is drawn."""
+    sizes = ", ".join(f"{d} = {n}" for d, n in layer.sizes.items() if n > 1)
+    symbols = ", ".join(f"{s} = {n}" for s, n in layer.symbols.items())
+    return f"The layer: {sizes}" + (f"; {symbols}" if symbols else "")
 
 
 def draw_legend(svg: Svg, facts: Explanation, at: Point, width: float) -> float:

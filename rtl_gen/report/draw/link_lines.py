@@ -8,10 +8,14 @@ from .grid import Coordinate, Grid, Point
 from .style import LINE
 from .svg import MONO, Svg
 
-__all__ = ["LinkLines", "arrow_head", "draw_link"]
+__all__ = ["BAND", "LinkLines", "arrow_head", "draw_link"]
 
 STUB = 22
 """Pixels of a link that are drawn where its other end is left out."""
+
+
+BAND = {"stroke_width": 9, "opacity": 0.25}
+"""What lies beneath a link that stands out."""
 
 
 class LinkLines:
@@ -60,7 +64,7 @@ class LinkLines:
         """Draw a broad band, to lie beneath a link; nothing unless both its ends are drawn."""
         ends = (wire.source, wire.target)
         if all(map(self._grid.shows, ends)) and self._grid.joins(*ends):
-            look = {"stroke": self._colour[wire.tensor], "stroke_width": 9, "opacity": 0.25}
+            look = {"stroke": self._colour[wire.tensor]} | BAND
             self._svg.line(self._path(wire), class_="alone", **look)
 
     def _draw(self, wire: Wire, points: list[Point]) -> None:

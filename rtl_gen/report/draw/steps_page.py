@@ -10,16 +10,17 @@ from ...reuse.tagged_machine import TaggedMachine
 from ...spec.design import Design
 from ...spec.layer import Layer
 from ..explain import Explanation
-from . import tagged_picture
 from .array_picture import array_picture
 from .frames import Frames
 from .kept_panel import KeptPanel
-from .legend import nest_lines
+from .legend import layer_text, nest_lines
+from .link_trace import LinkTrace, example_layer
 from .space_time import SpaceTime
 from .style import INK
 from .svg import Svg
+from .tagged_picture import folding_text, picture_of
 from .tagged_trace import TaggedTrace, small_mapping
-from .trace import Trace, example_layer
+from .trace import Trace
 
 __all__ = ["FollowedLayer", "follow", "follow_tagged", "steps_chart", "steps_page"]
 
@@ -42,6 +43,19 @@ class FollowedLayer:
     array: Callable[[], str]
 
     @property
+    def blanks(self) -> str:
+        """Why fields of the chart are blank; empty if none is."""
+        trace, reasons = self.trace, []
+        if any(map(trace.delay, trace.pes)):
+            reasons.append("steps reach it later than the first PE")
+        steps = [step for step in trace.steps if step.kind == "step"]
+        if not all(trace.works(step, pe) for step in steps for pe in trace.pes):
+            reasons.append("its part lies beyond the layer")
+        kinds = dict.fromkeys(step.kind for step in trace.steps if step.kind != "step")
+        reasons += [trace.idle[kind] for kind in kinds]
+        return f"Where a field is blank the PE does no MAC: {'; '.join(reasons)}." * bool(reasons)
+
+    @property
     def title(self) -> str:
         design = self.design
         return f"{design.name}, step by step, on {design.rows} x {design.columns} PEs"
@@ -49,18 +63,18 @@ class FollowedLayer:
 
 def follow(facts: Explanation, layer: Layer | None = None) -> FollowedLayer:
     """A layer, by default a small one, along the links of an array; errors as of `Trace`."""
-    trace = Trace(facts.reuse, layer or example_layer(facts.reuse))
-    lines = [*nest_lines(facts), _layer_text(trace)]
+    trace = LinkTrace(facts.reuse, layer or example_layer(facts.reuse))
+    nest = nest_lines(facts.design.dataflow, facts.reuse.placement.sizes)
+    lines = [*nest, layer_text(trace.layer)]
     return FollowedLayer(trace, facts.design, lines, lambda: array_picture(facts))
 
 
-def follow_tagged(design: Design, layer: Layer | None = None) -> FollowedLayer:
-    """The same on tagged buses; errors as of `TaggedMachine`, `choose_folding`, `TaggedTrace`."""
-    machine = TaggedMachine(design)
+def follow_tagged(machine: TaggedMachine, layer: Layer | None = None) -> FollowedLayer:
+    """The same on tagged buses; errors as of `choose_folding` and `TaggedTrace`."""
     chosen = choose_folding(machine, layer, Placing()) if layer else small_mapping(machine)
     trace = TaggedTrace(chosen)
-    lines = [*tagged_picture.nest_lines(trace.mapping), _layer_text(trace)]
-    return FollowedLayer(trace, design, lines, lambda: tagged_picture.picture_of(trace.mapping))
+    lines = [*nest_lines(machine.design.dataflow), layer_text(trace.layer), folding_text(chosen)]
+    return FollowedLayer(trace, machine.design, lines, lambda: picture_of(chosen))
 
 
 def steps_chart(followed: FollowedLayer) -> str:
@@ -68,14 +82,15 @@ def steps_chart(followed: FollowedLayer) -> str:
     trace = followed.trace
     chart, svg = SpaceTime(trace), Svg()
     svg.text((16, 28), followed.title, size=17, fill=INK, font_weight="bold")
-    for n, line in enumerate(followed.lines):
+    lines = [*followed.lines, followed.blanks] if followed.blanks else followed.lines
+    for n, line in enumerate(lines):
         svg.text((16, 50 + 17 * n), line, size=11.5, fill=INK)
-    panel, top = KeptPanel(trace), 62 + 17 * len(followed.lines)
+    panel, top = KeptPanel(trace), 62 + 17 * len(lines)
     with svg.group(transform=f"translate(0 {top})"):
         panel.draw(svg)
     with svg.group(transform=f"translate(0 {top + panel.size[1]:.0f})"):
         chart.draw(svg)
-    width = max(chart.size[0], panel.size[0], 16 + max(map(len, followed.lines)) * 6.6)
+    width = max(chart.size[0], panel.size[0], 16 + max(map(len, lines)) * 6.6)
     return svg.document((width, top + panel.size[1] + chart.size[1]), followed.title)
 
 
@@ -101,6 +116,7 @@ def steps_page(followed: FollowedLayer) -> str:
         nest="<br>\n".join(escape(line) for line in followed.lines),
         kept_size=_size(panel.size),
         kept=kept.body(),
+        blanks=escape(followed.blanks),
         last=trace.cycles - 1,
         frame_size=_size(frames.size),
         frames="\n".join(drawn),
@@ -110,12 +126,6 @@ def steps_page(followed: FollowedLayer) -> str:
         column=f"{column:.1f}",
         array=followed.array(),
     )
-
-
-def _layer_text(trace: Trace) -> str:
-    sizes = ", ".join(f"{d} = {n}" for d, n in trace.layer.sizes.items() if n > 1)
-    symbols = ", ".join(f"{s} = {n}" for s, n in trace.layer.symbols.items())
-    return f"The layer: {sizes}" + (f"; {symbols}" if symbols else "")
 
 
 def _size(size: tuple[float, float]) -> str:
@@ -163,6 +173,7 @@ a grey PE does no MAC.</p>
 </svg>
 </div>
 <h2>All cycles: PEs down, cycles to the right</h2>
+<p>{blanks}</p>
 <div class="wide">
 <svg xmlns="http://www.w3.org/2000/svg" id="chart" {chart_size}>
 {chart}

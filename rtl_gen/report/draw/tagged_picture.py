@@ -8,17 +8,17 @@ from ...mapping.placing import Placing
 from ...mapping.tagged_mapper import choose_folding
 from ...mapping.tagged_mapping import TaggedMapping
 from ...reuse.tagged_machine import TaggedMachine
-from ...spec.dataflow import AXES
 from ...spec.design import Design
 from ...spec.layer import Layer
 from ..explain_tagged import tagged_sentences
+from ..sentences import count_text
 from .grid import Grid
-from .legend import draw_row
+from .legend import draw_row, layer_text, nest_lines
 from .link_lines import arrow_head, draw_link
 from .style import GREY, INK, colours, tints
 from .svg import MONO, Svg, text_width
 
-__all__ = ["example_layer", "nest_lines", "picture_of", "tagged_picture"]
+__all__ = ["example_layer", "folding_text", "picture_of", "tagged_picture"]
 
 MARGIN, SIZE, LINE = 24, 11, 15
 GAP = (40, 44)
@@ -76,20 +76,15 @@ def picture_of(mapping: TaggedMapping) -> str:
     return _Picture(mapping).document()
 
 
-def nest_lines(mapping: TaggedMapping) -> list[str]:
-    """The einsum, the loops, and what of a layer lies on the array at once."""
-    operation, flow = mapping.machine.operation, mapping.machine.design.dataflow
-    layer, fold, roles = mapping.layer, mapping.fold, mapping.machine.roles
-    loops = [f"for {' '.join(flow.temporal)}"]
-    loops += [f"in the PE {x.dimension} (at most {x.maximum})" for x in flow.pe]
-    loops += [f"spatial {x.dimension} on {AXES[x.axis]}" for x in flow.spatial]
-    sizes = " ".join(f"{d}={layer.sizes[d]}" for d in _named(roles))
-    how = (
-        f"Drawn for a layer of {sizes}: {fold.rows} rows of PEs are "
-        f"{fold.chains} x {fold.groups} x {fold.taps} (chains of filters, groups of channels, "
-        f"filter rows); each PE has {fold.filters} filters of {fold.channels} channels."
+def folding_text(mapping: TaggedMapping) -> str:
+    """What of a layer lies on the array at once."""
+    fold = mapping.fold
+    return (
+        f"{count_text(fold.rows, 'row')} of PEs: {count_text(fold.chains, 'chain')} of filters x "
+        f"{count_text(fold.groups, 'group')} of channels x {count_text(fold.taps, 'filter row')}; "
+        f"each PE has {count_text(fold.filters, 'filter')} of "
+        f"{count_text(fold.channels, 'channel')}."
     )
-    return [operation.einsum, "; ".join(loops), how]
 
 
 class _Picture:
@@ -127,7 +122,7 @@ class _Picture:
 
     # What is said
 
-    def _place(self, row: int) -> tuple[int, int, int]:
+    def _in_chain(self, row: int) -> tuple[int, int, int]:
         """Chain, group of channels and filter row of a row of PEs."""
         fold = self.mapping.fold
         chain, at = divmod(row, fold.chain)
@@ -140,7 +135,7 @@ class _Picture:
     def _lines(self, pe) -> list[tuple[str, int]]:
         """What a PE has: of the input, of the weights, its sum; with the number of the tensor."""
         fold, roles = self.mapping.fold, self.machine.roles
-        chain, group, tap = self._place(pe[0])
+        chain, group, tap = self._in_chain(pe[0])
         row = next(r for r in self.machine.operation.activation.ranks if roles.p in r.dimensions)
         symbols = self.mapping.layer.symbols
         at = row.offset(symbols) + pe[1] * row.coefficient(roles.p, symbols)
@@ -153,14 +148,15 @@ class _Picture:
         ]
 
     def _row_tags(self, row: int) -> tuple[str, str]:
-        _, group, _ = self._place(row)
+        _, group, _ = self._in_chain(row)
         return f"tag {self._channels(group)}", f"row {row}"
 
     def _head(self, at, width: float) -> float:
         x, y = at
         self.svg.text((x, y + 8), self._title(), size=17, fill=INK, font_weight="bold")
         y += 30
-        for text in nest_lines(self.mapping):
+        flow, layer = self.machine.design.dataflow, self.mapping.layer
+        for text in (*nest_lines(flow), layer_text(layer), folding_text(self.mapping)):
             y = draw_row(self.svg, (x, y), width, text, indent=0)
         return y
 
@@ -272,7 +268,3 @@ class _Picture:
 
 def _span(name: str, first: int, count: int) -> str:
     return f"{name}={first}" if count == 1 else f"{name}={first}..{first + count - 1}"
-
-
-def _named(roles) -> tuple[str, ...]:
-    return (roles.k, roles.c, roles.p, roles.q, roles.r, roles.s)

@@ -7,7 +7,6 @@ begin their periods in one cycle, and in each a row does what the row above did 
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
 
 from ...mapping.placing import Placing
 from ...mapping.tagged_mapper import choose_folding
@@ -31,68 +30,75 @@ def small_mapping(machine: TaggedMachine) -> TaggedMapping:
 class TaggedTrace(Trace):
     """The steps of a layer, as the first row of each chain does them.
 
-    Raises
-    ------
-    SpecError
-        If the array or the layer is too large to be followed.
+    Raises SpecError as of :class:`~.trace.Trace`.
     """
 
     def __init__(self, mapping: TaggedMapping):
         machine, self.mapping = mapping.machine, mapping
-        self.layer, self.operation = mapping.layer, machine.operation
-        self.dataflow, self.extent = machine.design.dataflow, machine.design.shape
-        self.pes = tuple(itertools.product(*map(range, self.extent)))
-        self.wires, self.ports = self._chains(), ()
-        self.kept = {tensor.name: () for tensor in self.operation.operands}
-        self.steps = self._followed(self._walk())
+        extent = machine.design.shape
+        super().__init__(
+            mapping.layer,
+            machine.operation,
+            machine.design.dataflow,
+            extent=extent,
+            pes=tuple(itertools.product(*map(range, extent))),
+            wires=self._chains(),
+            ports=(),
+            kept={tensor.name: () for tensor in machine.operation.operands},
+        )
 
     def _chains(self) -> tuple[Wire, ...]:
         """Sums go from row to row of a chain."""
-        fold, name = self.mapping.fold, self.operation.output.name
+        fold, name = self.mapping.fold, self.mapping.machine.operation.output.name
         return tuple(
             Wire(name, "reduce_forward", (row, column), (row + 1, column), 1, 0)
             for row, column in itertools.product(range(fold.rows), range(fold.columns))
             if row % fold.chain < fold.chain - 1
         )
 
-    @cached_property
-    def cycles(self) -> int:
-        """Cycles until the last row of a chain is done."""
-        return len(self.steps) + (self.mapping.fold.chain - 1) * self.mapping.period
+    @property
+    def idle(self) -> dict[str, str]:
+        mapping = self.mapping
+        if mapping.period > mapping.sums_leave:
+            reason = f"an accumulator comes again after {mapping.period} cycles at the earliest"
+        else:
+            reason = "the sums of the period before still leave"
+        return {"wait": f"the next period waits: {reason}"}
 
-    def at(self, cycle: int, pe: Coordinate) -> Step | None:
-        n = cycle - pe[0] % self.mapping.fold.chain * self.mapping.period
-        return self.steps[n] if 0 <= n < len(self.steps) else None
+    def delay(self, pe: Coordinate) -> int:
+        return pe[0] % self.mapping.fold.chain * self.mapping.period
 
     def works(self, step: Step, pe: Coordinate) -> bool:
-        """Whether a PE does a MAC of the layer; what fills it up is none."""
         fold, (row, column) = self.mapping.fold, pe
         if step.kind != "step" or row >= fold.rows or column >= fold.columns:
             return False
         index, sizes = self._index(step, pe), self.layer.sizes
-        own = row // fold.chain * fold.filters + step.trips["pe", self.mapping.machine.roles.k]
-        return own < self.mapping.block_channels and all(index[d] < sizes[d] for d in sizes)
+        filter_number = row // fold.chain * fold.filters
+        filter_number += step.trips["pe", self.mapping.machine.roles.k]
+        return filter_number < self.mapping.block_channels and all(
+            index[d] < sizes[d] for d in sizes
+        )
 
     def _walk(self) -> Iterator[Step]:
         mapping, roles = self.mapping, self.mapping.machine.roles
         number, levels = itertools.count(), mapping.levels
         for counts in itertools.product(*(range(level.bound) for level in levels)):
-            around = {
+            outside = {
                 ("tile" if level.outer else "for", level.dimension): n
                 for level, n in zip(levels, counts)
             }
-            if self._moved(around, roles.q) >= self.layer.sizes[roles.q]:
+            if self._first(outside, roles.q) >= self.layer.sizes[roles.q]:
                 continue
             for period in range(mapping.fold.filters):
                 for cycle in range(mapping.period):
                     tap, channel = divmod(cycle, mapping.fold.channels)
                     inside = {roles.k: period, roles.s: tap, roles.c: channel}
-                    trips = around | {("pe", d): n for d, n in inside.items()}
+                    trips = outside | {("pe", d): n for d, n in inside.items()}
                     kind = "step" if cycle < mapping.macs else "wait"
                     yield Step(next(number), kind, trips, {})
 
-    def _moved(self, trips: dict, dimension: str) -> int:
-        """How far the levels around a pass, and of it, have moved a dimension."""
+    def _first(self, trips: dict, dimension: str) -> int:
+        """The value of a dimension with which a step begins: what its levels have moved it."""
         return sum(
             level.unit * trips["tile" if level.outer else "for", level.dimension]
             for level in self.mapping.levels
@@ -101,9 +107,9 @@ class TaggedTrace(Trace):
 
     def _index(self, step: Step, pe: Coordinate) -> dict[str, int]:
         fold, roles, (row, column) = self.mapping.fold, self.mapping.machine.roles, pe
-        chain, place = divmod(row, fold.chain)
-        group, tap = divmod(place, fold.taps)
-        index = {d: self._moved(step.trips, d) for d in self.layer.sizes}
+        chain, row_of_chain = divmod(row, fold.chain)
+        group, tap = divmod(row_of_chain, fold.taps)
+        index = {d: self._first(step.trips, d) for d in self.layer.sizes}
         index[roles.k] += chain * fold.filters + step.trips["pe", roles.k]
         index[roles.c] += group * fold.channels + step.trips["pe", roles.c]
         index[roles.r] += tap

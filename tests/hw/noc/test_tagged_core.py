@@ -24,7 +24,7 @@ DATAFLOW = Path(__file__).parents[3] / "dataflows" / "row_stationary.yaml"
 ROWS, COLUMNS, INPUTS, WEIGHTS = 3, 5, 13, 52
 
 
-MORE = [(0, 1), (0.2, 3), (0.7, 4), (0.1, 7)]
+LATE_AND_SEED = [(0, 1), (0.2, 3), (0.7, 4), (0.5, 6), (0.1, 7)]
 
 
 class Drawn:
@@ -128,9 +128,8 @@ class Drawn:
         return found
 
 
-@pytest.mark.parametrize(
-    ("late", "seed"), [(0.5, 6), *(pytest.param(*x, marks=pytest.mark.long) for x in MORE)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("late", "seed"), LATE_AND_SEED)
 def test_sums_of_random_foldings(late, seed):
     machine = TaggedMachine(
         dataclasses.replace(
