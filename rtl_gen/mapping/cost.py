@@ -12,7 +12,10 @@ from .tagged_mapping import TaggedMapping
 from .vector_mapping import VectorMapping, vector_cycles
 
 __all__ = [
+    "LATENCY",
+    "RUN",
     "Cost",
+    "Work",
     "estimate",
     "held_ticks",
     "input_ticks",
@@ -20,6 +23,7 @@ __all__ = [
     "linear_reads",
     "linear_words",
     "trips",
+    "work_of",
 ]
 
 LATENCY = 100
@@ -61,12 +65,60 @@ class Cost:
         return max(self.compute + self.coupled, self.bus) + self.exposed
 
 
-def estimate(mapping: Mapping) -> Cost:
-    """The cost of a mapping; raises MappingError where it does not fit."""
-    if isinstance(mapping, TaggedMapping):
-        from .tagged_mapper import estimate_tagged  # which is made of the parts of this module
+@dataclass(frozen=True)
+class Work:
+    """What a layer moves over the memory port, and how long it computes.
 
-        return estimate_tagged(mapping)
+    Parameters
+    ----------
+    compute
+        Cycles from the first step to the last, if all operands are there.
+    coupled
+        Cycles besides, in which a scratchpad is filled while the array waits for it.
+    input_words, input_runs
+        Words that are loaded of the input, and the runs in which they lie in memory; 0 of one on
+        chip.
+    tile_words
+        Words of its first tile.
+    residual_words, residual_runs
+        The same of what is added.
+    output_words, output_runs
+        Words that are stored, and their runs; 0 of one that stays on chip.
+    last_words
+        Stored words of a tile of the output.
+    weight_words, weight_set
+        Words that are loaded of the weights; of those that the first step waits for.
+    parameter_words, parameter_set
+        The same of the parameters.
+    """
+
+    compute: int
+    coupled: int
+    input_words: int
+    input_runs: int
+    tile_words: int
+    residual_words: int
+    residual_runs: int
+    output_words: int
+    output_runs: int
+    last_words: int
+    weight_words: int
+    weight_set: int
+    parameter_words: int
+    parameter_set: int
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{name} must not be negative, not {value!r}")
+
+
+def work_of(mapping: Mapping) -> Work:
+    """What a layer moves and how long it computes; raises MappingError where it does not fit."""
+    if isinstance(mapping, TaggedMapping):
+        from .tagged_mapper import tagged_work  # which is made of the parts of this module
+
+        return tagged_work(mapping)
     machine = mapping.machine
     source, result = InputEngines(mapping), OutputEngines(mapping)
     source.check()
@@ -75,19 +127,9 @@ def estimate(mapping: Mapping) -> Cost:
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     beats = machine.block * 8 // machine.design.bus_bits
     words, runs = (unfold.words, 1) if unfold else input_words(source)
-    outputs, store_runs = result.tensor.words, _stored_runs(result)
-    if mapping.placing.adds:
-        words, runs = words + outputs, runs + store_runs
-    stored = outputs if mapping.placing.stored else 0
-    store_runs = store_runs if mapping.placing.stored else 0
-    weight_words, parameter_words = linear_words(weights), linear_words(parameters)
-    bus = beats * (words + weight_words + parameter_words + stored)
-    # What lies before the first step and behind the last: words of the first tile, of the last.
     tile = 0 if source.resident else min(unfold.first_words if unfold else source.tile_words, words)
-    first = beats * (tile + weights.set_words + parameters.set_words)
-    last = beats * -(-result.tile_words * stored // _padded(result))
-    exposed = FIXED + 2 * LATENCY + first + last
-    coupled = 0
+    placing, outputs, out_runs = mapping.placing, result.tensor.words, _stored_runs(result)
+    weight_words, coupled = linear_words(weights), 0
     for name, times, filled in (
         ("input", trips(mapping, mapping.levels[: source.boundary]), words),
         ("weights", fills(weights), weight_words),
@@ -97,7 +139,35 @@ def estimate(mapping: Mapping) -> Cost:
     compute = _compute(source)
     if unfold:
         compute = max(compute + unfold.exposed_cycles, unfold.cycles)
-    return Cost(compute, max(bus, runs * RUN, store_runs * RUN), exposed, coupled)
+    return Work(
+        compute=compute,
+        coupled=coupled,
+        input_words=words,
+        input_runs=runs,
+        tile_words=tile,
+        residual_words=outputs if placing.adds else 0,
+        residual_runs=out_runs if placing.adds else 0,
+        output_words=outputs if placing.stored else 0,
+        output_runs=out_runs if placing.stored else 0,
+        last_words=-(-result.tile_words * outputs // _padded(result)) if placing.stored else 0,
+        weight_words=weight_words,
+        weight_set=weights.set_words,
+        parameter_words=linear_words(parameters),
+        parameter_set=parameters.set_words,
+    )
+
+
+def estimate(mapping: Mapping) -> Cost:
+    """The cost of a mapping; raises MappingError where it does not fit."""
+    moved, beats = work_of(mapping), mapping.machine.block * 8 // mapping.machine.design.bus_bits
+    words = moved.input_words + moved.residual_words + moved.weight_words + moved.parameter_words
+    bus = beats * (words + moved.output_words)
+    loads = moved.input_runs + moved.residual_runs
+    # What lies before the first step and behind the last: words of the first tile, of the last.
+    first = beats * (moved.tile_words + moved.weight_set + moved.parameter_set)
+    exposed = FIXED + 2 * LATENCY + first + beats * moved.last_words
+    bound = max(bus, loads * RUN, moved.output_runs * RUN)
+    return Cost(moved.compute, bound, exposed, moved.coupled)
 
 
 def _stored_runs(result: OutputEngines) -> int:
