@@ -75,7 +75,10 @@ def tagged_work(mapping: TaggedMapping) -> Work:
     waits = (tiles - 1) * (beats * per_word * crowded + LATENCY) if crowded else 0
     return Work(
         compute=_compute_cycles(mapping) + waits,
+        held_ahead=0,
         coupled=0,
+        folding=0,
+        unfolded=0,
         input_words=words,
         input_runs=runs,
         tile_words=per_word * source.tile_words,
@@ -86,8 +89,10 @@ def tagged_work(mapping: TaggedMapping) -> Work:
         last_words=result.tile_words,
         weight_words=linear_words(weights),
         weight_set=0,  # they come while the first tile does
+        weight_tile=0,
         parameter_words=linear_words(parameters),
         parameter_set=0,
+        parameter_tile=0,
     )
 
 
