@@ -170,6 +170,11 @@ class UnfoldEngine:
         return (self.cycles - self._tile_pixels * self._pixel_cycles) * late // comes
 
     @property
+    def exposed_cycles(self) -> int:
+        """Cycles in all in which the array waits for windows."""
+        return self.first_cycles + self.late_cycles
+
+    @property
     def last_tile_steps(self) -> int:
         """Steps that are left when the last pixel's words have come."""
         steps = product(level.last for level in self._mapping.levels[self.source.boundary :])
