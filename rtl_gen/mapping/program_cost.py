@@ -226,14 +226,17 @@ class _Timeline:
         due = beats * (self.weights.due(n) + self.parameters.due(n))
         wanted = beats * (self.weights.wanted(n, reach) + self.parameters.wanted(n, reach))
         # Loads ahead have what is left of the bus, and their turn between the other words.
-        self._load_ahead(n, min(wanted, max(due, moved, array - begin - moved)), reach)
+        start = self.done[-1].complete if self.done else 0
+        idle = array + self._way_out(n) - start - moved
+        self._load_ahead(n, min(wanted, max(due, moved, idle)), reach)
         bus = (data if work.input_words else begin) + moved + min(wanted, moved)
-        computed = max(array, begin + due, self._behind_loads(work, bus))
+        computed = max(array, self._behind_loads(work, bus))
+        if due and self.done:
+            computed = max(computed, max(start, there["load_weights"] + REQUEST + LATENCY) + due)
         complete, last = computed + self._way_out(n), beats * work.last_words
         if work.output_words:
             complete = max(complete + last, bus) + RESPONSE + LATENCY
         self._note(work, begin, computed)
-        start = self.done[-1].complete if self.done else 0
         return LayerTime(begin, computed, complete, complete - start)
 
     def _begin(self, n: int, there: dict[str, int]) -> tuple[int, int]:
