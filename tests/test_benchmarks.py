@@ -187,8 +187,9 @@ def test_depthwise_of_a_small_design():
     """One that other tests build too: 36 PEs, of 256 that are counted."""
     machine = small_machine("depthwise", 9, 4, buffers=4096, post_lanes=4)
     shapes = {"on_chip": [(8, 8, 1)], "through_dram": [(8, 8, 2)]}
-    use, dram, wrong = depthwise.measures(design=machine.design, **shapes)
+    use, off, dram, wrong = depthwise.measures(design=machine.design, **shapes)
     assert (use.name, dram.name) == ("depthwise_8x8x8_stride1", "depthwise_dram_8x8x8_stride2")
+    assert off.name == f"{use.name}_estimated" and off.value < 20
     assert (use.asked, dram.asked, wrong.value) == (48, 85, 0)
     assert 100 * 9 * 4 / 256 / 2 < use.value < 100 * 9 * 4 / 256
     assert 5 < dram.value < 85
