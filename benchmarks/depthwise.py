@@ -9,6 +9,7 @@ from measure import Measure
 
 from rtl_gen.isa.registers import BY_NAME
 from rtl_gen.mapping.chain import ChainedLayer, chain_layers
+from rtl_gen.mapping.program_cost import estimate_program
 from rtl_gen.nn.to_program import runs_as
 from rtl_gen.reuse.fused_machine import machine_of
 from rtl_gen.reuse.machine import Machine
@@ -58,7 +59,7 @@ def measures(
     found, wrong = [], 0
     for shape in on_chip:
         layer = layer_of(machine, *shape)
-        cycles, differ = chained_cycles(machine, simulation, layer)
+        cycles, estimated, differ = chained_cycles(machine, simulation, layer)
         wrong += differ
         found.append(
             Measure(
@@ -67,6 +68,15 @@ def measures(
                 unit="%",
                 relation=">=",
                 asked=48 if shape[2] == 1 else 24,
+                command=COMMAND,
+            )
+        )
+        found.append(
+            Measure(
+                name=f"depthwise_{_name(shape)}_estimated",
+                value=100 * abs(estimated / cycles - 1),
+                unit="% off",
+                asked=5,
                 command=COMMAND,
             )
         )
@@ -131,9 +141,10 @@ def bus_bound(layer: Layer) -> float:
     return s["c"] * (pixels + s["r"] * s["s"] + 8) / 16
 
 
-def chained_cycles(machine: Machine, simulation: Simulation, layer: Layer) -> tuple[int, int]:
+def chained_cycles(machine: Machine, simulation: Simulation, layer: Layer) -> tuple[int, int, int]:
     """Cycles from the completion of a 1x1 layer that leaves the input on chip to the layer's own,
-    which leaves its output there for another; and how many of the last one's outputs differ.
+    which leaves its output there for another; what the cost model says of them; and how many of the
+    last one's outputs differ.
     """
     sizes = layer.sizes
     before = pointwise(machine, sizes["c"] // 6, sizes["c"], layer.extents["h"])
@@ -157,4 +168,5 @@ def chained_cycles(machine: Machine, simulation: Simulation, layer: Layer) -> tu
     if result.problems:
         raise RuntimeError(f"{layer.name}: {result.problems[0]}")
     got = program.steps[-1].output.tensor.unpack(result.regions[f"output{len(result.regions) - 1}"])
-    return result.stamps[-1] - result.stamps[-2], int(np.sum(got != output))
+    estimated = estimate_program(program)[1].cycles
+    return result.stamps[-1] - result.stamps[-2], estimated, int(np.sum(got != output))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from measure import Measure
+from networks import Timed
 
 from rtl_gen.networks import Network, map_graph, run_network
 from rtl_gen.nn.model_file import read_model
@@ -84,6 +85,7 @@ def measures(*, networks: dict[str, str] = NETWORKS) -> list[Measure]:
             ("roofline_cycles", least, "cycles", {}),
             ("cycles", cycles, "cycles", {}),
             ("estimated_cycles", network.estimated_cycles, "cycles", {}),
+            ("layers_off", len(Timed(run, 0, 0).off), "layers", {"asked": 0}),
             ("mac_use", 100 * run.mac_use, "%", {}),
             ("bytes", sum(run.bytes_moved), "bytes", {}),
             ("wrong_outputs", wrong, "values", {"asked": 0}),

@@ -1,160 +1,77 @@
-"""Networks on the adaptive design, each as one program: their convolutions, and what is added to
-them, from start to interrupt.
+"""Whole networks of 224x224 pixels on the adaptive design, each as one program, on random weights:
+every tensor compared, cycles from start to interrupt and of each layer beside the cost model's.
+
+python benchmarks/networks.py writes docs/networks.md.
 """
 
+import sys
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from measure import Measure
-from resnet50 import golden
+from measure import Measure, load
 
-from rtl_gen.golden.elementwise import add_factors
-from rtl_gen.mapping.addition import Addition
-from rtl_gen.mapping.chain import ChainedLayer, chain_layers
-from rtl_gen.nn.to_program import runs_as
+from rtl_gen.networks import NetworkRun, map_graph, run_network
+from rtl_gen.nn.graph import Graph
+from rtl_gen.nn.random_networks import mobilenetv2, random_input, resnet50
+from rtl_gen.report.whole_file import write_whole
 from rtl_gen.reuse.fused_machine import machine_of
 from rtl_gen.reuse.machine import Machine
-from rtl_gen.sim.layers import random_data
-from rtl_gen.sim.programs import build_machine, run_programs
+from rtl_gen.sim.programs import build_machine
 from rtl_gen.sim.run import Simulation
-from rtl_gen.spec.layer import conv2d
 from rtl_gen.spec.parse import load_design
 
 PROJECT = Path(__file__).resolve().parents[1]
 COMMAND = "python benchmarks/run.py networks"
+PAGE = PROJECT / "docs" / "networks.md"
 
-STAGES = ((3, 64, 1), (4, 128, 2), (6, 256, 2), (3, 512, 2))
-"""Of ResNet-50 v1.5: blocks, channels of their 3x3 layers, stride of the first block; four times as
-many come out."""
+CLOSE, FEW = 0.05, 20
+"""What an estimate may be off: by this part of a layer's cycles, or by so many cycles, for a host
+sees a layer complete some cycles late."""
 
-BOTTLENECKS = (
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
-"""Of MobileNetV2: expansion, output channels, blocks, stride of the first (its table 2)."""
-
-ADDITION = Addition(factors=add_factors(0.03, 0.03, 0.04))
-
-IMAGE = -1
-"""What the first layer reads, in the place of a layer's number."""
-
-
-@dataclass
-class Network:
-    """A network as it grows, on random numbers.
-
-    Parameters
-    ----------
-    machine
-        It runs on.
-    image
-        What the first layer reads: int8, (h, w, c).
-    chain, outputs
-        The layers, and what each gives: (p, q, k).
-    """
-
-    machine: Machine
-    image: np.ndarray
-    chain: list[ChainedLayer] = field(default_factory=list)
-    outputs: list[np.ndarray] = field(default_factory=list)
-
-    def add(
-        self,
-        name: str,
-        reads: int,
-        k: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        depthwise: bool = False,
-        residual: int | None = None,
-    ) -> int:
-        """Append a convolution of what a layer gave, or of the image; returns its number.
-
-        ``residual``: the layer whose output is added.
-        """
-        read = self.image if reads == IMAGE else self.outputs[reads]
-        h, w, c = read.shape
-        layer = conv2d(
-            name=name,
-            k=k,
-            c=c,
-            h=h,
-            w=w,
-            r=kernel,
-            s=kernel,
-            groups=c if depthwise else 1,
-            stride=(stride, stride),
-            pad=(kernel // 2,) * 4,
-        )
-        if depthwise:
-            known = {operation.name: operation for operation in self.machine.design.operations}
-            layer = runs_as(layer, known["depthwise"])
-        array, data = random_data(self.machine.operation_of(layer), layer, len(self.chain))
-        source = read.reshape(array.shape) if reads == IMAGE else reads
-        how = None if residual is None else ADDITION
-        self.chain.append(ChainedLayer(layer, data, source, residual, how))
-        output = golden(layer, read, data)
-        self.outputs.append(how.golden(output, self.outputs[residual]) if how else output)
-        return len(self.chain) - 1
-
-
-def resnet50(machine: Machine, *, size: int = 56, stages=STAGES) -> Network:
-    """All behind the first pooling: 52 convolutions, 16 additions."""
-    net, last = Network(machine, _image(size, stages[0][1])), IMAGE
-    for number, (blocks, channels, first) in enumerate(stages, start=1):
-        for block in range(blocks):
-            name, stride, shortcut = f"layer{number}.{block}", 1 if block else first, last
-            if block == 0:
-                shortcut = net.add(f"{name}.downsample", last, 4 * channels, stride=stride)
-            inner = net.add(f"{name}.conv1", last, channels)
-            inner = net.add(f"{name}.conv2", inner, channels, kernel=3, stride=stride)
-            last = net.add(f"{name}.conv3", inner, 4 * channels, residual=shortcut)
-    return net
-
-
-def mobilenetv2(
-    machine: Machine, *, size: int = 224, first: int = 32, bottlenecks=BOTTLENECKS, head: int = 1280
-) -> Network:
-    """All up to the last pooling: 52 convolutions, 17 of them depthwise, 10 additions."""
-    net = Network(machine, _image(size, 3))
-    last = net.add("first", IMAGE, first, kernel=3, stride=2)
-    for number, (expansion, channels, blocks, stride) in enumerate(bottlenecks, start=1):
-        for block in range(blocks):
-            name, before, inside = f"{number}.{block}", last, net.outputs[last].shape[-1]
-            width, moved = expansion * inside, 1 if block else stride
-            if expansion > 1:
-                last = net.add(f"{name}.expand", last, width)
-            last = net.add(f"{name}.depthwise", last, width, kernel=3, stride=moved, depthwise=True)
-            same = moved == 1 and inside == channels
-            last = net.add(f"{name}.project", last, channels, residual=before if same else None)
-    net.add("head", last, head)
-    return net
-
-
-def _image(size: int, channels: int) -> np.ndarray:
-    return np.random.default_rng(1).integers(-128, 128, (size, size, channels)).astype(np.int8)
-
-
-NETWORKS: dict[str, tuple[Callable[[Machine], Network], float]] = {
+NETWORKS: dict[str, tuple[Callable[[], Graph], float]] = {
     "resnet50": (resnet50, 95),
     "mobilenetv2": (mobilenetv2, 70),
 }
 """By name: the network, and the MAC use asked for in percent."""
 
 
+@dataclass(frozen=True, eq=False)
+class Timed:
+    """A network that ran, and the seconds of real time that mapping it and running it twice took:
+    once with every tensor written out, to compare it, and once as it is.
+    """
+
+    run: NetworkRun
+    mapping: float
+    running: float
+
+    @property
+    def wrong(self) -> int:
+        """Values that differ from numpy's, in all tensors."""
+        return self.run.wrong + sum(layer.wrong for layer in self.run.layers)
+
+    @property
+    def off(self) -> list[str]:
+        """Layers whose estimate is off by more than is allowed."""
+        return [
+            layer.name
+            for layer in self.run.layers
+            if abs(layer.estimate - layer.cycles) > max(FEW, CLOSE * layer.cycles)
+        ]
+
+    @property
+    def worst(self) -> float:
+        """The largest part by which an estimate of a layer is off."""
+        return max(abs(layer.estimate_error) for layer in self.run.layers)
+
+
 def measures(
-    *, design=None, networks: Iterable[tuple[str, Callable[[Machine], Network]]] | None = None
+    *, design=None, networks: Iterable[tuple[str, Callable[[], Graph]]] | None = None
 ) -> list[Measure]:
-    """MAC use from start to interrupt, additions on the way; how many outputs stay on chip;
-    outputs that differ, of all that cross the port.
+    """MAC use and cycles from start to interrupt; the model's, and layers of which it is off; how
+    many outputs stay on chip; values that differ; seconds.
 
     A smaller design and networks only to try the code.
 
@@ -164,29 +81,90 @@ def measures(
         If a run did not end as it should.
     """
     machine = machine_of(design or load_design(PROJECT / "dataflows" / "adaptive.yaml"))
-    simulation = Simulation(build_machine(machine), seed=1)
     named = networks or [(name, make) for name, (make, _) in NETWORKS.items()]
-    found: list[Measure] = []
-    for name, make in named:
-        found += _measured(machine, simulation, name, make(machine))
-    return found
+    return [one for name, make in named for one in _measured(name, timed(machine, make()))]
 
 
-def _measured(machine: Machine, simulation: Simulation, name: str, net: Network) -> list[Measure]:
-    program = chain_layers(machine, net.chain)
-    (done,) = run_programs(simulation, [(name, program)], fetched=(True,))
-    if done.problems:
-        raise RuntimeError(f"{name}: {done.problems[0]}")
-    stored = [(got, right) for got, right in zip(done.outputs, net.outputs) if got is not None]
-    wrong = sum(int(np.sum(got.reshape(right.shape) != right)) for got, right in stored)
-    kept = len(net.chain) - len(stored)
+def timed(machine: Machine, graph: Graph) -> Timed:
+    """Run a network on random numbers.
+
+    Raises
+    ------
+    RuntimeError
+        If it did not end as it should.
+    """
+    simulation, begun = Simulation(build_machine(machine), seed=1), time.monotonic()
+    network = map_graph(machine, graph, random_input(graph))
+    mapped = time.monotonic()
+    run = run_network(network, simulation)
+    if run.problems:
+        raise RuntimeError(f"{graph.name}: {run.problems[0]}")
+    return Timed(run, mapped - begun, time.monotonic() - mapped)
+
+
+def _measured(name: str, done: Timed) -> list[Measure]:
+    run = done.run
     facts = (
-        ("", 100 * done.mac_use, "%", {"relation": ">=", "asked": NETWORKS[name][1]}),
-        ("_cycles", done.cycles, "cycles", {}),
-        ("_on_chip", kept, "outputs", {}),
-        ("_wrong_outputs", wrong, "outputs", {"asked": 0}),
+        ("", 100 * run.mac_use, "%", {"relation": ">=", "asked": NETWORKS[name][1]}),
+        ("_cycles", run.done.cycles, "cycles", {}),
+        ("_estimated", run.network.estimated_cycles / run.done.cycles, "of its cycles", {}),
+        ("_worst_layer", 100 * done.worst, "% off", {}),
+        ("_layers_off", len(done.off), "layers", {"asked": 0}),
+        ("_on_chip", sum(layer.on_chip for layer in run.layers), "outputs", {}),
+        ("_wrong_outputs", done.wrong, "values", {"asked": 0}),
+        ("_mapping", done.mapping, "s", {}),
+        ("_running", done.running, "s", {}),
     )
     return [
         Measure(name=f"network_{name}{what}", value=value, unit=unit, command=COMMAND, **marked)
         for what, value, unit, marked in facts
     ]
+
+
+def page(runs: Iterable[Timed]) -> str:
+    """What the networks did, layer by layer, as Markdown."""
+    parts = [
+        "# Whole networks\n\n"
+        "Written by `python benchmarks/networks.py`. ResNet-50 v1.5 and MobileNetV2 of 224x224 "
+        "pixels, batch 1, with\nrandom int8 weights (`rtl_gen/nn/random_networks.py`), each one "
+        "program on `dataflows/adaptive.yaml`, all of it in\nRTL. A layer's cycles are those "
+        "from the completion of the one before to its own; *model* is the same number,\nestimated "
+        "before the run (`docs/architecture.md`, section 5). Pools have no MACs of their own.\n"
+    ]
+    for done in runs:
+        run, estimated = done.run, done.run.network.estimated_cycles
+        off = "; ".join(done.off) or "none"
+        parts.append(
+            f"\n## {run.network.graph.name}\n\n"
+            f"{run.done.cycles:,} cycles, {run.mac_use:.1%} MAC use; the model says {estimated:,} "
+            f"({estimated / run.done.cycles - 1:+.2%}). The worst\nlayer is off by "
+            f"{done.worst:.1%}; more than {CLOSE:.0%} and {FEW} cycles off: {off}. "
+            f"{done.wrong} of all values differ from numpy's.\n{done.mapping:.0f} s to map it, "
+            f"{done.running:.0f} s to run it twice ({load()}).\n\n"
+            "| layer | dataflow | MACs | cycles | model | off | MAC use | output | wrong |\n"
+            "|---|---|---:|---:|---:|---:|---:|---|---:|\n"
+        )
+        for layer in run.layers:
+            parts.append(
+                f"| {layer.name} | {layer.step.mapping.machine.design.dataflow.name} | "
+                f"{layer.macs:,} | {layer.cycles:,} | {layer.estimate:,} | "
+                f"{layer.estimate_error:+.1%} | {layer.mac_use:.1%} | "
+                f"{'on chip' if layer.on_chip else 'memory'} | {layer.wrong} |\n"
+            )
+    return "".join(parts)
+
+
+def main() -> int:
+    """Write the page; 1 if a network did not run as it should."""
+    machine = machine_of(load_design(PROJECT / "dataflows" / "adaptive.yaml"))
+    try:
+        runs = [timed(machine, make()) for make, _ in NETWORKS.values()]
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    write_whole(PAGE, page(runs))
+    return int(any(done.wrong for done in runs))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

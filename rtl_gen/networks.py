@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from .isa.descriptors import ENGINES
 from .mapping.chain import chain_layers
-from .mapping.cost import estimate
 from .mapping.program import Program, Step, VectorData
+from .mapping.program_cost import LayerTime, estimate_program
 from .nn.golden_run import run_graph
 from .nn.graph import Graph
 from .nn.lower import LoweredNetwork, lower
@@ -55,10 +56,15 @@ class Network:
     def graph(self) -> Graph:
         return self.lowered.graph
 
+    @cached_property
+    def estimated(self) -> tuple[LayerTime, ...]:
+        """When each layer of the program runs, as the cost model has it."""
+        return estimate_program(self.program)
+
     @property
     def estimated_cycles(self) -> int:
-        """Of the program, as the sum of its layers alone."""
-        return sum(estimate(step.mapping).cycles for step in self.program.steps)
+        """Of the program, from start to interrupt."""
+        return self.estimated[-1].complete
 
 
 def map_graph(machine: Machine, graph: Graph, inputs: dict[str, np.ndarray]) -> Network:
@@ -102,6 +108,8 @@ class LayerRun:
         host sees them, a few cycles late. Layers overlap, so a layer may have done much before.
     end
         The cycle of its completion, from the start.
+    estimated
+        When the cost model lets it run.
     wrong
         Outputs that differ from numpy's.
     counts
@@ -114,6 +122,7 @@ class LayerRun:
     macs: int
     cycles: int
     end: int
+    estimated: LayerTime
     wrong: int
     counts: np.ndarray | None
 
@@ -125,8 +134,13 @@ class LayerRun:
 
     @property
     def estimate(self) -> int:
-        """Cycles that the cost model gives it, alone."""
-        return estimate(self.step.mapping).cycles
+        """What the cost model says of ``cycles``."""
+        return self.estimated.cycles
+
+    @property
+    def estimate_error(self) -> float:
+        """By what part of its cycles the cost model says more, or less."""
+        return self.estimate / max(1, self.cycles) - 1
 
     @property
     def bytes_moved(self) -> int:
@@ -255,7 +269,16 @@ def run_network(
         wrong = _wrong(lowered, n, output, lowered.expected(n, golden))
         cycles, counts = span[1] - span[0], _counts(done, span)
         layers.append(
-            LayerRun(lowered.name(n), step, lowered.macs(n), cycles, span[1], wrong, counts)
+            LayerRun(
+                lowered.name(n),
+                step,
+                lowered.macs(n),
+                cycles,
+                span[1],
+                network.estimated[n],
+                wrong,
+                counts,
+            )
         )
     outputs, right, wrong = {}, {}, 0
     for port in network.graph.outputs:

@@ -39,6 +39,10 @@ from rtl_gen.mapping.cost import input_words, linear_words  # noqa: E402
 from rtl_gen.mapping.input_engines import InputEngines  # noqa: E402
 from rtl_gen.mapping.linear_engines import weight_engines  # noqa: E402
 from rtl_gen.mapping.mapping import Mapping  # noqa: E402
+from rtl_gen.nn.graph import Node  # noqa: E402
+from rtl_gen.nn.operators import AdditionNode  # noqa: E402
+from rtl_gen.nn.random_networks import mobilenetv2 as mobilenetv2_graph  # noqa: E402
+from rtl_gen.nn.random_networks import resnet50 as resnet50_graph  # noqa: E402
 from rtl_gen.nn.traced import read_traced  # noqa: E402
 from rtl_gen.reuse.machine import Machine  # noqa: E402
 from rtl_gen.spec.design import KIB  # noqa: E402
@@ -183,8 +187,9 @@ def test_depthwise_of_a_small_design():
     """One that other tests build too: 36 PEs, of 256 that are counted."""
     machine = small_machine("depthwise", 9, 4, buffers=4096, post_lanes=4)
     shapes = {"on_chip": [(8, 8, 1)], "through_dram": [(8, 8, 2)]}
-    use, dram, wrong = depthwise.measures(design=machine.design, **shapes)
+    use, off, dram, wrong = depthwise.measures(design=machine.design, **shapes)
     assert (use.name, dram.name) == ("depthwise_8x8x8_stride1", "depthwise_dram_8x8x8_stride2")
+    assert off.name == f"{use.name}_estimated" and off.value < 20
     assert (use.asked, dram.asked, wrong.value) == (48, 85, 0)
     assert 100 * 9 * 4 / 256 / 2 < use.value < 100 * 9 * 4 / 256
     assert 5 < dram.value < 85
@@ -211,26 +216,40 @@ def test_networks_at_a_small_size():
     one with a stride.
     """
     machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
-    resnet = functools.partial(networks.resnet50, size=6, stages=((2, 4, 1), (1, 8, 2)))
-    sizes = {"size": 12, "first": 8, "bottlenecks": ((1, 4, 1, 1), (3, 4, 2, 2)), "head": 20}
-    mobilenet = functools.partial(networks.mobilenetv2, **sizes)
-    for make, added in ((resnet, {3: 0, 6: 3, 10: 7}), (mobilenet, {8: 5})):
-        chain = make(machine).chain
-        assert {n: x.residual for n, x in enumerate(chain) if x.addition} == added
+    stages = ((2, 4, 1), (1, 8, 2))
+    resnet = functools.partial(resnet50_graph, size=24, first=4, stages=stages, classes=10)
+    blocks = ((1, 4, 1, 1), (3, 4, 2, 2))
+    sizes = {"size": 12, "first": 8, "bottlenecks": blocks, "head": 20, "classes": 10}
+    mobilenet = functools.partial(mobilenetv2_graph, **sizes)
     named = (("resnet50", resnet), ("mobilenetv2", mobilenet))
     found = {each.name: each for each in networks.measures(design=machine.design, networks=named)}
     for name, _ in named:
         assert found[f"network_{name}_wrong_outputs"].value == 0
         assert 0 < found[f"network_{name}"].value < 70 and not found[f"network_{name}"].holds
         assert found[f"network_{name}_on_chip"].value >= 4
+        assert found[f"network_{name}_estimated"].value == pytest.approx(1, abs=0.2)
+
+
+def test_the_page_of_networks_has_each_layer():
+    machine = fused_machine(10, 4, file=ADAPTIVE, image=1 * KIB)
+    done = networks.timed(machine, mobilenetv2_graph(size=8, first=4, bottlenecks=(), head=8))
+    text = networks.page([done])
+    assert done.wrong == 0 and f"{done.run.done.cycles:,} cycles" in text
+    for layer in done.run.layers:
+        assert f"| {layer.macs:,} | {layer.cycles:,} | {layer.estimate:,} |" in text
 
 
 def test_networks_have_the_layers_of_their_papers():
-    blocks = sum(count for count, _, _ in networks.STAGES)
-    shortcuts = len(networks.STAGES)
-    assert 3 * blocks + shortcuts + 1 == sum(shape.times for shape in resnet50.SHAPES)
-    blocks = sum(count for _, _, count, _ in networks.BOTTLENECKS)
-    assert blocks == 17 and 3 * blocks - 1 + 2 == 52
+    for make, layers, grouped, added, macs in (
+        (resnet50_graph, 53, 0, 16, 4_089_184_256),
+        (mobilenetv2_graph, 52, 17, 10, 300_774_272),
+    ):
+        nodes = make().nodes
+        found = [node for node in nodes if isinstance(node, Node)]
+        assert len(found) == layers + 1  # and the dense layer
+        assert sum(node.layer.sizes.get("g", 1) > 1 for node in found) == grouped
+        assert sum(isinstance(node, AdditionNode) for node in nodes) == added
+        assert sum(node.layer.macs for node in found) == macs
 
 
 @pytest.mark.shared_data

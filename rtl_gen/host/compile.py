@@ -14,9 +14,9 @@ from ..isa.program_format import PAGE, ProgramFileError
 from ..isa.registers import WINDOWS
 from ..mapping.chain import chain_layers
 from ..mapping.chained import ChainedLayer, reads_of
-from ..mapping.cost import estimate
 from ..mapping.mapping import MappingError
 from ..mapping.program import Program, Step
+from ..mapping.program_cost import estimate_program
 from ..nn.graph import Graph, Port
 from ..nn.lower import LoweredNetwork, lower
 from ..reuse.machine import Machine
@@ -136,7 +136,7 @@ def _program_file(
         design_hash=design_hash(machine.design),
         memory_bytes=size,
         layers=len(program.steps),
-        estimated_cycles=sum(estimate(step.mapping).cycles for step in program.steps),
+        estimated_cycles=estimate_program(program)[-1].complete,
         tensors=tensors,
         windows=(Window(0, size, READ), *_joined(written, WINDOWS - 1)),
         segments=tuple(segments),

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from ..isa.program_file import FileTensor
-from ..mapping.cost import estimate
 from ..mapping.mapping import Mapping
 from ..mapping.program import Step
+from ..mapping.program_cost import estimate_program
 from .compile import CompiledNetwork, packets_of
 
 __all__ = ["listing"]
@@ -24,7 +24,7 @@ def _head(compiled: CompiledNetwork) -> Iterator[str]:
     yield f"{compiled.lowered.graph.name} on {design.name}, {design.rows} x {design.columns} PEs"
     yield f"design {file.design_hash:016x}, descriptors of version {file.descriptor_version}"
     yield (
-        f"{file.layers} layers, {file.estimated_cycles:,} cycles estimated (each layer alone), "
+        f"{file.layers} layers, {file.estimated_cycles:,} cycles estimated, "
         f"{file.memory_bytes:,} bytes of memory"
     )
     yield ""
@@ -51,14 +51,14 @@ def _tensor(tensor: FileTensor) -> str:
 
 
 def _layers(compiled: CompiledNetwork) -> Iterator[str]:
-    for number, step in enumerate(compiled.program.steps):
+    times = estimate_program(compiled.program)
+    for number, (step, time) in enumerate(zip(compiled.program.steps, times)):
         mapping = step.mapping
         yield ""
         yield f"layer {number}: {compiled.lowered.name(number)}"
-        cycles = estimate(mapping).cycles
         yield (
             f"  {mapping.machine.design.dataflow.name}: {mapping.layer.macs:,} MACs, "
-            f"{cycles:,} cycles estimated"
+            f"{time.cycles:,} cycles estimated"
         )
         yield f"  loops, outermost first: {_loops(mapping)}"
         base = compiled.program.base

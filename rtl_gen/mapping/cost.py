@@ -12,7 +12,10 @@ from .tagged_mapping import TaggedMapping
 from .vector_mapping import VectorMapping, vector_cycles
 
 __all__ = [
+    "LATENCY",
+    "RUN",
     "Cost",
+    "Work",
     "estimate",
     "held_ticks",
     "input_ticks",
@@ -20,6 +23,7 @@ __all__ = [
     "linear_reads",
     "linear_words",
     "trips",
+    "work_of",
 ]
 
 LATENCY = 100
@@ -61,12 +65,71 @@ class Cost:
         return max(self.compute + self.coupled, self.bus) + self.exposed
 
 
-def estimate(mapping: Mapping) -> Cost:
-    """The cost of a mapping; raises MappingError where it does not fit."""
-    if isinstance(mapping, TaggedMapping):
-        from .tagged_mapper import estimate_tagged  # which is made of the parts of this module
+@dataclass(frozen=True)
+class Work:
+    """What a layer moves over the memory port, and how long it computes.
 
-        return estimate_tagged(mapping)
+    Parameters
+    ----------
+    compute
+        Cycles from the first step to the last, if all operands are there.
+    held_ahead
+        Cycles of these that are saved if a set of held weights is in the array before.
+    coupled
+        Cycles besides, in which a scratchpad is filled while the array waits for it.
+    folding, unfolded
+        Of folded windows: cycles from the first words of the image to the first step, and to the
+        last, if the unfold engine never waits; else 0.
+    input_words, input_runs
+        Words that are loaded of the input, and the runs in which they lie in memory; 0 of one on
+        chip.
+    tile_words
+        Words of its first tile.
+    residual_words, residual_runs
+        The same of what is added.
+    output_words, output_runs
+        Words that are stored, and their runs; 0 of one that stays on chip.
+    last_words
+        Stored words of a tile of the output.
+    weight_words, weight_set, weight_tile
+        Words that are loaded of the weights; those that the first step waits for; those that are
+        given back together.
+    parameter_words, parameter_set, parameter_tile
+        The same of the parameters.
+    """
+
+    compute: int
+    held_ahead: int
+    coupled: int
+    folding: int
+    unfolded: int
+    input_words: int
+    input_runs: int
+    tile_words: int
+    residual_words: int
+    residual_runs: int
+    output_words: int
+    output_runs: int
+    last_words: int
+    weight_words: int
+    weight_set: int
+    weight_tile: int
+    parameter_words: int
+    parameter_set: int
+    parameter_tile: int
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{name} must not be negative, not {value!r}")
+
+
+def work_of(mapping: Mapping) -> Work:
+    """What a layer moves and how long it computes; raises MappingError where it does not fit."""
+    if isinstance(mapping, TaggedMapping):
+        from .tagged_mapper import tagged_work  # which is made of the parts of this module
+
+        return tagged_work(mapping)
     machine = mapping.machine
     source, result = InputEngines(mapping), OutputEngines(mapping)
     source.check()
@@ -75,29 +138,56 @@ def estimate(mapping: Mapping) -> Cost:
     weights, parameters = weight_engines(mapping), parameter_engines(mapping)
     beats = machine.block * 8 // machine.design.bus_bits
     words, runs = (unfold.words, 1) if unfold else input_words(source)
-    outputs, store_runs = result.tensor.words, _stored_runs(result)
-    if mapping.placing.adds:
-        words, runs = words + outputs, runs + store_runs
-    stored = outputs if mapping.placing.stored else 0
-    store_runs = store_runs if mapping.placing.stored else 0
-    weight_words, parameter_words = linear_words(weights), linear_words(parameters)
-    bus = beats * (words + weight_words + parameter_words + stored)
-    # What lies before the first step and behind the last: words of the first tile, of the last.
     tile = 0 if source.resident else min(unfold.first_words if unfold else source.tile_words, words)
-    first = beats * (tile + weights.set_words + parameters.set_words)
-    last = beats * -(-result.tile_words * stored // _padded(result))
-    exposed = FIXED + 2 * LATENCY + first + last
-    coupled = 0
+    placing, outputs, out_runs = mapping.placing, result.tensor.words, _stored_runs(result)
+    weight_words, coupled = linear_words(weights), 0
     for name, times, filled in (
         ("input", trips(mapping, mapping.levels[: source.boundary]), words),
         ("weights", fills(weights), weight_words),
     ):
         if machine.idiom(name) == "scratchpad":
             coupled += times * (LATENCY + REFILL) + beats * filled
-    compute = _compute(source)
+    coupled += beats * _crowded(source)
+    compute, free = _compute(source), _compute(source, held=False)
+    folding = unfolded = 0
     if unfold:
-        compute = max(compute + unfold.exposed_cycles, unfold.cycles)
-    return Cost(compute, max(bus, runs * RUN, store_runs * RUN), exposed, coupled)
+        unfolded = unfold.cycles + unfold.last_tile_steps
+        compute, folding = compute + unfold.late_cycles, unfold.first_cycles
+    return Work(
+        compute=compute,
+        held_ahead=min(max(0, compute - free), held_set(mapping)),
+        coupled=coupled,
+        folding=folding,
+        unfolded=unfolded,
+        input_words=words,
+        input_runs=runs,
+        tile_words=tile,
+        residual_words=outputs if placing.adds else 0,
+        residual_runs=out_runs if placing.adds else 0,
+        output_words=outputs if placing.stored else 0,
+        output_runs=out_runs if placing.stored else 0,
+        last_words=-(-result.tile_words * outputs // _padded(result)) if placing.stored else 0,
+        weight_words=weight_words,
+        weight_set=weights.set_words,
+        weight_tile=weights.tile_words(weights.boundary),
+        parameter_words=linear_words(parameters),
+        parameter_set=parameters.set_words,
+        parameter_tile=parameters.tile_words(parameters.boundary),
+    )
+
+
+def estimate(mapping: Mapping) -> Cost:
+    """The cost of a mapping; raises MappingError where it does not fit."""
+    moved, beats = work_of(mapping), mapping.machine.block * 8 // mapping.machine.design.bus_bits
+    words = moved.input_words + moved.residual_words + moved.weight_words + moved.parameter_words
+    bus = beats * (words + moved.output_words)
+    loads = moved.input_runs + moved.residual_runs
+    # What lies before the first step and behind the last: words of the first tile, of the last.
+    first = beats * (moved.tile_words + moved.weight_set + moved.parameter_set)
+    exposed = FIXED + 2 * LATENCY + first + beats * moved.last_words
+    bound = max(bus, loads * RUN, moved.output_runs * RUN)
+    compute = max(moved.compute + moved.folding, moved.unfolded)
+    return Cost(compute, bound, exposed, moved.coupled)
 
 
 def _stored_runs(result: OutputEngines) -> int:
@@ -129,7 +219,8 @@ def trips(mapping: Mapping, chosen) -> int:
     return total
 
 
-def _compute(source: InputEngines) -> int:
+def _compute(source: InputEngines, *, held: bool = True) -> int:
+    """Cycles from the first step to the last; ``held``: and of loads of held operands."""
     mapping = source.mapping
     if isinstance(mapping, VectorMapping):
         return vector_cycles(mapping, trips)
@@ -141,7 +232,7 @@ def _compute(source: InputEngines) -> int:
     elif not machine.input_held:
         sets = trips(mapping, levels[: source.kept])
         cycles = max(cycles, sets * source.step_words.cycles)
-    for ticks in held_ticks(mapping).values():
+    for ticks in held_ticks(mapping).values() if held else ():
         cycles = max(cycles, ticks)
     # Sums that are complete go on once post-processing and the collector are done with the last.
     complete = trips(mapping, [level for level in levels if not mapping.reduces(level)])
@@ -155,6 +246,38 @@ def _compute(source: InputEngines) -> int:
         return max(busy + complete * (machine.drains * leaves + 1), written)
     each = max(leaves, machine.output_words)
     return max(cycles, steps + complete * (each - 1))
+
+
+def held_set(mapping: Mapping) -> int:
+    """Load ticks of a set of held weights; 0 where they stream."""
+    held, dimensions = mapping.machine.weights_held, mapping.weight_dimensions
+    if not held:
+        return 0
+    words = mapping.words_of(mapping.registers(held, dimensions))
+    return words * mapping.machine.load_ticks(mapping.machine.weight_operand)
+
+
+def _crowded(source: InputEngines) -> int:
+    """Words of tiles behind the first that find no room beside the tile in use while the array
+    waits for them, and the latency of each such tile.
+
+    The array begins with a tile once the words of its first set of held weights are there.
+    """
+    mapping, machine = source.mapping, source.mapping.machine
+    if not source.boundary or source.image or source.idiom != "buffet":
+        return 0
+    room = machine.tile_room("input", mapping.placing.input_words)
+    comes = source.slide_words if source.slides else source.tile_words
+    if comes <= room - source.tile_words:
+        return 0
+    if machine.weights_held:
+        kept = mapping.outside_use(True, mapping.weight_dimensions)
+        inside = mapping.levels[max(kept, source.boundary) :]
+        reach = (source.feed_strides(x, inside=True)["index"] * (x.bound - 1) for x in inside)
+        comes = min(comes, 1 + sum(reach))
+    late = max(0, comes - (room - source.tile_words))
+    tiles = trips(mapping, mapping.levels[: source.boundary])
+    return (tiles - 1) * (late + LATENCY) if late else 0
 
 
 def held_ticks(mapping: Mapping) -> dict[str, int]:

@@ -201,6 +201,21 @@ class PackedImage:
         return outer * -(-self.paired // SLICES) * across * self.pieces
 
     @cached_property
+    def slice_sizes(self) -> tuple[int, ...]:
+        """Bytes of each pair of slices of a pixel, in the order in which they are read."""
+        block = self.machine.block
+        pieces = [
+            min(block, self.slice_bytes - first) for first in range(0, self.slice_bytes, block)
+        ]
+        sizes = [
+            min(SLICES, self.paired - row) * size
+            for row in range(0, self.paired, SLICES)
+            for _ in range(self.taps(self.columns) // self.slice_taps)
+            for size in pieces
+        ]
+        return tuple(sizes * (self.slices // len(sizes)))
+
+    @cached_property
     def order(self) -> np.ndarray:
         """The taps and the channel of each folded channel: (elements, ranks + 1)."""
         found, block = [], self.machine.block

@@ -6,14 +6,14 @@ from math import ceil
 
 from ..reuse.tagged_machine import TaggedMachine
 from ..spec.layer import Layer
-from .cost import FIXED, LATENCY, Cost, input_words, linear_words, trips
+from .cost import LATENCY, RUN, Work, estimate, input_words, linear_words, trips
 from .linear_engines import parameter_engines, weight_engines
 from .mapping import MappingError
 from .placing import Placing
 from .tagged_engines import TaggedInput, TaggedOutput
 from .tagged_mapping import Folding, TaggedMapping
 
-__all__ = ["choose_folding", "estimate_tagged", "foldings", "pass_cycles"]
+__all__ = ["choose_folding", "foldings", "pass_cycles", "tagged_work"]
 
 TRIED = 20
 """Ways to lie on the array, of the fewest cycles in the array, of which the best is taken."""
@@ -59,8 +59,8 @@ def _compute_cycles(mapping: TaggedMapping) -> int:
     return cycles
 
 
-def estimate_tagged(mapping: TaggedMapping) -> Cost:
-    """The cost of a mapping; raises MappingError where it does not fit."""
+def tagged_work(mapping: TaggedMapping) -> Work:
+    """What a layer moves and how long it computes; raises MappingError where it does not fit."""
     machine, source, result = mapping.machine, TaggedInput(mapping), TaggedOutput(mapping)
     source.check()
     result.check()
@@ -68,16 +68,32 @@ def estimate_tagged(mapping: TaggedMapping) -> Cost:
     beats = machine.block * 8 // machine.design.bus_bits
     words, _ = input_words(source)
     runs = words if source.pieces(source.order[-1]) > 1 else 0
-    moved = words + linear_words(weights) + linear_words(parameters) + result.tensor.words
     # A tile that does not fit beside the next one holds that up.
     tiles = trips(mapping, mapping.levels[: source.boundary])
     crowded = max(0, 2 * source.tile_words - machine.buffer_words("input"))
-    per_word = 2 if runs else 1
+    per_word = RUN if runs else 1
     waits = (tiles - 1) * (beats * per_word * crowded + LATENCY) if crowded else 0
-    first = beats * per_word * source.tile_words
-    exposed = FIXED + 2 * LATENCY + first + beats * result.tile_words
-    compute = _compute_cycles(mapping) + waits
-    return Cost(compute, max(beats * moved, 2 * runs), exposed)
+    return Work(
+        compute=_compute_cycles(mapping) + waits,
+        held_ahead=0,
+        coupled=0,
+        folding=0,
+        unfolded=0,
+        input_words=words,
+        input_runs=runs,
+        tile_words=per_word * source.tile_words,
+        residual_words=0,
+        residual_runs=0,
+        output_words=result.tensor.words,
+        output_runs=0,
+        last_words=result.tile_words,
+        weight_words=linear_words(weights),
+        weight_set=0,  # they come while the first tile does
+        weight_tile=0,
+        parameter_words=linear_words(parameters),
+        parameter_set=0,
+        parameter_tile=0,
+    )
 
 
 def choose_folding(machine: TaggedMachine, layer: Layer, placing: Placing) -> TaggedMapping:
@@ -103,7 +119,7 @@ def choose_folding(machine: TaggedMachine, layer: Layer, placing: Placing) -> Ta
         if len(fitting) > TRIED or (fitting and cycles > min(fitting, key=_cycles)[0]):
             break
         try:
-            fitting.append((estimate_tagged(mapping).cycles, mapping))
+            fitting.append((estimate(mapping).cycles, mapping))
             encode_layer(mapping)
         except MappingError as error:
             reason = error

@@ -1,6 +1,7 @@
 """How a packed image is loaded, and its windows are folded into words."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .levels import Level
@@ -128,10 +129,19 @@ class UnfoldEngine:
         """Words of windows that are written to the input's region."""
         return self._pixels * self.source.window_words
 
-    @property
+    @cached_property
     def _pixel_cycles(self) -> int:
-        """Cycles of the unfold engine for a pixel."""
-        return max(self.image.slices, self.source.window_words)
+        """Cycles of the unfold engine for a pixel: of a slice at least one, and one for each word
+        that it completes, for a word is written a cycle.
+        """
+        image, block, cycles, made, gathered = self.image, self.image.machine.block, 0, 0, 0
+        slices = image.slice_sizes
+        for n, size in enumerate(slices, start=1):
+            gathered += size
+            words = self.source.window_words if n == len(slices) else gathered // block
+            cycles += max(1, words - made)
+            made = words
+        return cycles
 
     @property
     def cycles(self) -> int:
@@ -139,20 +149,36 @@ class UnfoldEngine:
         return self._pixels * self._pixel_cycles
 
     @property
-    def exposed_cycles(self) -> int:
-        """Cycles of these in which the array waits: for the pixels of the first tile, and where a
-        tile in use leaves no room for the next.
-        """
+    def _tile_pixels(self) -> int:
+        """Pixels of the first tile."""
+        return min(self._pixels, self.source.tile_words // self.source.window_words)
+
+    @property
+    def first_cycles(self) -> int:
+        """Cycles in which the array waits for the pixels of the first tile."""
+        return max(0, self._tile_pixels * self._pixel_cycles - self._steps_to_last_pixel)
+
+    @property
+    def late_cycles(self) -> int:
+        """Cycles in which the array waits where a tile in use leaves no room for the next."""
         source = self.source
-        pixels = min(self._pixels, source.tile_words // source.window_words)
-        made = pixels * self._pixel_cycles
-        first = max(0, made - self._steps_to_last_pixel)
         if not source.boundary:
-            return first
+            return 0
         comes = source.slide_words if source.slides else source.tile_words
         room = self._mapping.machine.tile_room("input", self._mapping.placing.input_words)
         late = max(0, comes - (room - source.tile_words))
-        return first + (self.cycles - made) * late // comes
+        return (self.cycles - self._tile_pixels * self._pixel_cycles) * late // comes
+
+    @property
+    def exposed_cycles(self) -> int:
+        """Cycles in all in which the array waits for windows."""
+        return self.first_cycles + self.late_cycles
+
+    @property
+    def last_tile_steps(self) -> int:
+        """Steps that are left when the last pixel's words have come."""
+        steps = product(level.last for level in self._mapping.levels[self.source.boundary :])
+        return max(0, steps - self._steps_to_last_pixel)
 
     @property
     def _steps_to_last_pixel(self) -> int:

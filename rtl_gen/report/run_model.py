@@ -104,8 +104,10 @@ def _random(graph: Graph, seed: int) -> dict[str, np.ndarray]:
 
 
 def network_run_table(run: NetworkRun) -> Table:
-    """A row for each layer: what it ran as, cycles beside the model's, MAC use, its output."""
-    headings = (">MACs", ">cycles", ">model", ">MAC use", "output", "result")
+    """A row for each layer: what it ran as, cycles beside the model's, and by how much that is off,
+    MAC use, its output.
+    """
+    headings = (">MACs", ">cycles", ">model", ">off", ">MAC use", "output", "result")
     table = plain_table("layer", "dataflow", *headings)
     for layer in run.layers:
         result = "[green]bit-exact[/]" if not layer.wrong else f"[red]{layer.wrong} wrong[/]"
@@ -115,6 +117,7 @@ def network_run_table(run: NetworkRun) -> Table:
             f"{layer.macs:,}",
             f"{layer.cycles:,}",
             f"{layer.estimate:,}",
+            f"{layer.estimate_error:+.1%}",
             f"{layer.mac_use:.1%}",
             "on chip" if layer.on_chip else "memory",
             result,
@@ -123,7 +126,8 @@ def network_run_table(run: NetworkRun) -> Table:
     macs = sum(layer.macs for layer in run.layers)
     model = run.network.estimated_cycles
     cycles = run.done.cycles if run.done.counters else 0
-    table.add_row("all", "", f"{macs:,}", f"{cycles:,}", f"{model:,}", f"{run.mac_use:.1%}", "", "")
+    figures = (f"{macs:,}", f"{cycles:,}", f"{model:,}", f"{model / max(1, cycles) - 1:+.1%}")
+    table.add_row("all", "", *figures, f"{run.mac_use:.1%}", "", "")
     return table
 
 
@@ -148,6 +152,7 @@ def plain_run(run: NetworkRun) -> dict:
         "network": run.network.graph.name,
         "design": run.network.machine.design.name,
         "cycles": run.done.cycles if run.done.counters else None,
+        "estimated_cycles": run.network.estimated_cycles,
         "mac_use": run.mac_use,
         "bytes_read": read,
         "bytes_written": written,

@@ -49,11 +49,22 @@ def check(done, traced, last: str, tell) -> None:
     np.testing.assert_array_equal(output[0], traced[last])
     assert all(layer.cycles > 0 for layer in done.layers)
     assert 0 <= done.done.cycles - sum(layer.cycles for layer in done.layers) < 20
+    check_estimates(done)
     tell(
         f"{done.network.graph.name} to {last}, one program: {done.done.cycles} cycles, MAC use "
         f"{100 * done.mac_use:.1f} %, {done.bytes_moved[0]} bytes read, "
         f"{done.bytes_moved[1]} written"
     )
+
+
+def check_estimates(done) -> None:
+    """The cost model is within 5 % of each layer's cycles, or 20 cycles, for a host sees a layer
+    complete some cycles late; and within 3 % of the network's.
+    """
+    for layer in done.layers:
+        off = abs(layer.estimate - layer.cycles)
+        assert off <= max(20, 0.05 * layer.cycles), (layer.name, layer.estimate, layer.cycles)
+    assert done.network.estimated_cycles == pytest.approx(done.done.cycles, rel=0.03)
 
 
 @pytest.mark.shared_data

@@ -65,8 +65,9 @@ def check_page(page: Path, run: dict) -> None:
     for layer in run["layers"]:
         row = re.search(rf"<tr><td>{layer['name']}</td>.*?</tr>", text, re.S)[0]
         cells = [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", row, re.S)]
-        numbers = [int(cell.replace(",", "")) for cell in (*cells[2:5], *cells[7:11])]
+        numbers = [int(cell.replace(",", "")) for cell in (*cells[2:5], *cells[8:12])]
         assert numbers[:3] == [layer["macs"], layer["cycles"], layer["estimated_cycles"]]
+        assert cells[5] == f"{layer['estimated_cycles'] / layer['cycles'] - 1:+.1%}"
         no_data, no_room, idle = numbers[4:]
         steps = layer["macs"] / 16  # at least: a step has at most a MAC a PE
         assert 0 < steps <= layer["cycles"] - no_data - no_room - idle
@@ -84,6 +85,7 @@ def test_table_and_part_of_a_network():
         lines = printed.getvalue().splitlines()
         (line,) = (line for line in lines if line.startswith(layer["name"]))
         assert f"{layer['cycles']:,}" in line and "bit-exact" in line
+        assert f"{layer['estimated_cycles'] / layer['cycles'] - 1:+.1%}" in line
 
 
 @pytest.mark.parametrize(
