@@ -10,6 +10,7 @@
 //   4 wait_interrupt  until the interrupt is high
 //   5 idle            data cycles
 //   6 stamp           the cycle is appended to the results
+//   7 poll_at_least   as poll, until (value & mask) >= expected
 //
 // start and done are a four-phase handshake: start rises, the script plays, done rises with
 // status, start falls, done falls. The clock may stop while start == done.
@@ -60,7 +61,7 @@ module host (
   import "DPI-C" function void host_result(input longint value);
   import "DPI-C" function void host_progress(input longint cycles, input int position);
 
-  typedef enum logic [7:0] {End, Write, Read, Poll, WaitInterrupt, Idle, Stamp} operation_t;
+  typedef enum logic [7:0] {End, Write, Read, Poll, WaitInterrupt, Idle, Stamp, PollAtLeast} operation_t;
   typedef enum logic [3:0] {
     Asleep, Resetting, Fetching, Writing, Reading, Polling, Waiting, Idling, Ended
   } state_t;
@@ -79,6 +80,8 @@ module host (
   state_t state;
   logic [31:0] count;  // cycles left to wait
   logic [31:0] mask, expected;
+  logic at_least;
+  wire polled = at_least ? (rdata & mask) >= expected : (rdata & mask) == expected;
   logic aw_waits, w_waits, ar_waits;  // to be raised after a random delay
   logic interrupt_before;
 
@@ -147,7 +150,8 @@ module host (
         start_read(entry[43:32]);
         state <= Reading;
       end
-      8'(Poll): begin
+      8'(Poll), 8'(PollAtLeast): begin
+        at_least <= entry[63:56] == 8'(PollAtLeast);
         {mask, expected} <= host_entry(position + 1);
         start_read(entry[43:32]);
         state <= Polling;
@@ -218,7 +222,7 @@ module host (
             note_response(rresp);
             rready <= 0;
             if (state == Reading) host_result({30'd0, rresp, rdata});
-            if (state == Polling && (rdata & mask) != expected) start_read(araddr);
+            if (state == Polling && !polled) start_read(araddr);
             else advance(state == Polling ? 2 : 1);
           end
         end

@@ -97,9 +97,10 @@ class Host:
                 self.note_response(answer.resp)
             case Read(address):
                 self.noted.append(await self.read(address))
-            case Poll(address, mask, expected):
-                while await self.read(address) & mask != expected:
-                    pass
+            case Poll(address, mask, expected, at_least):
+                value = await self.read(address) & mask
+                while value < expected if at_least else value != expected:
+                    value = await self.read(address) & mask
             case WaitInterrupt():
                 if not self.dut.host_interrupt.value:
                     await RisingEdge(self.dut.host_interrupt)

@@ -153,7 +153,7 @@ def host_script(program: Program, *, fetched: bool = False, completions: bool = 
             script += start
     script += start if fetched else []
     for n in range(1, len(program.steps) if completions else 1):
-        script += [Poll(BY_NAME["COMPLETED"].offset, 0xFFFF, n), Stamp()]
+        script += [Poll(BY_NAME["COMPLETED"].offset, 0xFFFF, n, at_least=True), Stamp()]
     script.append(WaitInterrupt())
     script += [Read(BY_NAME[name].offset) for name in COUNTERS]
     return [*script, Write(BY_NAME["INTERRUPT"].offset, 0x3)]

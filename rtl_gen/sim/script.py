@@ -22,7 +22,8 @@ __all__ = [
     "sort_results",
 ]
 
-END, WRITE, READ, POLL, WAIT_INTERRUPT, IDLE, STAMP = range(7)  # operation codes of host.sv
+# Operation codes of host.sv.
+END, WRITE, READ, POLL, WAIT_INTERRUPT, IDLE, STAMP, POLL_AT_LEAST = range(8)
 
 ADDRESS_BITS = 12
 RESPONSE_SHIFT = 32  # a read's result is {response, data}
@@ -71,11 +72,14 @@ class Read:
 
 @dataclass(frozen=True)
 class Poll:
-    """Read the register at ``address`` until ``value & mask == expected``."""
+    """Read the register at ``address`` until ``value & mask == expected``; or, ``at_least``, until
+    it is no less: of a counter, which may go past a value between two reads.
+    """
 
     address: int
     mask: int
     expected: int
+    at_least: bool = False
 
     def __post_init__(self):
         _check_register(self.address)
@@ -87,7 +91,8 @@ class Poll:
             )
 
     def words(self) -> tuple[int, ...]:
-        return (POLL << 56 | self.address << 32, self.mask << 32 | self.expected)
+        operation = POLL_AT_LEAST if self.at_least else POLL
+        return (operation << 56 | self.address << 32, self.mask << 32 | self.expected)
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,20 @@ def test_reads_polls_stamps_and_pauses(copier):
     assert stalled.cycles > calm.cycles + 30
 
 
+def test_a_count_that_goes_past_what_is_awaited(copier):
+    """2, of a register that is 3: reached if it is awaited at least, and never if just so."""
+    waits = {at_least: Poll(MODE, 0xFF, 2, at_least) for at_least in (True, False)}
+    jobs = [
+        Job(name=str(at_least), script=[Write(MODE, 3), wait, Read(MODE)], cycle_limit=1000)
+        for at_least, wait in waits.items()
+    ]
+    reached, stuck = copier.run(jobs)
+    assert reached.problems == () and reached.reads == [3]
+    assert stuck.timed_out
+    (less,) = copier.run([Job(name="less", script=[Write(MODE, 1), waits[True]], cycle_limit=1000)])
+    assert less.timed_out
+
+
 def test_a_long_script(copier):
     """As many writes as a program of a network has, with only the last one counting."""
     writes = [Write(MODE, value % 4) for value in range(20_000)]
@@ -71,7 +85,8 @@ def test_a_job_that_times_out_is_reported_and_the_next_one_runs(copier):
     assert seen == ["before", "forever", "after"]
     assert stuck.timed_out and stuck.interrupt_cycle is None
     assert stuck.problems == (
-        "timed out after 5000 cycles at entry 9: Poll(address=0, mask=2, expected=2)",
+        "timed out after 5000 cycles at entry 9: Poll(address=0, mask=2, expected=2, "
+        "at_least=False)",
     )
     assert str(stuck).startswith("forever: timed out after 5000 cycles at entry 9")
     assert stuck.counters["reads_open"] > 0
