@@ -16,6 +16,7 @@ TOKENS, HEADS, WIDTH = 8, 2, 16
 TFLITE = {
     "attention": 1853922326,
     "attention_turned": 1853922326,
+    "attention_first_turned": 1853922326,
     "SPLIT": 778353858,
     "SPLIT_V": 3761299583,
     "SLICE": 255656209,
@@ -37,8 +38,10 @@ def heads_of(file: File, x: int, axes, shape, scale, zero) -> int:
     return turned
 
 
-def attention(turned: bool) -> File:
-    """softmax(q k^T) v in heads; ``turned``: the keys are transposed before, not by AdjY."""
+def attention(turned: bool, first_turned: bool = False) -> File:
+    """softmax(q k^T) v in heads; ``turned``: the keys are transposed before, not by AdjY;
+    ``first_turned``: the queries too, and back by AdjX.
+    """
     file = File()
     numbers = {"q": (0.03, 5), "k": (0.04, -9), "v": (0.05, 11)}
     q, k, v = (
@@ -46,11 +49,12 @@ def attention(turned: bool) -> File:
         for name, (scale, zero) in numbers.items()
     )
     plain = (2, 1, 3), (HEADS, TOKENS, WIDTH)
-    queries = heads_of(file, q, *plain, *numbers["q"])
-    keys = (2, 3, 1), (HEADS, WIDTH, TOKENS)
-    keys = heads_of(file, k, *(keys if turned else plain), *numbers["k"])
+    columns = (2, 3, 1), (HEADS, WIDTH, TOKENS)
+    queries = heads_of(file, q, *(columns if first_turned else plain), *numbers["q"])
+    keys = heads_of(file, k, *(columns if turned else plain), *numbers["k"])
     scores = file.tensor((1, HEADS, TOKENS, TOKENS), scale=0.15, zero=-3)
-    file.operator("BATCH_MATMUL", [queries, keys], [scores], "BatchMatMulOptions", AdjY=not turned)
+    turns = {"AdjX": first_turned, "AdjY": not turned}
+    file.operator("BATCH_MATMUL", [queries, keys], [scores], "BatchMatMulOptions", **turns)
     weights = file.tensor((1, HEADS, TOKENS, TOKENS), scale=1 / 256, zero=-128)
     file.operator("SOFTMAX", [scores], [weights], "SoftmaxOptions", Beta=1.0)
     values = heads_of(file, v, *plain, *numbers["v"])
@@ -97,6 +101,7 @@ def parts(kind: str) -> File:
 FILES = {
     "attention": lambda: attention(False),
     "attention_turned": lambda: attention(True),
+    "attention_first_turned": lambda: attention(False, first_turned=True),
     "SPLIT": lambda: parts("SPLIT"),
     "SPLIT_V": lambda: parts("SPLIT_V"),
     "SLICE": lambda: parts("SLICE"),
