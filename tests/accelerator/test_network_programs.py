@@ -185,6 +185,7 @@ def test_a_dense_layer_meets_all_images_in_turn(tmp_path, channels):
         assert golden[name.tensor].any()
 
 
+@pytest.mark.long
 @pytest.mark.shared_data
 def test_a_run_that_does_not_end_has_no_figures(shared_data):
     done, _ = run(shared_data, "kws_dscnn", "op00_CONV_2D")

@@ -91,6 +91,7 @@ def test_the_whole_show(tiny, tmp_path, monkeypatch):
     assert facts["bit_exact"] and facts["right"] == 2 and facts["read"] == facts["labels"]
 
 
+@pytest.mark.long
 def test_a_wrong_run_with_a_waveform_is_no_bit_exact_show(tiny, network, tmp_path, monkeypatch):
     """All layers are right, and then the one that is run again for its waveform is not."""
     monkeypatch.setattr("rtl_gen.report.digits.SHOWN", 2)
