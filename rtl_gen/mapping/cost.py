@@ -270,7 +270,9 @@ def _crowded(source: InputEngines) -> int:
     comes = source.slide_words if source.slides else source.tile_words
     if comes <= room - source.tile_words:
         return 0
-    if machine.weights_held:
+    if isinstance(mapping, VectorMapping):
+        comes = 1  # the unit takes words as they come
+    elif machine.weights_held:
         kept = mapping.outside_use(True, mapping.weight_dimensions)
         inside = mapping.levels[max(kept, source.boundary) :]
         reach = (source.feed_strides(x, inside=True)["index"] * (x.bound - 1) for x in inside)
